@@ -17,7 +17,7 @@ _HOME = {
     "kmeans_plusplus": "algorithms.seeding",
 }
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     "Iteration",
     "KMeans",
     "KMeansResult",

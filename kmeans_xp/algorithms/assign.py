@@ -1,0 +1,98 @@
+"""Assigning rows to given centres."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from kmeans_xp.algorithms.moments import check_finite
+from kmeans_xp.arrays import Array, namespace_of, to_host
+from kmeans_xp.kernels import Frame, Kernel, find_kernel, frame_of
+from kmeans_xp.rows import Rows, open_rows
+from kmeans_xp.rows.arguments import open_centers
+
+
+def assign(X: Array, centers: Array) -> tuple[Array, Array]:
+    """Find the nearest centre of each row.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        The rows: an array of any namespace, a memory map, a Dask array, a list.
+    centers : array of shape (k, d)
+        The centres, in X's namespace and on its device.
+
+    Returns
+    -------
+    labels : array of shape (n,), int32
+        The index of the nearest centre; the lowest one among equals.
+    squared_distances : array of shape (n,)
+        To that centre, in X's floating dtype.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no array of real numbers, or the two live in different places.
+    ValueError
+        If an argument has the wrong shape, holds NaN or infinity, or a squared distance does
+        not fit X's dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kmeans_xp import assign
+    >>> X = np.array([[0.0, 0.0], [1.0, 0.0], [9.0, 0.0]])
+    >>> labels, squared_distances = assign(X, np.array([[0.0, 0.0], [10.0, 0.0]]))
+    >>> labels
+    array([0, 0, 1], dtype=int32)
+    >>> squared_distances
+    array([0., 1., 1.])
+    """
+    rows = open_rows(X)
+    places = open_centers(rows, centers, "centers")
+    kernel = find_kernel(rows.xp)
+    size = kernel.block_rows(*places.shape)
+    check_finite(rows, block_rows=size)
+    step = partial(_assign_step, kernel=kernel, frame=frame_of(places), dtype=rows.dtype)
+    with np.errstate(over="ignore"):
+        labels, distances = rows.map(step, block_rows=size)
+    if not bool(to_host(namespace_of(distances).all(namespace_of(distances).isfinite(distances)))):
+        raise ValueError(
+            f"squared distances between X and centers overflow {rows.dtype}. Pass both as "
+            "float64, or divide both by a power of two."
+        )
+    return labels, distances
+
+
+def _assign_step(block: Array, *, kernel: Kernel, frame: Frame, dtype: Any) -> tuple[Array, ...]:
+    labels, distances = kernel.nearest(block, frame)
+    return labels, namespace_of(block).astype(distances, dtype, copy=False)
+
+
+def predict_labels(rows: Rows, centers: np.ndarray) -> Array:
+    """Return the nearest of the host `centers` for each row, (n,) int32; checks the rows."""
+    kernel, frame, size = _prepare(rows, centers)
+    return rows.map(partial(_label_step, kernel=kernel, frame=frame), block_rows=size)[0]
+
+
+def transform_distances(rows: Rows, centers: np.ndarray) -> Array:
+    """Return the distances, not squared, to the host `centers`, (n, k); checks the rows."""
+    kernel, frame, size = _prepare(rows, centers)
+    step = partial(_distance_step, kernel=kernel, frame=frame, dtype=rows.dtype)
+    return rows.map(step, block_rows=size)[0]
+
+
+def _prepare(rows: Rows, centers: np.ndarray) -> tuple[Kernel, Frame, int]:
+    kernel = find_kernel(rows.xp)
+    size = kernel.block_rows(*centers.shape)
+    check_finite(rows, block_rows=size)
+    return kernel, frame_of(rows.small(centers, rows.dtype)), size
+
+
+def _label_step(block: Array, *, kernel: Kernel, frame: Frame) -> tuple[Array]:
+    return (kernel.labels(block, frame),)
+
+
+def _distance_step(block: Array, *, kernel: Kernel, frame: Frame, dtype: Any) -> tuple[Array]:
+    xp = namespace_of(block)
+    return (xp.astype(xp.sqrt(kernel.distances(block, frame)), dtype, copy=False),)

@@ -1,0 +1,78 @@
+"""Clusters that lost all their rows, and where they go."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from kmeans_xp.algorithms.seeding import random_rows
+from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.kernels import Frame, Kernel
+from kmeans_xp.rows import Rows
+
+CHOICES = ("farthest", "random")
+
+
+@dataclass(frozen=True)
+class ClusterTotals(Totals):
+    """Weighted sums about the frame's origin, (k, d), and weights, (k,), by cluster."""
+
+    sums: Array
+    weights: Array
+
+
+def relocate(
+    rows: Rows,
+    weights: Array | None,
+    frame: Frame,
+    totals: ClusterTotals,
+    kernel: Kernel,
+    *,
+    choice: str,
+    generator: np.random.Generator,
+) -> ClusterTotals:
+    """Give each empty cluster one row, which its old cluster loses.
+
+    With "farthest", the rows farthest from their centres, as scikit-learn does; a row at its
+    centre stays there, so that a cluster can remain empty where rows coincide.
+    """
+    # Totals are small, and this is rare: on the host it is the same for every backend.
+    sums, held = to_host(totals.sums).copy(), to_host(totals.weights).copy()
+    empty = np.flatnonzero(held == 0)
+    step = partial(_nearest_step, kernel=kernel, frame=frame)
+    size = kernel.block_rows(*frame.centers.shape)
+    labels, distances = rows.map(step, weights, block_rows=size)
+    if choice == "farthest":
+        indices = rows.largest(distances, len(empty))
+        far = rows.pick(distances, indices) > 0
+        indices = [i for i, is_far in zip(indices, far, strict=True) if is_far]
+    else:
+        indices = random_rows(rows, len(empty), weights, generator)
+    if not indices:
+        return totals
+    shifted = to_host(rows.take(indices)).astype(sums.dtype) - to_host(frame.origin)
+    moved = np.ones(len(indices)) if weights is None else rows.pick(weights, indices)
+    for j, x, w, old in zip(empty, shifted, moved, rows.pick(labels, indices), strict=False):
+        _lose(sums, held, int(old), w, x)
+        sums[j], held[j] = w * x, w
+    return ClusterTotals(rows.small(sums), rows.small(held))
+
+
+def _lose(sums: np.ndarray, held: np.ndarray, old: int, w: float, x: np.ndarray) -> None:
+    """Take a row of weight `w` from cluster `old`; what only rounding leaves is nothing."""
+    before = held[old]
+    sums[old] -= w * x
+    held[old] -= w
+    if held[old] <= 1e-12 * before:
+        sums[old], held[old] = 0, 0
+
+
+def _nearest_step(
+    block: Array, weights: Array | None, *, kernel: Kernel, frame: Frame
+) -> tuple[Array, Array]:
+    """Return labels and squared distances; a row without weight is at its centre."""
+    labels, distances = kernel.nearest(block, frame)
+    if weights is None:
+        return labels, distances
+    xp = namespace_of(block)
+    return labels, xp.where(weights > 0, distances, xp.zeros_like(distances))

@@ -1,0 +1,282 @@
+"""Lloyd's algorithm for k-means."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from kmeans_xp.algorithms.empty import CHOICES, ClusterTotals, relocate
+from kmeans_xp.algorithms.loop import Callback, Report, Run, iterate, teller
+from kmeans_xp.algorithms.moments import Moments, moments_of
+from kmeans_xp.algorithms.seeding import Init, check_init, seed
+from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.arrays.checks import (
+    check_choice,
+    check_clusters,
+    check_count,
+    check_nonnegative,
+)
+from kmeans_xp.arrays.draws import as_generator
+from kmeans_xp.kernels import Frame, Kernel, find_kernel, frame_of
+from kmeans_xp.rows import Rows, open_rows
+from kmeans_xp.rows.arguments import open_weights
+
+
+@dataclass(frozen=True)
+class KMeansResult:
+    """A clustering, of which centres, labels and inertia belong together.
+
+    Attributes
+    ----------
+    centers : array of shape (k, d)
+        Where X lives, in its floating dtype.
+    labels : array of shape (n,), int32
+        The index of each row's nearest centre, where X lives.
+    inertia : float
+        Weighted sum of squared distances of rows to their centres, by direct differences.
+    n_iter : int
+        Iterations of the best start.
+    converged : bool
+        Whether they ended because the centres stood still.
+    history : tuple of float
+        The inertia of the centres that each iteration started from.
+    sizes : array of shape (k,), int64
+        How many rows each cluster has, where X lives.
+    kernel : str
+        The kernel that ran.
+    """
+
+    centers: Array
+    labels: Array
+    inertia: float
+    n_iter: int
+    converged: bool
+    history: tuple[float, ...]
+    sizes: Array
+    kernel: str
+
+
+def kmeans(
+    X: Array,
+    n_clusters: int,
+    *,
+    init: Init = "k-means++",
+    n_init: int | str = "auto",
+    max_iter: int = 300,
+    tol: float = 1e-4,
+    algorithm: str = "auto",
+    empty_clusters: str = "farthest",
+    sample_weight: Array | None = None,
+    rng: int | np.random.Generator | None = None,
+    callback: Callback | None = None,
+) -> KMeansResult:
+    """Cluster rows around k centres so that the squared distances to them are small.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        The rows: an array of any namespace, a memory map, a Dask array, a list. float32 and
+        float64 are computed as such, float16 as float32, integers and bool as the default float.
+    n_clusters : int
+        How many clusters, k.
+    init : {"k-means++", "k-means||", "random"}, array of shape (k, d) or callable
+        Where to start. "k-means++" is greedy k-means++; "k-means||" passes over the rows a few
+        times rather than k times, for Dask arrays and files; "random" takes random rows; a
+        callable gets (X, n_clusters, rng) and returns an array of shape (k, d).
+    n_init : int or "auto"
+        How many starts to try; the least inertia is kept. "auto" is 10 for "random" and a
+        callable, else 1.
+    max_iter : int
+        The most iterations of one start.
+    tol : float
+        Converged if the squared shifts of the centres add up to at most `tol` times the mean
+        variance of the features. With 0, only if no centre moves.
+    algorithm : str
+        "auto", "lloyd", or a kernel by its name, such as "portable".
+    empty_clusters : {"farthest", "random"}
+        Where a cluster that lost its rows goes: to the row that is farthest from its centre, or
+        to a random row.
+    sample_weight : array of shape (n,), optional
+        Non-negative weights of the rows; by default 1 each.
+    rng : None, int or numpy.random.Generator
+        Where random draws come from. They are made on the host: the same seed gives the same
+        answer on every backend, whatever the number of threads.
+    callback : callable, optional
+        Called with an `Iteration` after each one; if it returns true, the fit ends there.
+
+    Returns
+    -------
+    KMeansResult
+        With the fields `centers`, `labels`, `inertia`, `n_iter`, `converged`, `history`,
+        `sizes`, `kernel`.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind, or arrays live in different places.
+    ValueError
+        If an argument has the wrong shape or value, or X holds NaN, infinity, or values whose
+        squares do not fit the widest float.
+
+    References
+    ----------
+    S. P. Lloyd, "Least squares quantization in PCM", IEEE Trans. Inf. Theory 28, 1982.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kmeans_xp import kmeans
+    >>> X = np.array([[0.0], [1.0], [10.0], [11.0]])
+    >>> result = kmeans(X, 2, rng=0)
+    >>> sorted(result.centers[:, 0].tolist())
+    [0.5, 10.5]
+    >>> result.inertia
+    1.0
+    """
+    rows = open_rows(X)
+    k = check_clusters(n_clusters, rows.shape[0])
+    check_init(init)
+    starts = _check_starts(n_init, init)
+    check_count(max_iter, "max_iter")
+    tol = check_nonnegative(tol, "tol")
+    check_choice(empty_clusters, "empty_clusters", CHOICES)
+    kernel = find_kernel(rows.xp, algorithm)
+    weights = open_weights(rows, sample_weight)
+    generator = as_generator(rng)
+    moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
+    problem = _Problem(
+        rows, weights, k, kernel, moments, tol * moments.variance, empty_clusters, generator
+    )
+    best: KMeansResult | None = None
+    for number in range(1, starts + 1):
+        centers = seed(rows, X, k, init, weights, generator, kernel)
+        tell = teller(callback, number, rows.deliver)
+        run = iterate(problem.step, centers, max_iter=max_iter, tell=tell)
+        result = problem.settle(run)
+        if best is None or result.inertia < best.inertia:
+            best = result
+        if run.stopped:
+            break
+    assert best is not None
+    return replace(best, centers=rows.deliver(best.centers), sizes=rows.deliver(best.sizes))
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What stays the same from iteration to iteration."""
+
+    rows: Rows
+    weights: Array | None
+    k: int
+    kernel: Kernel
+    moments: Moments
+    threshold: float
+    empty_clusters: str
+    generator: np.random.Generator
+
+    @property
+    def block_rows(self) -> int:
+        return self.kernel.block_rows(self.k, self.rows.shape[1])
+
+    def step(self, centers: Array) -> tuple[Array, Report]:
+        """Assign every row, and move each centre to the mean of its rows."""
+        frame = frame_of(centers)
+        step = partial(_lloyd_step, kernel=self.kernel, frame=frame)
+        totals = self.rows.fold(step, self.weights, block_rows=self.block_rows)
+        moved, facts = self._move(frame, totals)
+        inertia, shift, empty = (float(fact) for fact in to_host(facts))
+        if empty:
+            totals = relocate(
+                self.rows,
+                self.weights,
+                frame,
+                totals,
+                self.kernel,
+                choice=self.empty_clusters,
+                generator=self.generator,
+            )
+            moved, facts = self._move(frame, totals)
+            shift = float(to_host(facts)[1])
+        return moved, Report(max(inertia, 0.0), shift, shift <= self.threshold)
+
+    def _move(self, frame: Frame, totals: ClusterTotals) -> tuple[Array, Array]:
+        """Return the new centres, and (inertia of the old ones, shift, empty clusters).
+
+        The inertia follows from the totals alone, without a distance: with everything about
+        the mean m, it is Σw‖x‖² - 2Σc·s + ΣW‖c‖².
+        """
+        rows, xp, wide = self.rows, self.rows.xp, frame.wide_centers.dtype
+        held = totals.weights > 0
+        weights = xp.where(held, totals.weights, xp.ones_like(totals.weights))
+        origin = xp.astype(frame.origin, wide, copy=False)
+        means = origin + totals.sums / weights[:, None]
+        moved = xp.astype(xp.where(held[:, None], means, frame.wide_centers), rows.dtype)
+        step = xp.astype(moved, wide, copy=False) - frame.wide_centers
+        mean = rows.small(self.moments.mean, wide)
+        sums = totals.sums - totals.weights[:, None] * (mean - origin)
+        c = frame.wide_centers - mean
+        gain = xp.sum(c * (totals.weights[:, None] * c - 2 * sums))
+        empty = xp.sum(xp.astype(~held, wide))
+        inertia = gain + float(self.moments.squares.sum())
+        return moved, xp.stack([inertia, xp.sum(step * step), empty])
+
+    def settle(self, run: Run[Array]) -> KMeansResult:
+        """Assign once more, so that labels, inertia and centres belong together."""
+        frame = frame_of(run.state)
+        step = partial(_settle_step, kernel=self.kernel, frame=frame)
+        with np.errstate(over="ignore"):
+            ended, (labels,) = self.rows.sweep(step, self.weights, block_rows=self.block_rows)
+        inertia = float(to_host(ended.inertia))
+        if not np.isfinite(inertia):
+            raise ValueError(
+                f"X and init must have squared distances that fit {self.rows.wide}, but their sum "
+                f"is {inertia}. Divide both by a power of two, which changes no label."
+            )
+        return KMeansResult(
+            run.state,
+            labels,
+            inertia,
+            run.n_iter,
+            run.converged,
+            run.history,
+            ended.sizes,
+            self.kernel.name,
+        )
+
+
+@dataclass(frozen=True)
+class _Ended(Totals):
+    inertia: Array
+    sizes: Array
+
+
+def _lloyd_step(
+    block: Array, weights: Array | None, *, kernel: Kernel, frame: Frame
+) -> ClusterTotals:
+    labels = kernel.labels(block, frame)
+    return ClusterTotals(*kernel.sum_by_label(block, labels, weights, frame))
+
+
+def _settle_step(
+    block: Array, weights: Array | None, *, kernel: Kernel, frame: Frame
+) -> tuple[_Ended, tuple[Array]]:
+    labels, distances = kernel.nearest(block, frame)
+    costs = distances if weights is None else distances * weights
+    inertia = namespace_of(block).sum(costs)
+    return _Ended(inertia, kernel.count(labels, frame.centers.shape[0])), (labels,)
+
+
+def _check_starts(n_init: Any, init: Init) -> int:
+    """Return how many starts to try."""
+    draws = isinstance(init, str) or callable(init)
+    if isinstance(n_init, str):
+        check_choice(n_init, "n_init", ("auto",))
+        return 10 if callable(init) or (draws and init == "random") else 1
+    starts = check_count(n_init, "n_init")
+    if starts > 1 and not draws:
+        raise ValueError(
+            f"n_init must be 1 or 'auto' where init is an array, got {n_init}: every start would "
+            "be the same."
+        )
+    return starts

@@ -1,0 +1,252 @@
+"""Where k-means starts from: k-means++, k-means‖, random rows, an array, a callable."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from kmeans_xp.algorithms.moments import moments_of
+from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.arrays.checks import check_clusters, check_count
+from kmeans_xp.arrays.draws import as_generator
+from kmeans_xp.kernels import Frame, Kernel, find_kernel, frame_of
+from kmeans_xp.rows import Rows, open_rows
+from kmeans_xp.rows.arguments import open_centers, open_weights
+
+NAMES = ("k-means++", "k-means||", "random")
+Init = str | Array | Callable[..., Array]
+
+# k-means‖: rounds, and rows drawn in each as a multiple of k. Bahmani et al. (2012) find five
+# rounds of 2k rows as good as k passes of k-means++.
+ROUNDS = 5
+OVERSAMPLING = 2
+
+
+def kmeans_plusplus(
+    X: Array,
+    n_clusters: int,
+    *,
+    n_local_trials: int | None = None,
+    sample_weight: Array | None = None,
+    rng: int | np.random.Generator | None = None,
+) -> tuple[Array, Array]:
+    """Choose rows that are far apart as starting centres: greedy k-means++.
+
+    Each centre is drawn with probability proportional to a row's weight times its squared
+    distance to the nearest centre so far; of several such candidates the one that lowers the
+    inertia most is kept.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        The rows: an array of any namespace, a memory map, a Dask array, a list.
+    n_clusters : int
+        How many centres, k.
+    n_local_trials : int, optional
+        Candidates for each centre; by default 2 + log(k). With 1 it is the k-means++ of the
+        paper, of which the expected inertia is within 8(2 + log(k)) of the best.
+    sample_weight : array of shape (n,), optional
+        Non-negative weights of the rows; by default 1 each.
+    rng : None, int or numpy.random.Generator
+        Where the draws come from. They are made on the host, so that every backend starts from
+        the same rows.
+
+    Returns
+    -------
+    centers : array of shape (k, d)
+        In X's namespace, on its device, in its floating dtype.
+    indices : array of shape (k,), int64
+        Which rows they are. With fewer distinct rows than k, some come again.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind.
+    ValueError
+        If an argument has the wrong shape or value, or X holds NaN or infinity.
+
+    References
+    ----------
+    D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kmeans_xp import kmeans_plusplus
+    >>> X = np.array([[0.0], [0.1], [5.0], [5.1], [9.0]])
+    >>> centers, indices = kmeans_plusplus(X, 3, rng=0)
+    >>> sorted(round(float(c)) for c in centers[:, 0])
+    [0, 5, 9]
+    """
+    rows = open_rows(X)
+    k = check_clusters(n_clusters, rows.shape[0])
+    trials = None if n_local_trials is None else check_count(n_local_trials, "n_local_trials")
+    weights = open_weights(rows, sample_weight)
+    generator = as_generator(rng)
+    moments_of(rows, weights, block_rows=find_kernel(rows.xp).block_rows(1, rows.shape[1]))
+    indices = plus_plus(rows, k, weights, generator, find_kernel(rows.xp), trials)
+    return rows.deliver(rows.take(indices)), rows.deliver(rows.small(np.asarray(indices)))
+
+
+def check_init(init: Any) -> None:
+    """Require `init` to be a name, an array or a callable."""
+    if isinstance(init, str) and init not in NAMES:
+        raise ValueError(
+            f"init must be one of {', '.join(map(repr, NAMES))}, an array of centres or a "
+            f"callable, got {init!r}."
+        )
+    if init is None:
+        raise TypeError(f"init must be one of {NAMES}, an array or a callable, got None.")
+
+
+def seed(
+    rows: Rows,
+    X: Any,
+    k: int,
+    init: Init,
+    weights: Array | None,
+    generator: np.random.Generator,
+    kernel: Kernel,
+) -> Array:
+    """Return the k starting centres that `init` stands for, where blocks live."""
+    if isinstance(init, str):
+        if init == "k-means++":
+            return rows.take(plus_plus(rows, k, weights, generator, kernel))
+        if init == "random":
+            return rows.take(random_rows(rows, k, weights, generator))
+        return parallel(rows, k, weights, generator, kernel)
+    if callable(init):
+        return open_centers(rows, init(X, k, generator), "the array that init returns", k)
+    return open_centers(rows, init, "init", k)
+
+
+def plus_plus(
+    rows: Rows,
+    k: int,
+    weights: Array | None,
+    generator: np.random.Generator,
+    kernel: Kernel,
+    trials: int | None = None,
+) -> list[int]:
+    """Return the rows that greedy k-means++ chooses."""
+    trials = 2 + int(math.log(k)) if trials is None else trials
+    size = kernel.block_rows(trials, rows.shape[1])
+    indices = [_by_weight(rows, weights, generator)]
+    mass = _mass_of(rows, indices, None, weights, kernel, size)
+    while len(indices) < k:
+        drawn, _ = rows.sample(mass, generator.random(trials))
+        if not drawn:  # every row is at a centre already
+            indices.append(_by_weight(rows, weights, generator))
+            continue
+        if trials > 1:
+            frame = frame_of(rows.take(drawn))
+            step = partial(_potential_step, kernel=kernel, frame=frame)
+            potentials = to_host(rows.fold(step, mass, weights, block_rows=size).mass)
+            drawn = [drawn[int(np.argmin(potentials))]]
+        indices += drawn
+        if len(indices) < k:
+            mass = _mass_of(rows, drawn, mass, weights, kernel, size)
+    return indices
+
+
+def parallel(
+    rows: Rows,
+    k: int,
+    weights: Array | None,
+    generator: np.random.Generator,
+    kernel: Kernel,
+) -> Array:
+    """Return the centres of k-means‖, which passes over the rows a few times, not k times.
+
+    B. Bahmani et al., "Scalable k-means++", VLDB 2012; each round draws a fixed number of rows.
+    """
+    size = kernel.block_rows(OVERSAMPLING * k, rows.shape[1])
+    indices = [_by_weight(rows, weights, generator)]
+    mass = _mass_of(rows, indices, None, weights, kernel, size)
+    for _ in range(ROUNDS):
+        drawn, _ = rows.sample(mass, generator.random(OVERSAMPLING * k))
+        drawn = sorted(set(drawn))
+        if not drawn:
+            break
+        indices += drawn
+        mass = _mass_of(rows, drawn, mass, weights, kernel, size)
+    while len(indices) < k:  # too few distinct rows: some come again
+        indices.append(_by_weight(rows, weights, generator))
+    candidates = rows.take(indices)
+    step = partial(_weight_step, kernel=kernel, frame=frame_of(candidates))
+    votes = rows.fold(step, weights, block_rows=kernel.block_rows(*candidates.shape)).mass
+    few = open_rows(candidates)
+    return few.take(plus_plus(few, k, votes, generator, kernel))
+
+
+def random_rows(
+    rows: Rows, k: int, weights: Array | None, generator: np.random.Generator
+) -> list[int]:
+    """Return k different rows, drawn one after the other by weight."""
+    n = rows.shape[0]
+    if weights is None:
+        return [int(i) for i in generator.choice(n, k, replace=False)]
+    found: dict[int, None] = {}
+    # Drawing again what was drawn before changes no probability. Where a few rows have nearly
+    # all the weight it takes forever, so that the heaviest of the rest are taken in the end.
+    for _ in range(50):
+        found.update(dict.fromkeys(rows.sample(weights, generator.random(k))[0]))
+        if len(found) >= k:
+            break
+    else:
+        found.update(dict.fromkeys(rows.largest(weights, k)))
+    return list(found)[:k]
+
+
+@dataclass(frozen=True)
+class _Mass(Totals):
+    mass: Array
+
+
+def _by_weight(rows: Rows, weights: Array | None, generator: np.random.Generator) -> int:
+    """Draw one row by its weight."""
+    u = generator.random(1)
+    if weights is None:
+        return int(u[0] * rows.shape[0])
+    return rows.sample(weights, u)[0][0]
+
+
+def _mass_of(
+    rows: Rows,
+    added: list[int],
+    mass: Array | None,
+    weights: Array | None,
+    kernel: Kernel,
+    size: int,
+) -> Array:
+    """Return weight times squared distance to the nearest centre, once `added` are centres."""
+    step = partial(_mass_step, kernel=kernel, frame=frame_of(rows.take(added)))
+    return rows.map(step, mass, weights, block_rows=size)[0]
+
+
+def _mass_step(
+    block: Array, mass: Array | None, weights: Array | None, *, kernel: Kernel, frame: Frame
+) -> tuple[Array]:
+    xp = namespace_of(block)
+    new = xp.min(kernel.distances(block, frame), axis=1)
+    new = new if weights is None else new * weights
+    return (new if mass is None else xp.minimum(mass, new),)
+
+
+def _potential_step(
+    block: Array, mass: Array, weights: Array | None, *, kernel: Kernel, frame: Frame
+) -> _Mass:
+    """Return what the mass would come to with each candidate as a centre."""
+    xp = namespace_of(block)
+    new = kernel.distances(block, frame)
+    new = new if weights is None else new * weights[:, None]
+    return _Mass(xp.sum(xp.minimum(mass[:, None], new), axis=0))
+
+
+def _weight_step(block: Array, weights: Array | None, *, kernel: Kernel, frame: Frame) -> _Mass:
+    """Return the weight of the rows that are nearest to each candidate."""
+    labels = kernel.labels(block, frame)
+    return _Mass(kernel.sum_by_label(block, labels, weights, frame)[1])

@@ -1,0 +1,90 @@
+"""Checks of what a user passes. An error names the argument, the rule, the value, the remedy."""
+
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+
+from kmeans_xp.arrays.namespace import Array, device_of, namespace_of
+
+
+def check_count(value: object, name: str, *, low: int = 1) -> int:
+    """Return `value` as an int of at least `low`."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be an int, got {value!r} of type {type(value).__name__}.")
+    if value < low:
+        raise ValueError(f"{name} must be at least {low}, got {name}={value}.")
+    return int(value)
+
+
+def check_clusters(n_clusters: object, n_rows: int, name: str = "n_clusters") -> int:
+    """Return `n_clusters` as an int between 1 and the number of rows."""
+    count = check_count(n_clusters, name)
+    if count > n_rows:
+        raise ValueError(
+            f"{name} must be at most the number of rows, got {name}={count} with "
+            f"n_samples={n_rows}. Ask for fewer clusters or pass more rows."
+        )
+    return count
+
+
+def check_nonnegative(value: object, name: str) -> float:
+    """Return `value` as a finite float that is not negative."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {value!r} of type {type(value).__name__}.")
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} must be finite and not negative, got {name}={value}.")
+    return float(value)
+
+
+def check_choice(value: object, name: str, choices: tuple[str, ...]) -> str:
+    """Return `value` if it is one of `choices`."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+    return value
+
+
+def check_matrix(array: Array, name: str) -> None:
+    """Require `array` to be two-dimensional, with a row and a feature at least."""
+    if array.ndim != 2:
+        raise ValueError(
+            f"{name} must be a 2-d array (rows, features), got {array.ndim}-d with shape "
+            f"{tuple(array.shape)}. Reshape your data: {name}.reshape(-1, 1) if it has one "
+            f"feature, {name}.reshape(1, -1) if it is one row."
+        )
+    n, d = array.shape
+    if d == 0:
+        raise ValueError(
+            f"{name} must have a feature: found 0 feature(s) (shape=({n}, 0)) while a minimum "
+            "of 1 is required."
+        )
+    if n == 0:
+        raise ValueError(
+            f"{name} must have a row: found 0 sample(s) (shape=(0, {d})) while a minimum of 1 "
+            "is required."
+        )
+
+
+def check_same_home(array: Array, name: str, like: Array, like_name: str = "X") -> None:
+    """Require `array` to live in `like`'s namespace and on its device."""
+    ours, theirs = namespace_of(array), namespace_of(like)
+    if ours is not theirs:
+        raise TypeError(
+            f"{name} must come from the namespace of {like_name}, got {ours.__name__} beside "
+            f"{theirs.__name__}. Convert one of the two."
+        )
+    if device_of(array) != device_of(like):
+        raise ValueError(
+            f"{name} must be on the device of {like_name}, got {device_of(array)} beside "
+            f"{device_of(like)}. Move one of the two."
+        )
+
+
+def finite_error(name: str, total: Any) -> ValueError:
+    """Return the error for an array that holds NaN or infinity."""
+    found = "NaN" if math.isnan(total) else "infinity"
+    return ValueError(
+        f"{name} must be finite, but it holds NaN or infinity (its sum is {found}). Remove or "
+        "impute those rows, for instance with sklearn.impute.SimpleImputer."
+    )

@@ -1,0 +1,40 @@
+"""Random draws: made on the host, so that every backend starts from the same ones."""
+
+import numbers
+
+import numpy as np
+
+
+def as_generator(rng: object, name: str = "rng") -> np.random.Generator:
+    """Return the generator that `rng` stands for.
+
+    Parameters
+    ----------
+    rng : None, int or numpy.random.Generator
+        None draws fresh entropy; an int is a seed; a generator is used, and advanced.
+    name : str
+        The argument's name, for the error.
+
+    Returns
+    -------
+    numpy.random.Generator
+
+    Raises
+    ------
+    TypeError
+        If `rng` is none of these.
+    ValueError
+        If the seed is negative.
+    """
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if isinstance(rng, np.random.RandomState):
+        return np.random.default_rng(rng.randint(2**31, size=4))
+    if isinstance(rng, bool | np.bool_) or not (rng is None or isinstance(rng, numbers.Integral)):
+        raise TypeError(
+            f"{name} must be None, an int or a numpy.random.Generator, got {rng!r}. "
+            "Pass a seed, for instance 0."
+        )
+    if rng is not None and rng < 0:
+        raise ValueError(f"{name} must not be negative as a seed, got {rng}. Pass 0 or more.")
+    return np.random.default_rng(None if rng is None else int(rng))

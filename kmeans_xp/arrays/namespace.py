@@ -1,0 +1,82 @@
+"""Which array a user passed: its namespace, its device, its dtype for arithmetic."""
+
+import sys
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+# Arrays of six libraries pass through here and the standard has no type for them.
+Array = Any
+Namespace = Any
+
+
+def as_array(value: object, name: str) -> Array:
+    """Return `value` as an array: as it is where it is one, else as a NumPy array.
+
+    Parameters
+    ----------
+    value : array, nested sequence or data frame
+        What the user passed.
+    name : str
+        The argument's name, for the error.
+
+    Returns
+    -------
+    array
+        Of `value`'s own namespace; NumPy for lists and data frames.
+
+    Raises
+    ------
+    TypeError
+        If `value` is sparse, masked, a `numpy.matrix`, or no array at all.
+    """
+    if _is_sparse(value):
+        raise TypeError(
+            f"{name} must be dense, got the sparse {type(value).__name__}. "
+            f"Pass {name}.toarray() if it fits in memory."
+        )
+    if isinstance(value, np.ma.MaskedArray | np.matrix):
+        raise TypeError(
+            f"{name} must be a plain array, got numpy {type(value).__name__}, which is not "
+            "supported. Pass numpy.asarray of the values that you mean."
+        )
+    if array_api_compat.is_torch_array(value):
+        return value.detach()
+    if array_api_compat.is_array_api_obj(value):
+        return _from_numpy(value, name) if isinstance(value, np.ndarray) else value
+    try:
+        return _from_numpy(np.asarray(value), name)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} must be an array with rows of one length, got {type(value).__name__}: {error}"
+        ) from error
+
+
+def namespace_of(array: Array) -> Namespace:
+    """Return the array-API namespace of `array`, wrapped where it needs wrapping."""
+    return array_api_compat.array_namespace(array)
+
+
+def device_of(array: Array) -> Any:
+    """Return the device of `array`."""
+    return array_api_compat.device(array)
+
+
+def _is_sparse(value: object) -> bool:
+    if array_api_compat.is_pydata_sparse_array(value):
+        return True
+    scipy_sparse = sys.modules.get("scipy.sparse")
+    return scipy_sparse is not None and bool(scipy_sparse.issparse(value))
+
+
+def _from_numpy(value: np.ndarray, name: str) -> np.ndarray:
+    """Give object arrays a number type; leave every other array as it is."""
+    if value.dtype.kind != "O":
+        return value
+    try:
+        return value.astype(np.float64)
+    except TypeError as error:
+        raise TypeError(f"{name} must hold numbers only: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{name} must hold numbers only: {error}") from error

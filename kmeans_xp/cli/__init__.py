@@ -1,0 +1,40 @@
+"""The command line: ``kmeans-xp fit``, ``kmeans-xp predict`` and ``kmeans-xp info``.
+
+A bad file or argument ends in one line on standard error and exit status 2.
+"""
+
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments after the program's name; those of the process when left out.
+
+    Returns
+    -------
+    int
+        The exit status: 0, 2 after an error, 130 after Ctrl-C.
+    """
+    from kmeans_xp.cli.errors import INTERRUPTED, complain, report
+
+    try:
+        # The parser is an extra, so that a plain install has neither it nor its
+        # dependencies; whoever runs the command without them is told which extra to add.
+        try:
+            from kmeans_xp.cli.app import run
+        except ModuleNotFoundError as error:
+            return complain(
+                f"the command line needs {error.name}, which is not installed: "
+                "pip install 'kmeans_xp[cli]'"
+            )
+        return run(argv)
+    except KeyboardInterrupt:
+        return complain("interrupted", status=INTERRUPTED)
+    except Exception as error:  # the last line of defence: one line, never a traceback
+        return report(error)

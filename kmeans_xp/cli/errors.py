@@ -1,0 +1,86 @@
+"""One line per error: what the command line says when it cannot go on."""
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+FAILED = 2
+INTERRUPTED = 130
+
+
+class CliError(Exception):
+    """A mistake in a file or an argument, worded for the person at the terminal."""
+
+
+def one_line(text: str) -> str:
+    """Put a message on one line, without the control characters that a terminal obeys."""
+    words = " ".join(text.split())
+    return "".join(letter if letter.isprintable() else "?" for letter in words)
+
+
+def complain(message: str, *, status: int = FAILED, kind: str = "error") -> int:
+    """Write one line to standard error and hand back the exit status."""
+    sys.stderr.write(f"kmeans-xp: {kind}: {one_line(message)}\n")
+    return status
+
+
+def report(error: Exception) -> int:
+    """Say what went wrong in one line; KMEANS_XP_TRACEBACK=1 shows where, for developers."""
+    if os.environ.get("KMEANS_XP_TRACEBACK"):
+        raise error
+    if isinstance(error, BrokenPipeError):
+        # The reader of our output has gone (``| head``). Python would complain once
+        # more while it closes standard output, so that is pointed elsewhere.
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return 1
+    return complain(_words(error))
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        about = f"{error.filename}: " if error.filename else ""
+        return f"{about}{error.strerror}"
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error}" if str(error) else "not enough memory"
+    if isinstance(error, (CliError, ValueError, TypeError, ImportError)) and str(error):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def optional(module: str, extra: str = "cli") -> Any:
+    """Import a module of an extra, or name the extra that brings it."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        missing = error.name or module
+        raise CliError(
+            f"{missing.partition('.')[0]} is needed for this and is not installed: "
+            f"pip install 'kmeans_xp[{extra}]'"
+        ) from error
+
+
+def known(names: list[str], wanted: str, limit: int = 12) -> str:
+    """List the names that would have been right, the likeliest first if there are many."""
+    if len(names) <= limit:
+        return ", ".join(names)
+    close = get_close_matches(wanted, names, n=3) or names[: limit - 1]
+    return f"{', '.join(close)}, ... ({len(names)} in all)"
+
+
+@contextmanager
+def one_line_warnings() -> Iterator[None]:
+    """Show warnings as one line each, without the source line they came from."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        complain(str(message), kind="warning")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield

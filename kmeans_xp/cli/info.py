@@ -1,0 +1,86 @@
+"""``kmeans-xp info``: what is installed, and what a fit would run on."""
+
+import platform
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from kmeans_xp import __version__
+from kmeans_xp.arrays.backends import installed
+from kmeans_xp.arrays.threads import thread_count
+from kmeans_xp.cli.errors import optional
+from kmeans_xp.cli.report import print_json
+from kmeans_xp.kernels.table import TABLE
+
+REQUIRED = ("numpy", "scipy", "scikit-learn", "array-api-compat", "array-api-extra")
+EXTRAS = {
+    "fast": ("numba",),
+    "cli": ("typer", "rich", "pyarrow", "pillow"),
+    "plot": ("matplotlib",),
+    "dask": ("dask", "distributed"),
+}
+
+
+def info(*, as_json: bool) -> None:
+    """Run the command."""
+    facts = gather()
+    if as_json:
+        print_json(facts)
+    else:
+        _print(facts)
+
+
+def gather() -> dict[str, Any]:
+    """Collect what there is to know, in types that JSON has."""
+    return {
+        "kmeans_xp": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "threads": thread_count(),
+        "blas": _blas(),
+        "packages": {name: _version(name) for name in REQUIRED},
+        "extras": {extra: {n: _version(n) for n in names} for extra, names in EXTRAS.items()},
+        "backends": [asdict(backend) for backend in installed()],
+        "kernels": [{"name": k.name, "algorithm": k.algorithm} for k in TABLE],
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _blas() -> list[str]:
+    libraries = optional("threadpoolctl").threadpool_info()
+    found = [entry for entry in libraries if entry["user_api"] == "blas"]
+    return [f"{entry['internal_api']} {entry['version'] or ''}".strip() for entry in found]
+
+
+def _print(facts: dict[str, Any]) -> None:
+    table_of = optional("rich.table").Table
+    console = optional("rich.console").Console(highlight=False)
+    grid = table_of.grid(padding=(0, 2))
+    grid.add_column(justify="right", style="dim")
+    grid.add_column()
+    for name in ("kmeans_xp", "python", "platform"):
+        grid.add_row(f"  {name}", facts[name])
+    grid.add_row("threads", str(facts["threads"]))
+    grid.add_row("BLAS", ", ".join(facts["blas"]) or "none found")
+    kernels = [f"{kernel['name']} ({kernel['algorithm']})" for kernel in facts["kernels"]]
+    grid.add_row("kernels", ", ".join(kernels))
+    grid.add_row("needs", _listed(facts["packages"]))
+    for extra, packages in facts["extras"].items():
+        grid.add_row(f"extra {extra}", _listed(packages))
+    backends = table_of(box=None, pad_edge=False, header_style="dim")
+    for heading in ("  backend", "version", "devices"):
+        backends.add_column(heading)
+    for backend in facts["backends"]:
+        devices = ", ".join(backend["devices"]) or "no device found"
+        backends.add_row(f"  {backend['name']}", backend["version"], devices)
+    console.print("", grid, "", backends, sep="\n")
+
+
+def _listed(packages: dict[str, str | None]) -> str:
+    return ", ".join(f"{name} {number or '(missing)'}" for name, number in packages.items())

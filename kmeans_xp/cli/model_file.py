@@ -1,0 +1,131 @@
+"""The model file: a fitted k-means in an .npz file that holds no pickle."""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kmeans_xp import __version__
+from kmeans_xp.cli.array_files import load_npz
+from kmeans_xp.cli.errors import CliError, known
+from kmeans_xp.cli.inputs import Array, Choice, Input
+from kmeans_xp.cli.outputs import atomic
+from kmeans_xp.cli.scaling import Scaling
+
+FORMAT = "kmeans_xp.kmeans"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a later run needs to repeat and to explain a fit.
+
+    Attributes
+    ----------
+    centers : ndarray
+        Centres in the features' own units.
+    fitted_centers : ndarray
+        Centres as they were fitted: z-scores where the fit was standardised. Kept beside
+        the others because undoing and redoing the scaling would round them.
+    mean, scale : ndarray
+        The standardisation; empty if there was none.
+    columns : ndarray of str
+        Names of the features.
+    named : bool
+        Whether the input gave these names; otherwise they were made of positions.
+    """
+
+    centers: Array
+    fitted_centers: Array
+    mean: Array
+    scale: Array
+    columns: Array
+    named: bool
+    inertia: float
+    n_iter: int
+    converged: bool
+    dtype: str
+    seed: int
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """The standardisation to repeat, if there was one."""
+        return Scaling(self.mean, self.scale) if self.mean.size else None
+
+    def save(self, path: Path) -> None:
+        """Write the model."""
+        marks = {"format": FORMAT, "version": VERSION, "written_by": __version__}
+        with atomic(path) as file:
+            np.savez(file, allow_pickle=False, **marks, **asdict(self))
+
+    def choice(self, source: Input, columns: tuple[str, ...]) -> Choice:
+        """Find the model's features in an input: by name, or by position where it has none."""
+        wanted = [str(name) for name in self.columns]
+        if columns:
+            chosen = Choice(columns)
+            self._check_width(len(chosen.positions(source)), source, "--columns")
+            return chosen
+        missing = [name for name in wanted if name not in source.columns]
+        if not missing:
+            return Choice(tuple(wanted))
+        if self.named and source.named:
+            raise CliError(
+                f"{source.name} lacks {len(missing)} of the model's {len(wanted)} columns: "
+                f"{', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}; "
+                f"it has {known(list(source.columns), missing[0])}"
+            )
+        self._check_width(len(source.numeric()), source, "--columns picks those to use")
+        return Choice()
+
+    def _check_width(self, width: int, source: Input, hint: str) -> None:
+        if width != len(self.columns):
+            raise CliError(
+                f"{source.name} gives {width} features, the model was fitted on "
+                f"{len(self.columns)} ({known([str(c) for c in self.columns], '')}); {hint}"
+            )
+
+
+def load(path: Path) -> Model:
+    """Read and check a model file."""
+    stored = load_npz(path) if path.suffix.lower() == ".npz" else {}
+    if "format" not in stored or str(stored["format"]) != FORMAT:
+        raise CliError(f"{path}: is not a model written by kmeans-xp fit --model")
+    try:
+        version = int(stored["version"])
+        if version > VERSION:
+            raise CliError(
+                f"{path}: is of model version {version}, this kmeans_xp {__version__} reads up "
+                f"to {VERSION}; it was written by kmeans_xp {stored['written_by']}"
+            )
+        model = Model(
+            **{field.name: _value(field.type, stored[field.name]) for field in fields(Model)}
+        )
+        _check(model)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise CliError(f"{path}: is a damaged model file ({error})") from error
+    return model
+
+
+def _value(kind: Any, stored: Array) -> Any:
+    return kind(stored[()]) if kind in (bool, int, float, str) else stored
+
+
+def _check(model: Model) -> None:
+    k, d = model.centers.shape
+    for name in ("centers", "fitted_centers"):
+        centers = getattr(model, name)
+        if centers.shape != (k, d) or centers.dtype != model.dtype:
+            raise ValueError(f"{name} has shape {centers.shape} and dtype {centers.dtype}")
+        if not np.isfinite(centers).all():
+            raise ValueError(f"{name} holds NaN or infinity")
+    if model.dtype not in ("float32", "float64"):
+        raise ValueError(f"dtype is {model.dtype}")
+    if model.columns.shape != (d,) or model.columns.dtype.kind != "U":
+        raise ValueError("columns do not name the features")
+    for name in ("mean", "scale"):
+        values = getattr(model, name)
+        if values.shape not in {(0,), (d,)} or not np.isfinite(values).all():
+            raise ValueError(f"{name} has shape {values.shape}")
+    if model.mean.shape != model.scale.shape or not (model.scale > 0).all():
+        raise ValueError("mean and scale do not belong together")

@@ -1,0 +1,51 @@
+"""``--plot``: an image beside its k colours, or rows coloured by cluster."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from kmeans_xp.cli.errors import optional
+from kmeans_xp.cli.images import RGB
+from kmeans_xp.cli.inputs import Array, Data
+from kmeans_xp.cli.model_file import Model
+from kmeans_xp.cli.outputs import atomic
+from kmeans_xp.plotting import plot_clusters, plot_palette
+
+DPI = 130
+DRAWN_ROWS = 20_000
+
+
+def draw(path: Path, data: Data, labels: Array, model: Model) -> None:
+    """Draw a clustering into a PNG file."""
+    # Matplotlib logs that it builds its font cache, which is nobody's error.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    # A bare figure draws without a screen, whatever pyplot's backend is.
+    figure = optional("matplotlib.figure", "plot").Figure(figsize=(8, 6), layout="constrained")
+    if data.source.image is not None and data.columns == RGB:
+        image = data.rows.reshape(*data.source.image, 3)
+        plot_palette(image, labels, model.centers, figure=figure)
+    else:
+        ax = figure.add_subplot()
+        rows, drawn = _rows(data, labels, model)
+        plot_clusters(rows, drawn, model.fitted_centers, ax=ax, feature_names=_names(data, model))
+        ax.set_title(f"{data.source.name}: {len(labels):,} rows in {len(model.centers)} clusters")
+    with atomic(path) as file:
+        figure.savefig(file, format="png", dpi=DPI)
+
+
+def _rows(data: Data, labels: Array, model: Model) -> tuple[Array, Array]:
+    """Return the rows to draw as the fit saw them, without reading all of a mapped file."""
+    n = len(labels)
+    chosen = np.arange(n)
+    if n > DRAWN_ROWS:
+        chosen = np.sort(np.random.default_rng(0).choice(n, DRAWN_ROWS, replace=False))
+    rows = np.asarray(data.rows[chosen])
+    if model.scaling is not None:
+        rows = model.scaling.apply(rows, np.dtype(model.dtype))
+    return rows, np.asarray(labels[chosen])
+
+
+def _names(data: Data, model: Model) -> list[str]:
+    unit = "" if model.scaling is None else " (standardised)"
+    return [f"{name}{unit}" for name in data.columns]

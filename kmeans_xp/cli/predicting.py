@@ -1,0 +1,74 @@
+"""``kmeans-xp predict``: the labels of rows by a model fitted before."""
+
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from kmeans_xp.arrays import to_host
+from kmeans_xp.cli.fitting import Talk
+from kmeans_xp.cli.inputs import Array, Data, choose, read
+from kmeans_xp.cli.model_file import Model, load
+from kmeans_xp.cli.outputs import Outputs, write_labels
+from kmeans_xp.cli.picture import draw
+from kmeans_xp.cli.report import Summary, show
+from kmeans_xp.cli.scaling import blocks
+from kmeans_xp.cli.target import Target, device_name
+
+
+def predict(
+    model_path: Path,
+    spec: str,
+    key: str | None,
+    columns: tuple[str, ...],
+    target: Target,
+    outputs: Outputs,
+    talk: Talk,
+) -> None:
+    """Run the command."""
+    outputs.check(spec, str(model_path))
+    model = load(model_path)
+    target = Target(target.backend, target.device, model.dtype)
+    target.check()
+    source = read(spec, key=key)
+    outputs.check_label_name(source)
+    data = choose(source, model.choice(source, columns))
+    begun = perf_counter()
+    labels, inertia = _assign(data, model, target)
+    seconds = perf_counter() - begun
+    if outputs.labels is not None:
+        write_labels(outputs.labels, source, labels, outputs.label_name)
+    if outputs.plot is not None:
+        draw(outputs.plot, data, labels, model)
+    summary = Summary(
+        command="predict",
+        data=data,
+        model=model,
+        labels=labels,
+        inertia=inertia,
+        seconds=seconds,
+        backend=target.backend,
+        device=device_name(target.place(np.zeros(1, np.float32))),
+        kernel=None,
+        outputs=outputs.written(),
+    )
+    show(summary, json=talk.json, quiet=talk.quiet)
+
+
+def _assign(data: Data, model: Model, target: Target) -> tuple[Array, float]:
+    """Find the nearest centres; a mapped file that needs changes is changed in blocks."""
+    import kmeans_xp
+
+    rows = data.rows
+    changes = model.scaling is not None or rows.dtype != model.dtype
+    streamed = isinstance(rows, np.memmap) and changes
+    spans = blocks(rows) if streamed else [(0, len(rows))]
+    centers = target.place(model.fitted_centers)
+    labels = np.empty(len(rows), np.int32)
+    inertia = 0.0
+    for start, stop in spans:
+        X = target.place(target.prepare(rows[start:stop], model.scaling))
+        found, distances = kmeans_xp.assign(X, centers)
+        labels[start:stop] = to_host(found)
+        inertia += float(to_host(distances).sum(dtype=np.float64))
+    return labels, inertia

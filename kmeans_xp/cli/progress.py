@@ -1,0 +1,56 @@
+"""A sign of life on long work, on a terminal only, and only after a while."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Timer
+from typing import Any
+
+from kmeans_xp.cli.errors import optional
+
+# Short work would only make the terminal flicker.
+PATIENCE = 1.0
+
+Callback = Callable[[Any], None]
+
+
+@contextmanager
+def progress(max_iter: int, *, wanted: bool) -> Iterator[Callback | None]:
+    """Yield a callback for the loop that moves a bar on standard error, or None.
+
+    Parameters
+    ----------
+    max_iter : int
+        Where the bar ends.
+    wanted : bool
+        False for no bar at all.
+    """
+    if not (wanted and sys.stderr.isatty()):
+        yield None
+        return
+    rich = optional("rich.progress")
+    console = optional("rich.console").Console(stderr=True)
+    columns = [
+        rich.SpinnerColumn(),
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(bar_width=30),
+        rich.TextColumn("{task.completed:.0f} of at most {task.total:.0f} iterations"),
+        rich.TimeElapsedColumn(),
+    ]
+    bar = rich.Progress(*columns, console=console, transient=True)
+    task = bar.add_task("seeding", total=max_iter)
+
+    def advance(iteration: Any) -> None:
+        run = f"run {iteration.run}, " if iteration.run > 1 else ""
+        text = f"{run}inertia {iteration.inertia:.6g}"
+        bar.update(task, completed=iteration.number, description=text)
+
+    timer = Timer(PATIENCE, bar.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield advance
+    finally:
+        timer.cancel()
+        timer.join()  # a bar that is just starting must not outlive its stop
+        bar.stop()

@@ -1,0 +1,1 @@
+"""Floor 3: thin scikit-learn shells around the algorithms."""

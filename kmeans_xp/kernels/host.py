@@ -1,0 +1,171 @@
+"""Kernels tuned for NumPy: cache-sized matrix products, SIMD reductions, SciPy's sparse sums."""
+
+import numpy as np
+
+from kmeans_xp.kernels.frame import Frame
+
+# Bytes of scores that stay in the cache while they are searched.
+SCORE_BYTES = 1 << 20
+# Entries of a block: large enough to repay the fixed costs of a step, small enough to be in
+# the cache still when its sums are taken.
+BLOCK = 1 << 20
+# With fewer centres than this, scores lie centre by centre, so that SIMD lanes run over rows.
+FEW = 64
+# With fewer features than this, rows are transposed for the same reason.
+NARROW = 24
+# Entries of the direct differences that are taken at a time.
+DIFFERENCES = 1 << 18
+
+
+def block_rows(k: int, d: int) -> int:
+    """Return how many rows a block should have for k centres and d features."""
+    return min(max(BLOCK // d, 256), 16384)
+
+
+def labels(block: np.ndarray, frame: Frame) -> np.ndarray:
+    """Return the index of the nearest centre of each row, (B,) int32; the lowest of equals."""
+    n, _d = block.shape
+    k = frame.centers.shape[0]
+    size = max(256, SCORE_BYTES // (k * block.itemsize))
+    search = _search_by_center if k < FEW else _search_by_row
+    found = np.empty(n, np.int32)
+    # Overflow is expected of extreme data: it makes bounds that decide nothing.
+    with np.errstate(all="ignore"):
+        for start in range(0, n, size):
+            rows = block[start : start + size]
+            augmented = _augment(rows, frame)
+            best, near, sure = search(augmented, frame)
+            unsure = np.flatnonzero(~sure)
+            if unsure.size:
+                best[unsure] = _decide(rows, frame, unsure, near[unsure])
+            found[start : start + size] = best
+    return found
+
+
+def nearest(block: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels, (B,) int32, and squared distances, (B,) float64."""
+    found = labels(block, frame)
+    return found, own_distances(block, frame, found)
+
+
+def own_distances(block: np.ndarray, frame: Frame, labels: np.ndarray) -> np.ndarray:
+    """Return each row's squared distance to the centre of its label, by direct differences."""
+    n, d = block.shape
+    out = np.empty(n)
+    size = max(1, DIFFERENCES // d)
+    for start in range(0, n, size):
+        part = slice(start, start + size)
+        difference = block[part] - frame.wide_centers[labels[part]]
+        out[part] = np.einsum("ij,ij->i", difference, difference)
+    return out
+
+
+def distances(block: np.ndarray, frame: Frame) -> np.ndarray:
+    """Return squared distances to every centre, (B, k) float64.
+
+    Through the matrix product where its rounding cannot matter, by direct differences
+    elsewhere, so that a row at a centre has the distance 0.
+    """
+    with np.errstate(all="ignore"):
+        augmented = _augment(block, frame)
+        norms = augmented[:, -2]
+        lower = augmented @ frame.columns.T
+        slack = np.multiply.outer(norms, frame.slack[:, 0]) + frame.slack[:, 1]
+        out = (2 * lower + slack + (norms * norms)[:, None]).astype(np.float64)
+        rows, columns = np.nonzero(~(out > 64 * slack))
+    size = max(1, DIFFERENCES // block.shape[1])
+    for start in range(0, rows.size, size):
+        i, j = rows[start : start + size], columns[start : start + size]
+        out[i, j] = _pair_distances(block, frame, i, j)
+    return out
+
+
+def sum_by_label(
+    block: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, frame: Frame
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return weighted sums of x - origin, (k, d), and weights, (k,), by label, in float64."""
+    n, d = block.shape
+    k = frame.centers.shape[0]
+    totals = np.bincount(labels, weights, k).astype(np.float64, copy=False)
+    if d <= 3:
+        columns = (block[:, j] if weights is None else block[:, j] * weights for j in range(d))
+        sums = np.stack([np.bincount(labels, c, k) for c in columns], axis=1)
+    else:
+        # Imported here: SciPy takes longer to import than the rest of the package together.
+        from scipy.sparse import csc_array
+
+        weights = np.ones(n) if weights is None else weights
+        ends = np.arange(n + 1, dtype=np.int32)
+        sums = csc_array((weights, labels, ends), shape=(k, n)) @ block
+    return sums - np.multiply.outer(totals, frame.origin), totals
+
+
+def count(labels: np.ndarray, k: int) -> np.ndarray:
+    """Return how many rows have each label, (k,) int64."""
+    return np.bincount(labels, minlength=k)
+
+
+def _augment(rows: np.ndarray, frame: Frame) -> np.ndarray:
+    """Return (x', ‖x'‖, 1), (B, d + 2); transposed in memory where that is faster to make."""
+    n, d = rows.shape
+    if d < NARROW:
+        flat = np.empty((d + 2, n), rows.dtype)
+        np.subtract(rows.T, frame.origin[:, None], out=flat[:d])
+        np.sqrt(np.einsum("ij,ij->j", flat[:d], flat[:d]), out=flat[d])
+        flat[d + 1] = 1
+        return flat.T
+    tall = np.empty((n, d + 2), rows.dtype)
+    np.subtract(rows, frame.origin, out=tall[:, :d])
+    np.sqrt(np.einsum("ij,ij->i", tall[:, :d], tall[:, :d]), out=tall[:, d])
+    tall[:, d + 1] = 1
+    return tall
+
+
+def _search_by_center(
+    augmented: np.ndarray, frame: Frame
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the best centre, the near ones (B, k), and whether the best is certain."""
+    lower = frame.columns @ augmented.T
+    k = lower.shape[0]
+    slack = frame.slack.max(axis=0)
+    bound = lower.min(axis=0)
+    bound += augmented[:, -2] * slack[0]
+    bound += slack[1]
+    near = ~(lower > bound)
+    # The first and the last near centre, as maxima of bytes, which SIMD finds 64 at a time.
+    bits = near.view(np.uint8)
+    ranks = np.arange(1, k + 1, dtype=np.uint8)[:, None]
+    last = (bits * ranks).max(axis=0)
+    first = k + 1 - (bits * ranks[::-1]).max(axis=0).astype(np.int32)
+    return first - 1, near.T, first == last
+
+
+def _search_by_row(
+    augmented: np.ndarray, frame: Frame
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `_search_by_center`, for many centres: scores lie row by row."""
+    lower = augmented @ frame.columns.T
+    best = lower.argmin(axis=1)
+    slack = frame.slack[best]
+    bound = lower[np.arange(len(best)), best]
+    bound += augmented[:, -2] * slack[:, 0]
+    bound += slack[:, 1]
+    near = ~(lower > bound[:, None])
+    return best.astype(np.int32), near, np.count_nonzero(near, axis=1) == 1
+
+
+def _decide(rows: np.ndarray, frame: Frame, unsure: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """Return the nearest of the near centres by direct differences, for the unsure rows."""
+    best = np.empty(len(unsure), np.int32)
+    size = max(1, DIFFERENCES // (rows.shape[1] * max(1, int(near.sum(axis=1).max()))))
+    for start in range(0, len(unsure), size):
+        i, j = np.nonzero(near[start : start + size])
+        found = np.full((min(size, len(unsure) - start), near.shape[1]), np.inf)
+        found[i, j] = _pair_distances(rows, frame, unsure[start + i], j)
+        best[start : start + size] = found.argmin(axis=1)
+    return best
+
+
+def _pair_distances(rows: np.ndarray, frame: Frame, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    difference = rows[i] - frame.wide_centers[j]
+    return np.einsum("ij,ij->i", difference, difference)

@@ -1,0 +1,96 @@
+"""The specification of every kernel, in the array-API standard alone."""
+
+from kmeans_xp.arrays import Array, namespace_of
+from kmeans_xp.arrays.namespace import device_of
+from kmeans_xp.kernels.frame import Frame
+
+# Entries of a block's scores, which bound the memory that a block takes.
+SCORES = 1 << 23
+# Entries of the direct differences that are taken at a time.
+DIFFERENCES = 1 << 22
+
+
+def block_rows(k: int, d: int) -> int:
+    """Return how many rows a block should have for k centres and d features."""
+    return max(64, SCORES // max(k, d))
+
+
+def labels(block: Array, frame: Frame) -> Array:
+    """Return the index of the nearest centre of each row, (B,) int32; the lowest of equals."""
+    xp = namespace_of(block)
+    shifted = block - frame.origin
+    norms = xp.sqrt(xp.sum(shifted * shifted, axis=1, keepdims=True))
+    lower = xp.concat([shifted, norms, xp.ones_like(norms)], axis=1) @ frame.columns.T
+    best = xp.argmin(lower, axis=1)
+    slack = xp.take(frame.slack, best, axis=0)
+    bound = xp.min(lower, axis=1) + norms[:, 0] * slack[:, 0] + slack[:, 1]
+    # Written so that a NaN counts as near.
+    near = xp.logical_not(lower > bound[:, None])
+    unsure = xp.sum(xp.astype(near, xp.int32), axis=1) != 1
+    best = xp.astype(best, xp.int32)
+    (rows,) = xp.nonzero(unsure)
+    if rows.shape[0] == 0:
+        return best
+    decided = _direct_labels(xp.take(block, rows, axis=0), frame)
+    # A scatter by gathering: the i-th unsure row takes the i-th decision.
+    place = xp.maximum(xp.cumulative_sum(xp.astype(unsure, rows.dtype)) - 1, 0)
+    return xp.where(unsure, xp.take(decided, place), best)
+
+
+def nearest(block: Array, frame: Frame) -> tuple[Array, Array]:
+    """Return labels, (B,) int32, and squared distances, (B,) in the widest float."""
+    found = labels(block, frame)
+    return found, own_distances(block, frame, found)
+
+
+def own_distances(block: Array, frame: Frame, labels: Array) -> Array:
+    """Return each row's squared distance to the centre of its label, by direct differences."""
+    xp = namespace_of(block)
+    own = xp.take(frame.wide_centers, labels, axis=0)
+    difference = xp.astype(block, own.dtype, copy=False) - own
+    return xp.sum(difference * difference, axis=1)
+
+
+def distances(block: Array, frame: Frame) -> Array:
+    """Return squared distances to every centre, (B, k) in the widest float."""
+    xp = namespace_of(block)
+    wide = xp.astype(block, frame.wide_centers.dtype, copy=False)
+    columns = []
+    for j in range(frame.wide_centers.shape[0]):
+        difference = wide - frame.wide_centers[j, :]
+        columns.append(xp.sum(difference * difference, axis=1))
+    return xp.stack(columns, axis=1)
+
+
+def sum_by_label(
+    block: Array, labels: Array, weights: Array | None, frame: Frame
+) -> tuple[Array, Array]:
+    """Return weighted sums of x - origin, (k, d), and weights, (k,), by label, widest float."""
+    xp = namespace_of(block)
+    wide = frame.wide_centers.dtype
+    k = frame.centers.shape[0]
+    clusters = xp.arange(k, dtype=labels.dtype, device=device_of(block))
+    member = xp.astype(labels[:, None] == clusters[None, :], wide)
+    if weights is not None:
+        member = member * weights[:, None]
+    shifted = xp.astype(block, wide, copy=False) - xp.astype(frame.origin, wide, copy=False)
+    return member.T @ shifted, xp.sum(member, axis=0)
+
+
+def count(labels: Array, k: int) -> Array:
+    """Return how many rows have each label, (k,) int64."""
+    xp = namespace_of(labels)
+    clusters = xp.arange(k, dtype=labels.dtype, device=device_of(labels))
+    return xp.sum(xp.astype(labels[:, None] == clusters[None, :], xp.int64), axis=0)
+
+
+def _direct_labels(block: Array, frame: Frame) -> Array:
+    """Return the nearest centres by direct differences in the widest float."""
+    xp = namespace_of(block)
+    size = max(1, DIFFERENCES // frame.centers.shape[1])
+    pieces = []
+    for start in range(0, block.shape[0], size):
+        stop = min(start + size, block.shape[0])
+        found = distances(block[start:stop, :], frame)
+        pieces.append(xp.astype(xp.argmin(found, axis=1), xp.int32))
+    return xp.concat(pieces)

@@ -1,0 +1,93 @@
+"""The one table of kernels, and how one is chosen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import array_api_compat
+
+from kmeans_xp.arrays import Array, Namespace
+from kmeans_xp.kernels import host, portable
+from kmeans_xp.kernels.frame import Frame
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One implementation of the hot primitives.
+
+    Attributes
+    ----------
+    name : str
+        What the result reports, and what ``algorithm=`` may ask for.
+    algorithm : str
+        The algorithm that it implements; ``algorithm=`` may ask for the best of those.
+    runs_on : callable
+        Whether it takes arrays of a namespace.
+    block_rows : callable
+        (k, d) -> rows that a block should have.
+    labels, nearest, own_distances, distances, sum_by_label, count : callable
+        As `kmeans_xp.kernels.portable` specifies.
+    """
+
+    name: str
+    algorithm: str
+    runs_on: Callable[[Namespace], bool]
+    block_rows: Callable[[int, int], int]
+    labels: Callable[[Array, Frame], Array]
+    nearest: Callable[[Array, Frame], tuple[Array, Array]]
+    own_distances: Callable[[Array, Frame, Array], Array]
+    distances: Callable[[Array, Frame], Array]
+    sum_by_label: Callable[[Array, Array, Array | None, Frame], tuple[Array, Array]]
+    count: Callable[[Array, int], Array]
+
+
+def _kernel(name: str, module: Any, runs_on: Callable[[Namespace], bool]) -> Kernel:
+    return Kernel(
+        name,
+        "lloyd",
+        runs_on,
+        module.block_rows,
+        module.labels,
+        module.nearest,
+        module.own_distances,
+        module.distances,
+        module.sum_by_label,
+        module.count,
+    )
+
+
+def _any_namespace(xp: Namespace) -> bool:
+    return True
+
+
+# The first row that fits is taken, so tuned kernels stand above the portable one.
+TABLE: tuple[Kernel, ...] = (
+    _kernel("numpy", host, array_api_compat.is_numpy_namespace),
+    _kernel("portable", portable, _any_namespace),
+)
+
+
+def find_kernel(xp: Namespace, algorithm: str = "auto") -> Kernel:
+    """Return the kernel for arrays of `xp` that `algorithm` asks for.
+
+    Parameters
+    ----------
+    xp : namespace
+        Of the blocks.
+    algorithm : str
+        ``"auto"``, an algorithm, or a kernel by its name.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kernel, or it does not take arrays of this namespace.
+    """
+    fitting = [kernel for kernel in TABLE if kernel.runs_on(xp)]
+    for kernel in fitting:
+        if algorithm in ("auto", kernel.algorithm, kernel.name):
+            return kernel
+    names = ["auto", *dict.fromkeys(k.algorithm for k in fitting), *(k.name for k in fitting)]
+    raise ValueError(
+        f"algorithm must be one of {', '.join(map(repr, names))} for arrays of {xp.__name__}, "
+        f"got {algorithm!r}."
+    )

@@ -1,0 +1,102 @@
+"""Inertia: the sum of squared distances that k-means minimises."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.arrays.checks import finite_error
+from kmeans_xp.kernels import Frame, Kernel, find_kernel, frame_of
+from kmeans_xp.rows import open_rows
+from kmeans_xp.rows.arguments import aligned_argument, open_centers, open_weights
+
+
+def inertia(
+    X: Array, centers: Array, labels: Array | None = None, *, sample_weight: Array | None = None
+) -> float:
+    """Return the weighted sum of squared distances of rows to their centres.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        The rows: an array of any namespace, a memory map, a Dask array, a list.
+    centers : array of shape (k, d)
+        The centres, in X's namespace and on its device.
+    labels : array of shape (n,), optional
+        Which centre each row belongs to; by default its nearest.
+    sample_weight : array of shape (n,), optional
+        Non-negative weights of the rows; by default 1 each.
+
+    Returns
+    -------
+    float
+        By direct differences, summed in the widest float of the device.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no array of real numbers, or they live in different places.
+    ValueError
+        If an argument has the wrong shape or holds NaN, infinity, a negative weight or a label
+        that is no index of a centre, or the sum overflows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kmeans_xp import inertia
+    >>> X = np.array([[0.0], [1.0], [9.0]])
+    >>> inertia(X, np.array([[0.0], [10.0]]))
+    2.0
+    >>> inertia(X, np.array([[0.0], [10.0]]), labels=np.array([0, 0, 0]))
+    82.0
+    """
+    rows = open_rows(X)
+    places = open_centers(rows, centers, "centers")
+    kernel = find_kernel(rows.xp)
+    weights = open_weights(rows, sample_weight)
+    if labels is not None:
+        labels = aligned_argument(rows, labels, "labels")
+        _check_labels(labels, places.shape[0])
+    step = partial(_cost_step, kernel=kernel, frame=frame_of(places))
+    size = kernel.block_rows(*places.shape)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(to_host(rows.fold(step, labels, weights, block_rows=size).cost))
+    if not np.isfinite(total):
+        _refuse(total)
+    return total
+
+
+@dataclass(frozen=True)
+class _Cost(Totals):
+    cost: Array
+
+
+def _cost_step(
+    block: Array, labels: Array | None, weights: Array | None, *, kernel: Kernel, frame: Frame
+) -> _Cost:
+    if labels is None:
+        labels = kernel.labels(block, frame)
+    distances = kernel.own_distances(block, frame, labels)
+    xp = namespace_of(block)
+    return _Cost(xp.sum(distances if weights is None else distances * weights))
+
+
+def _check_labels(labels: Array, k: int) -> None:
+    xp = namespace_of(labels)
+    if not xp.isdtype(labels.dtype, "integral"):
+        raise TypeError(f"labels must be integers, got dtype {labels.dtype}.")
+    low, high = int(to_host(xp.min(labels))), int(to_host(xp.max(labels)))
+    if low < 0 or high >= k:
+        raise ValueError(
+            f"labels must be indices of centers, from 0 to {k - 1}, got {low} to {high}."
+        )
+
+
+def _refuse(total: float) -> None:
+    if np.isnan(total):
+        raise finite_error("X", total)
+    raise ValueError(
+        "X must be finite, with squared distances to centers that fit the widest float, but "
+        "their sum is infinite. Remove infinite rows, or divide X and centers by a power of two."
+    )

@@ -1,0 +1,80 @@
+"""Arguments that go with rows: sample weights, and small arrays such as centres."""
+
+from typing import Any
+
+import numpy as np
+
+from kmeans_xp.arrays import Array, as_array, namespace_of, to_host
+from kmeans_xp.arrays.checks import finite_error
+from kmeans_xp.arrays.dtypes import working_dtype
+from kmeans_xp.rows.base import Rows
+
+
+def open_weights(rows: Rows, sample_weight: object) -> Array | None:
+    """Return `sample_weight`, (n,), in the widest float, aligned with `rows`; None stays None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not one finite, non-negative number for each row, with a positive sum.
+    """
+    name = "sample_weight"
+    if sample_weight is None:
+        return None
+    weights = aligned_argument(rows, sample_weight, name)
+    working_dtype(weights, name)
+    xp = namespace_of(weights)
+    weights = xp.astype(weights, rows.wide)
+    low, total = (float(to_host(v)) for v in (xp.min(weights), xp.sum(weights)))
+    if not np.isfinite(total):
+        raise finite_error(name, total)
+    if low < 0:
+        raise ValueError(
+            f"{name} must not be negative, but its least value is {low}. Drop those rows, or "
+            "give them the weight 0."
+        )
+    if total == 0:
+        raise ValueError(f"{name} must have a positive sum, got zeros only. Pass None for equal.")
+    return weights
+
+
+def aligned_argument(rows: Rows, values: object, name: str) -> Array:
+    """Return an array of one entry a row, (n,), in the way that sweeps of `rows` want it."""
+    array = as_array(values, name)
+    if isinstance(values, list | tuple):
+        array = rows.spread(array)
+    array = rows.align(array, name)
+    if array.ndim != 1 or array.shape[0] != rows.shape[0]:
+        raise ValueError(
+            f"{name} must have the shape (n_samples,) = ({rows.shape[0]},), got "
+            f"{tuple(array.shape)}. Pass one entry for each row of X."
+        )
+    return array
+
+
+def open_centers(rows: Rows, centers: object, name: str, n_clusters: int | None = None) -> Array:
+    """Return `centers`, (k, d), where the blocks of `rows` live, in their dtype.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they live elsewhere, have another width or number, or are not finite.
+    """
+    array: Any = as_array(centers, name)
+    if isinstance(centers, list | tuple):
+        array = rows.small(array)
+    working_dtype(array, name)
+    array = rows.admit(array, name)
+    d = rows.shape[1]
+    wanted = ("n_clusters" if n_clusters is None else n_clusters, d)
+    if array.ndim != 2 or array.shape[1] != d or array.shape[0] != (n_clusters or array.shape[0]):
+        raise ValueError(
+            f"{name} must have the shape (n_clusters, n_features) = ({wanted[0]}, {wanted[1]}), "
+            f"got {tuple(array.shape)}."
+        )
+    if array.shape[0] == 0:
+        raise ValueError(f"{name} must hold one centre at least, got the shape {array.shape}.")
+    total = float(to_host(rows.xp.sum(rows.xp.astype(array, rows.wide))))
+    if not (np.isfinite(total) or bool(rows.xp.all(rows.xp.isfinite(array)))):
+        raise finite_error(name, total)
+    return array

@@ -1,0 +1,140 @@
+"""What every source of rows offers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from kmeans_xp.arrays import Array, Namespace, Totals, to_host, to_like
+from kmeans_xp.arrays.dtypes import widest_float
+
+Kept = tuple[Array, ...]
+Step = Callable[..., tuple[Any, Kept]]
+
+
+class Rows(ABC):
+    """The rows of a matrix, wherever they live.
+
+    A step is a function of a block of rows, and of the same rows of any aligned arrays. It
+    returns what adds up over blocks (`Totals`) and what is kept for each row. Blocks arrive in
+    the working dtype, whatever X holds.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows and features.
+    dtype : dtype
+        The working dtype: float32 or float64.
+    xp, device : namespace, device
+        Where blocks live, and the small arrays that steps need.
+    wide : dtype
+        The widest float of the device, in which totals are kept.
+    """
+
+    shape: tuple[int, int]
+    dtype: Any
+    xp: Namespace
+    device: Any
+
+    @property
+    def wide(self) -> Any:
+        """Return the widest float of the device."""
+        return widest_float(self.xp, self.device)
+
+    @abstractmethod
+    def sweep(self, step: Step, *aligned: Array | None, block_rows: int) -> tuple[Any, Kept]:
+        """Run `step` on every block; return the sum of the totals, and what was kept."""
+
+    @abstractmethod
+    def take(self, indices: Sequence[int]) -> Array:
+        """Return the rows at host `indices`, (m, d), in the working dtype."""
+
+    @abstractmethod
+    def sample(self, mass: Array, uniforms: np.ndarray) -> tuple[list[int], float]:
+        """Draw rows with probability proportional to `mass`, (n,), one per uniform in [0, 1).
+
+        In two steps, a block by its total and then a row in the block, each the inverse of one
+        cumulative distribution: the outcome depends on the uniforms, not on the blocks.
+
+        Returns
+        -------
+        indices : list of int
+            Rows of positive mass; empty if no row has any.
+        total : float
+            The sum of the mass.
+        """
+
+    @abstractmethod
+    def largest(self, values: Array, count: int) -> list[int]:
+        """Return the indices of the `count` largest of `values`, (n,), largest first."""
+
+    @abstractmethod
+    def pick(self, aligned: Array, indices: Sequence[int]) -> np.ndarray:
+        """Return the entries of an aligned array at `indices`, on the host."""
+
+    @abstractmethod
+    def align(self, values: Array, name: str) -> Array:
+        """Return a row-aligned array of the user's in the way that sweeps want it."""
+
+    @abstractmethod
+    def spread(self, values: np.ndarray) -> Array:
+        """Copy a host array of one entry a row to where the rows live."""
+
+    @abstractmethod
+    def deliver(self, small: Array) -> Array:
+        """Return a small array of the blocks' namespace in the namespace of X."""
+
+    @abstractmethod
+    def admit(self, small: Array, name: str) -> Array:
+        """Return a small array of the user's where blocks live; refuse one from elsewhere."""
+
+    def fold(self, step: Callable[..., Any], *aligned: Array | None, block_rows: int) -> Any:
+        """Add up what `step` returns for each block."""
+        return self.sweep(_Folded(step), *aligned, block_rows=block_rows)[0]
+
+    def map(self, step: Callable[..., Kept], *aligned: Array | None, block_rows: int) -> Kept:
+        """Keep what `step` returns for each row, where the rows live."""
+        return self.sweep(_Mapped(step), *aligned, block_rows=block_rows)[1]
+
+    def small(self, values: Any, dtype: Any = None) -> Array:
+        """Copy small host values to where blocks live."""
+        return to_like(values, None, dtype, xp=self.xp, device=self.device)
+
+
+class _Folded:
+    """A step that keeps nothing. A class, not a closure, so that it can be pickled."""
+
+    def __init__(self, step: Callable[..., Any]) -> None:
+        self.step = step
+
+    def __call__(self, *blocks: Array) -> tuple[Any, Kept]:
+        return self.step(*blocks), ()
+
+
+class _Mapped:
+    """A step that adds up nothing."""
+
+    def __init__(self, step: Callable[..., Kept]) -> None:
+        self.step = step
+
+    def __call__(self, *blocks: Array) -> tuple[None, Kept]:
+        return None, self.step(*blocks)
+
+
+def add(total: Totals | None, more: Totals | None) -> Totals | None:
+    """Add totals, where None stands for nothing yet."""
+    if total is None or more is None:
+        return more if total is None else total
+    return total + more
+
+
+def draw_from(cumulative: np.ndarray, target: float) -> int:
+    """Return the index at which `cumulative` passes `target`; never one without mass."""
+    last = int(np.searchsorted(cumulative, cumulative[-1], side="left"))
+    return min(int(np.searchsorted(cumulative, target, side="right")), last)
+
+
+def host_float(value: Array) -> float:
+    """Return a 0-d array as a Python float."""
+    return float(to_host(value))

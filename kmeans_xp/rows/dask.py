@@ -1,0 +1,229 @@
+"""Rows in a Dask array: each chunk is a task, and the results meet in a tree."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, final
+
+import dask
+import dask.array as da
+import numpy as np
+
+from kmeans_xp.arrays import Array, as_array, device_of, namespace_of, to_host
+from kmeans_xp.arrays.checks import check_matrix
+from kmeans_xp.arrays.dtypes import working_dtype
+from kmeans_xp.rows.array import ArrayRows, MemoryRows
+from kmeans_xp.rows.base import Kept, Rows, Step, add, draw_from
+from kmeans_xp.rows.host import HostRows
+
+# How many totals one task of the tree adds up.
+FAN_IN = 8
+
+
+@final
+class DaskRows(Rows):
+    """Rows in a Dask array, on whichever scheduler is current.
+
+    Chunks may be uneven or empty, and their lengths unknown (those are computed once). Chunks
+    along features are joined. Nothing is persisted that is as long as X, except what a sweep
+    keeps.
+
+    Parameters
+    ----------
+    X : dask.array.Array
+        Two-dimensional.
+    """
+
+    def __init__(self, X: da.Array) -> None:
+        if len(X.chunks[1]) > 1:
+            X = X.rechunk({1: -1})
+        meta = X._meta
+        self.X = X
+        self.xp = namespace_of(meta)
+        self.device = device_of(meta)
+        self.dtype = working_dtype(meta, "X")
+        self._chunks = list(X.to_delayed(optimize_graph=True)[:, 0])
+        self.lengths = _lengths(X, self._chunks)
+        self.shape = (sum(self.lengths), int(X.shape[1]))
+        check_matrix(np.broadcast_to(0.0, self.shape), "X")
+
+    def sweep(self, step: Step, *aligned: Array | None, block_rows: int) -> tuple[Any, Kept]:
+        """Run `step` on every chunk that is not empty, block by block."""
+        columns = [self._pieces(a) for a in aligned]
+        task = dask.delayed(_sweep_chunk, nout=2, pure=False)
+        tasks = {}
+        for i, (chunk, length) in enumerate(zip(self._chunks, self.lengths, strict=True)):
+            if length:
+                parts = [None if c is None else c[i] for c in columns]
+                tasks[i] = task(step, self.dtype, block_rows, chunk, *parts)
+        total = _tree([t[0] for t in tasks.values()])
+        likes = self._kept_like(step, aligned, block_rows)
+        kept = tuple(self._join(tasks, j, like) for j, like in enumerate(likes))
+        if not kept:
+            return dask.compute(total)[0], ()
+        total, *kept = dask.persist(total, *kept)
+        return dask.compute(total)[0], tuple(kept)
+
+    def take(self, indices: Sequence[int]) -> Array:
+        """Return the rows at host `indices`."""
+        pieces = _gather(self._chunks, self.lengths, indices)
+        return self.xp.astype(self.xp.stack(pieces), self.dtype, copy=False)
+
+    def sample(self, mass: Array, uniforms: np.ndarray) -> tuple[list[int], float]:
+        """Draw rows with probability proportional to `mass`."""
+        pieces = self._pieces(mass) or []
+        sums = dask.compute(*[dask.delayed(_host_sum)(p) for p in pieces])
+        cumulative = np.cumsum(sums)
+        total = float(cumulative[-1])
+        if not total > 0:
+            return [], total
+        targets = [u * total for u in uniforms]
+        which = [draw_from(cumulative, target) for target in targets]
+        found = dask.compute(
+            *[
+                dask.delayed(_row_within)(pieces[w], t - (cumulative[w - 1] if w else 0.0))
+                for w, t in zip(which, targets, strict=True)
+            ]
+        )
+        offsets = np.cumsum([0, *self.lengths])
+        return [int(offsets[w]) + row for w, row in zip(which, found, strict=True)], total
+
+    def largest(self, values: Array, count: int) -> list[int]:
+        """Return the indices of the largest values, the lowest index first among equals."""
+        tops = dask.compute(
+            *[dask.delayed(_largest_within)(p, count) for p in self._pieces(values) or []]
+        )
+        offsets = np.cumsum([0, *self.lengths])
+        found = np.concatenate([top for top, _ in tops])
+        index = np.concatenate([i + o for (_, i), o in zip(tops, offsets, strict=False)])
+        return [int(i) for i in index[np.lexsort((index, -found))[:count]]]
+
+    def pick(self, aligned: Array, indices: Sequence[int]) -> np.ndarray:
+        """Return the entries of an aligned array at `indices`, on the host."""
+        pieces = _gather(self._pieces(aligned) or [], self.lengths, indices)
+        return np.stack([to_host(p) for p in pieces])
+
+    def align(self, values: Array, name: str) -> Array:
+        """Return a row-aligned Dask array, chunked along the rows of X."""
+        if not isinstance(values, da.Array):
+            raise TypeError(
+                f"{name} must be a Dask array, as X is, got {type(values).__name__}. Pass "
+                f"dask.array.from_array({name}, chunks=X.chunks[0])."
+            )
+        if any(math.isnan(c) for c in values.chunks[0]):
+            values = values.copy()
+            values.compute_chunk_sizes()
+        if values.shape[0] != self.shape[0]:
+            return values
+        return values.rechunk({0: tuple(self.lengths)})
+
+    def spread(self, values: np.ndarray) -> Array:
+        """Return a host array of one entry a row as a Dask array."""
+        return da.from_array(values, chunks=-1)
+
+    def deliver(self, small: Array) -> Array:
+        """Return a small array as a Dask array of one chunk."""
+        return da.from_array(small, chunks=-1)
+
+    def admit(self, small: Array, name: str) -> Array:
+        """Return a small array of the user's, Dask or of the chunks' own kind."""
+        if isinstance(small, da.Array):
+            small = as_array(small.compute(), name)
+        if namespace_of(small) is not self.xp:
+            raise TypeError(
+                f"{name} must be a Dask array or one like the chunks of X "
+                f"({self.xp.__name__}), got {type(small).__name__}. Convert it."
+            )
+        return self.xp.astype(small, self.dtype, copy=False)
+
+    def _pieces(self, aligned: Array | None) -> list[Any] | None:
+        """Return an aligned array's chunks, one for each chunk of X."""
+        if aligned is None:
+            return None
+        return list(aligned.to_delayed(optimize_graph=True).reshape(-1))
+
+    def _kept_like(self, step: Step, aligned: tuple[Any, ...], block_rows: int) -> Kept:
+        """Return what `step` keeps for one row of zeros, to learn the dtypes and widths."""
+        one = self.xp.zeros((1, self.shape[1]), dtype=self.dtype, device=self.device)
+        parts = [
+            None if a is None else self.xp.zeros((1, *a.shape[1:]), dtype=a.dtype) for a in aligned
+        ]
+        return step(one, *parts)[1]
+
+    def _join(self, tasks: dict[int, Any], j: int, like: Array) -> da.Array:
+        """Return the `j`-th kept array as a Dask array, chunked as X is."""
+        pieces = []
+        for i, length in enumerate(self.lengths):
+            shape = (length, *like.shape[1:])
+            if i in tasks:
+                piece = da.from_delayed(tasks[i][1][j], shape, meta=like[:0])
+            else:
+                piece = da.from_array(self.xp.zeros(shape, dtype=like.dtype), chunks=shape)
+            pieces.append(piece)
+        return da.concatenate(pieces)
+
+
+def _lengths(X: da.Array, chunks: list[Any]) -> list[int]:
+    if any(math.isnan(c) for c in X.chunks[0]):
+        return list(dask.compute(*[dask.delayed(len)(c) for c in chunks]))
+    return [int(c) for c in X.chunks[0]]
+
+
+def _in_memory(chunk: Array) -> MemoryRows:
+    """Open a chunk. The scheduler brings the threads, so a chunk takes one."""
+    return HostRows(chunk, threads=1) if isinstance(chunk, np.ndarray) else ArrayRows(chunk)
+
+
+def _sweep_chunk(
+    step: Step, dtype: Any, block_rows: int, chunk: Array, *parts: Array | None
+) -> tuple[Any, Kept]:
+    rows = _in_memory(chunk)
+    rows.dtype = dtype
+    return rows.sweep(step, *parts, block_rows=block_rows)
+
+
+def _tree(totals: list[Any]) -> Any:
+    """Add up delayed totals in order, a few to a task, so that none must hold them all."""
+    while len(totals) > 1:
+        groups = [totals[i : i + FAN_IN] for i in range(0, len(totals), FAN_IN)]
+        totals = [dask.delayed(_add_all)(group) for group in groups]
+    return totals[0]
+
+
+def _add_all(totals: list[Any]) -> Any:
+    result = None
+    for total in totals:
+        result = add(result, total)
+    return result
+
+
+def _gather(pieces: list[Any], lengths: list[int], indices: Sequence[int]) -> list[Array]:
+    """Fetch single rows, each from its chunk, without bringing the chunks here."""
+    ends = np.cumsum(lengths)
+    which = np.searchsorted(ends, indices, side="right")
+    starts = ends - lengths
+    return list(
+        dask.compute(
+            *[
+                dask.delayed(_entry)(pieces[w], int(i - starts[w]))
+                for w, i in zip(which, indices, strict=True)
+            ]
+        )
+    )
+
+
+def _entry(piece: Array, i: int) -> Array:
+    return piece[i, ...]
+
+
+def _host_sum(mass: Array) -> float:
+    return float(namespace_of(mass).sum(mass))
+
+
+def _row_within(mass: Array, target: float) -> int:
+    return draw_from(np.cumsum(to_host(mass)), target)
+
+
+def _largest_within(values: Array, count: int) -> tuple[np.ndarray, np.ndarray]:
+    host = to_host(values)
+    order = np.argsort(-host, kind="stable")[:count]
+    return host[order], order

@@ -1,0 +1,149 @@
+"""Rows in NumPy: blocks run on a thread pool; a memory map is streamed."""
+
+import itertools
+import mmap
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, final
+
+import numpy as np
+
+from kmeans_xp.arrays import Array
+from kmeans_xp.arrays.threads import one_blas_thread, thread_count
+from kmeans_xp.rows.array import MemoryRows
+from kmeans_xp.rows.base import Kept, Step, add
+
+# Blocks are added up in this many runs, whatever the number of threads: each run adds its own
+# blocks in order, and the runs are added in order, so that the thread count changes no bit.
+RUNS = 64
+
+
+@final
+class HostRows(MemoryRows):
+    """Rows in a NumPy array, in memory or mapped from a file.
+
+    Parameters
+    ----------
+    X : numpy.ndarray
+        Two-dimensional. A `numpy.memmap` is read block by block, and the pages of a block are
+        given back when its step is done.
+    threads : int, optional
+        How many; by default what `thread_count` says.
+    """
+
+    def __init__(self, X: np.ndarray, *, threads: int | None = None) -> None:
+        super().__init__(X)
+        self.threads = thread_count() if threads is None else threads
+        self._mapping = _shared_mapping(X)
+
+    def sweep(self, step: Step, *aligned: Array | None, block_rows: int) -> tuple[Any, Kept]:
+        """Run `step` on every block, on the thread pool where there are several."""
+        n = self.shape[0]
+        starts = range(0, n, block_rows)
+        keeper = _Keeper(n)
+        stopped = threading.Event()
+
+        def run(first: int, last: int) -> Any:
+            total = None
+            for start in starts[first:last]:
+                if stopped.is_set():
+                    break
+                stop = min(start + block_rows, n)
+                parts = (None if a is None else a[start:stop] for a in aligned)
+                more, kept = step(self.block(start, stop), *parts)
+                self._release(start, stop)
+                keeper.keep(start, stop, kept)
+                total = add(total, more)
+            return total
+
+        bounds = [len(starts) * i // RUNS for i in range(RUNS + 1)]
+        runs = [(a, b) for a, b in itertools.pairwise(bounds) if a < b]
+        with one_blas_thread():
+            return _add_runs(run, runs, self.threads, stopped), keeper.arrays
+
+    def take(self, indices: Sequence[int]) -> Array:
+        """Return the rows at host `indices`."""
+        return np.asarray(self.X)[list(indices)].astype(self.dtype)
+
+    def _release(self, start: int, stop: int) -> None:
+        """Give the pages of a mapped block back, so that the file never fills the memory."""
+        if self._mapping is None:
+            return
+        low, high = np.lib.array_utils.byte_bounds(self.X[start:stop])
+        mapping, base = self._mapping
+        page = mmap.PAGESIZE
+        first = (low - base) // page * page
+        mapping.madvise(mmap.MADV_DONTNEED, first, min(high - base, len(mapping)) - first)
+
+
+class _Keeper:
+    """Row-aligned output, allocated when the first block shows what it looks like."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self.arrays: tuple[np.ndarray, ...] = ()
+        self._lock = threading.Lock()
+
+    def keep(self, start: int, stop: int, kept: Kept) -> None:
+        if not kept:
+            return
+        with self._lock:
+            if not self.arrays:
+                self.arrays = tuple(np.empty((self.n, *a.shape[1:]), a.dtype) for a in kept)
+        for whole, part in zip(self.arrays, kept, strict=True):
+            whole[start:stop] = part
+
+
+def _add_runs(
+    run: Callable[[int, int], Any],
+    runs: list[tuple[int, int]],
+    threads: int,
+    stopped: threading.Event,
+) -> Any:
+    """Add up the runs in order; on an error or Ctrl-C stop the others first."""
+    if threads == 1 or len(runs) == 1:
+        total = None
+        for bounds in runs:
+            total = add(total, run(*bounds))
+        return total
+    futures: list[Future[Any]] = []
+    pool = _pool(threads)
+    try:
+        futures += [pool.submit(run, *bounds) for bounds in runs]
+        total = None
+        while futures:
+            total = add(total, futures.pop(0).result())
+        return total
+    except BaseException:
+        stopped.set()
+        for future in futures:
+            future.cancel()
+        raise
+
+
+_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Return the pool of this many threads. A forked child has none of them, hence the pid."""
+    key = os.getpid(), threads
+    if key not in _pools:
+        _pools[key] = ThreadPoolExecutor(threads, thread_name_prefix="kmeans_xp")
+    return _pools[key]
+
+
+def _shared_mapping(X: np.ndarray) -> tuple[mmap.mmap, int] | None:
+    """Return the file mapping under `X` and its address, where its pages may be given back.
+
+    Not for a copy-on-write map (mode "c"), whose private pages exist nowhere else.
+    """
+    if not isinstance(X, np.memmap) or X.mode == "c" or not hasattr(mmap, "MADV_DONTNEED"):
+        return None
+    base: Any = X
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if not isinstance(base, mmap.mmap):
+        return None
+    return base, np.frombuffer(base, np.uint8).__array_interface__["data"][0]

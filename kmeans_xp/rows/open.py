@@ -1,0 +1,43 @@
+"""The one type ladder: which source of rows stands behind an X."""
+
+import array_api_compat
+import numpy as np
+
+from kmeans_xp.arrays import Array, as_array
+from kmeans_xp.arrays.checks import check_matrix
+from kmeans_xp.rows.array import ArrayRows
+from kmeans_xp.rows.base import Rows
+from kmeans_xp.rows.host import HostRows
+
+
+def open_rows(X: object, name: str = "X", *, threads: int | None = None) -> Rows:
+    """Return the rows of `X`, (n, d), wherever they live.
+
+    Parameters
+    ----------
+    X : array, memory map, Dask array, nested list or data frame
+        The data. It is not copied as a whole, and never modified.
+    name : str
+        The argument's name, for errors.
+    threads : int, optional
+        For NumPy rows: how many threads run blocks.
+
+    Returns
+    -------
+    Rows
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `X` is not a two-dimensional array of real numbers with a row and a feature.
+    """
+    array: Array = as_array(X, name)
+    check_matrix(array, name)
+    if array_api_compat.is_dask_array(array):
+        # Imported here, since Dask is an extra.
+        from kmeans_xp.rows.dask import DaskRows
+
+        return DaskRows(array)
+    if isinstance(array, np.ndarray):
+        return HostRows(array, threads=threads)
+    return ArrayRows(array)
