@@ -80,7 +80,7 @@ def _not_finite(block: Array) -> _Bad:
     # A finite sum has finite terms; only where it is not must each be looked at.
     if math.isfinite(float(total)):
         return _Bad(xp.zeros_like(total))
-    return _Bad(xp.astype(xp.sum(xp.astype(~xp.isfinite(block), xp.int64)), block.dtype))
+    return _Bad(xp.astype(xp.sum(xp.astype(~xp.isfinite(block), xp.int32)), block.dtype))
 
 
 def _moments_step(block: Array, weights: Array | None, *, reference: Array) -> _Sums:

@@ -58,7 +58,7 @@ def kmeans_plusplus(
     -------
     centers : array of shape (k, d)
         In X's namespace, on its device, in its floating dtype.
-    indices : array of shape (k,), int64
+    indices : array of shape (k,), integers
         Which rows they are. With fewer distinct rows than k, some come again.
 
     Raises
@@ -88,7 +88,7 @@ def kmeans_plusplus(
     generator = as_generator(rng)
     moments_of(rows, weights, block_rows=find_kernel(rows.xp).block_rows(1, rows.shape[1]))
     indices = plus_plus(rows, k, weights, generator, find_kernel(rows.xp), trials)
-    return rows.deliver(rows.take(indices)), rows.deliver(rows.small(np.asarray(indices)))
+    return rows.deliver(rows.take(indices)), rows.deliver(rows.small(indices))
 
 
 def check_init(init: Any) -> None:

@@ -29,7 +29,7 @@ def check_clusters(n_clusters: object, n_rows: int, name: str = "n_clusters") ->
     return count
 
 
-def check_nonnegative(value: object, name: str) -> float:
+def check_nonnegative(value: Any, name: str) -> float:
     """Return `value` as a finite float that is not negative."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {value!r} of type {type(value).__name__}.")

@@ -11,7 +11,7 @@ Array = Any
 Namespace = Any
 
 
-def as_array(value: object, name: str) -> Array:
+def as_array(value: Any, name: str) -> Array:
     """Return `value` as an array: as it is where it is one, else as a NumPy array.
 
     Parameters

@@ -38,7 +38,7 @@ def to_host(array: Array) -> np.ndarray:
 def to_like(
     values: Any, like: Array, dtype: Any = None, *, xp: Namespace = None, device: Any = None
 ) -> Array:
-    """Copy a (small) host array into `like`'s namespace and onto its device."""
+    """Copy a (small) host array or list into `like`'s namespace and onto its device."""
     xp = namespace_of(like) if xp is None else xp
     device = device_of(like) if device is None else device
-    return xp.asarray(np.asarray(values), dtype=dtype, device=device)
+    return xp.asarray(values, dtype=dtype, device=device)

@@ -24,9 +24,7 @@ from kmeans_xp.metrics.inertia import inertia
 from kmeans_xp.rows import open_rows
 
 
-class KMeans(  # type: ignore[misc]
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator
-):
+class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
     """k-means clustering.
 
     Parameters

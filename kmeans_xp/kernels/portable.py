@@ -78,10 +78,10 @@ def sum_by_label(
 
 
 def count(labels: Array, k: int) -> Array:
-    """Return how many rows have each label, (k,) int64."""
+    """Return how many rows have each label, (k,) integers."""
     xp = namespace_of(labels)
     clusters = xp.arange(k, dtype=labels.dtype, device=device_of(labels))
-    return xp.sum(xp.astype(labels[:, None] == clusters[None, :], xp.int64), axis=0)
+    return xp.sum(xp.astype(labels[:, None] == clusters[None, :], xp.int32), axis=0)
 
 
 def _direct_labels(block: Array, frame: Frame) -> Array:

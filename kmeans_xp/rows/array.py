@@ -49,19 +49,18 @@ class MemoryRows(Rows):
             which = draw_from(cumulative, u * total)
             left = u * total - (cumulative[which - 1] if which else 0.0)
             a, b = spans[which]
-            indices.append(a + self._row_within(mass[a:b], left))
+            indices.append(a + self._row_within(mass[a:b], float(left)))
         return indices, total
 
     def _row_within(self, mass: Array, target: float) -> int:
         """Return the row at which the cumulative mass of one block passes `target`."""
         xp = self.xp
         cumulative = xp.cumulative_sum(mass)
-        # The first row that reaches the block's total is the last one with any mass.
-        total = cumulative[-1:]
-        target = xp.asarray([target], dtype=mass.dtype, device=self.device)
-        passed = xp.searchsorted(cumulative, target, side="right")
-        last = xp.searchsorted(cumulative, total, side="left")
-        return int(xp.minimum(passed, last)[0])
+        # Rows before the target, and rows before the block's total is reached: the second is
+        # the last row with any mass, which rounding must not let the first pass.
+        passed = xp.sum(xp.astype(cumulative <= target, xp.int32))
+        last = xp.sum(xp.astype(cumulative < cumulative[-1], xp.int32))
+        return min(int(passed), int(last))
 
     def largest(self, values: Array, count: int) -> list[int]:
         """Return the indices of the largest values, the lowest index first among equals."""
