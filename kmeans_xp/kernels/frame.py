@@ -49,7 +49,7 @@ def frame_of(centers: Array) -> Frame:
     xp = namespace_of(centers)
     k, d = centers.shape
     info = xp.finfo(centers.dtype)
-    gamma = (d + 16) * float(info.eps)
+    gamma = (d + 8) * float(info.eps)
     delta = (d + 16) * float(info.smallest_normal)
     origin = xp.sort(centers, axis=0)[k // 2, :]
     shifted = centers - origin

@@ -9,8 +9,8 @@ SCORE_BYTES = 1 << 20
 # Entries of a block: large enough to repay the fixed costs of a step, small enough to be in
 # the cache still when its sums are taken.
 BLOCK = 1 << 20
-# With fewer centres than this, scores lie centre by centre, so that SIMD lanes run over rows.
-FEW = 64
+# With so few centres at most, scores lie centre by centre, so that SIMD lanes run over rows.
+FEW = 128
 # With fewer features than this, rows are transposed for the same reason.
 NARROW = 24
 # Entries of the direct differences that are taken at a time.
@@ -27,17 +27,15 @@ def labels(block: np.ndarray, frame: Frame) -> np.ndarray:
     n, _d = block.shape
     k = frame.centers.shape[0]
     size = max(256, SCORE_BYTES // (k * block.itemsize))
-    search = _search_by_center if k < FEW else _search_by_row
+    search = _search_by_center if k <= FEW else _search_by_row
     found = np.empty(n, np.int32)
     # Overflow is expected of extreme data: it makes bounds that decide nothing.
     with np.errstate(all="ignore"):
         for start in range(0, n, size):
             rows = block[start : start + size]
-            augmented = _augment(rows, frame)
-            best, near, sure = search(augmented, frame)
-            unsure = np.flatnonzero(~sure)
+            best, unsure, near = search(_augment(rows, frame), frame)
             if unsure.size:
-                best[unsure] = _decide(rows, frame, unsure, near[unsure])
+                best[unsure] = _decide(rows, frame, unsure, near)
             found[start : start + size] = best
     return found
 
@@ -106,7 +104,7 @@ def count(labels: np.ndarray, k: int) -> np.ndarray:
 
 
 def _augment(rows: np.ndarray, frame: Frame) -> np.ndarray:
-    """Return (x', ‖x'‖, 1), (B, d + 2); transposed in memory where that is faster to make."""
+    """Return (x', ‖x'‖, 1), (B, d + 2): transposed in memory where that is faster to make."""
     n, d = rows.shape
     if d < NARROW:
         flat = np.empty((d + 2, n), rows.dtype)
@@ -124,45 +122,63 @@ def _augment(rows: np.ndarray, frame: Frame) -> np.ndarray:
 def _search_by_center(
     augmented: np.ndarray, frame: Frame
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the best centre, the near ones (B, k), and whether the best is certain."""
+    """Return the best centre of each row, the rows that are unsure, and what is near those.
+
+    Scores lie centre by centre. A NaN makes its row's minimum NaN, to which nothing compares,
+    so that its row counts no near centre and is unsure.
+    """
     lower = frame.columns @ augmented.T
     k = lower.shape[0]
     slack = frame.slack.max(axis=0)
     bound = lower.min(axis=0)
     bound += augmented[:, -2] * slack[0]
     bound += slack[1]
-    near = ~(lower > bound)
-    # The first and the last near centre, as maxima of bytes, which SIMD finds 64 at a time.
+    near = lower <= bound
+    # Counting and ranking bytes, which SIMD does 64 at a time, is faster than to search.
     bits = near.view(np.uint8)
-    ranks = np.arange(1, k + 1, dtype=np.uint8)[:, None]
-    last = (bits * ranks).max(axis=0)
-    first = k + 1 - (bits * ranks[::-1]).max(axis=0).astype(np.int32)
-    return first - 1, near.T, first == last
+    unsure = np.flatnonzero(np.add.reduce(bits, axis=0, dtype=np.uint8) != 1)
+    ranks = np.arange(k, 0, -1, dtype=np.uint8)[:, None]
+    best = k - (bits * ranks).max(axis=0).astype(np.int32)
+    close = near[:, unsure].T
+    return best, unsure, close | ~close.any(axis=1, keepdims=True)
 
 
 def _search_by_row(
     augmented: np.ndarray, frame: Frame
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """As `_search_by_center`, for many centres: scores lie row by row."""
+    """As `_search_by_center`, for many centres: scores lie row by row.
+
+    The best and the second best are found; ``argmin`` takes a NaN for the least.
+    """
     lower = augmented @ frame.columns.T
+    rows = np.arange(len(lower))
     best = lower.argmin(axis=1)
     slack = frame.slack[best]
-    bound = lower[np.arange(len(best)), best]
+    bound = lower[rows, best]
     bound += augmented[:, -2] * slack[:, 0]
     bound += slack[:, 1]
-    near = ~(lower > bound[:, None])
-    return best.astype(np.int32), near, np.count_nonzero(near, axis=1) == 1
+    lower[rows, best] = np.inf
+    second = lower[rows, lower.argmin(axis=1)]
+    unsure = np.flatnonzero(~(second > bound))
+    near = ~(lower[unsure] > bound[unsure, None])
+    near[np.arange(len(unsure)), best[unsure]] = True
+    return best.astype(np.int32), unsure, near
 
 
 def _decide(rows: np.ndarray, frame: Frame, unsure: np.ndarray, near: np.ndarray) -> np.ndarray:
     """Return the nearest of the near centres by direct differences, for the unsure rows."""
     best = np.empty(len(unsure), np.int32)
-    size = max(1, DIFFERENCES // (rows.shape[1] * max(1, int(near.sum(axis=1).max()))))
+    pairs = np.count_nonzero(near) / len(near)
+    size = max(1, int(DIFFERENCES / (rows.shape[1] * pairs)))
     for start in range(0, len(unsure), size):
         i, j = np.nonzero(near[start : start + size])
-        found = np.full((min(size, len(unsure) - start), near.shape[1]), np.inf)
-        found[i, j] = _pair_distances(rows, frame, unsure[start + i], j)
-        best[start : start + size] = found.argmin(axis=1)
+        distances = _pair_distances(rows, frame, unsure[start + i], j)
+        first = np.flatnonzero(np.diff(i, prepend=-1))
+        least = np.minimum.reduceat(distances, first)
+        (hits,) = np.nonzero(distances == least[i])
+        # Of equals the lowest index, which is the first hit of its row.
+        hits = hits[np.flatnonzero(np.diff(i[hits], prepend=-1))]
+        best[start : start + size] = j[hits]
     return best
 
 
