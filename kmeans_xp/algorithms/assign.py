@@ -71,22 +71,28 @@ def _assign_step(block: Array, *, kernel: Kernel, frame: Frame, dtype: Any) -> t
 
 def predict_labels(rows: Rows, centers: np.ndarray) -> Array:
     """Return the nearest of the host `centers` for each row, (n,) int32; checks the rows."""
-    kernel, frame, size = _prepare(rows, centers)
+    kernel, frame, size = _prepare(rows, centers, rows.dtype)
     return rows.map(partial(_label_step, kernel=kernel, frame=frame), block_rows=size)[0]
 
 
 def transform_distances(rows: Rows, centers: np.ndarray) -> Array:
     """Return the distances, not squared, to the host `centers`, (n, k); checks the rows."""
-    kernel, frame, size = _prepare(rows, centers)
+    # Wide throughout: a distance is wanted to many digits, where a label needs only the least.
+    kernel, frame, size = _prepare(rows, centers, rows.wide)
     step = partial(_distance_step, kernel=kernel, frame=frame, dtype=rows.dtype)
     return rows.map(step, block_rows=size)[0]
 
 
-def _prepare(rows: Rows, centers: np.ndarray) -> tuple[Kernel, Frame, int]:
+def _prepare(rows: Rows, centers: np.ndarray, dtype: Any) -> tuple[Kernel, Frame, int]:
     kernel = find_kernel(rows.xp)
     size = kernel.block_rows(*centers.shape)
     check_finite(rows, block_rows=size)
-    return kernel, frame_of(rows.small(centers, rows.dtype)), size
+    return kernel, frame_of(_in_dtype(rows, centers, dtype)), size
+
+
+def _in_dtype(rows: Rows, centers: np.ndarray, dtype: Any) -> Array:
+    """Copy the centres to where blocks live, rounded to the rows' dtype, held in `dtype`."""
+    return rows.xp.astype(rows.small(centers, rows.dtype), dtype, copy=False)
 
 
 def _label_step(block: Array, *, kernel: Kernel, frame: Frame) -> tuple[Array]:
@@ -94,5 +100,6 @@ def _label_step(block: Array, *, kernel: Kernel, frame: Frame) -> tuple[Array]:
 
 
 def _distance_step(block: Array, *, kernel: Kernel, frame: Frame, dtype: Any) -> tuple[Array]:
-    xp = namespace_of(block)
-    return (xp.astype(xp.sqrt(kernel.distances(block, frame)), dtype, copy=False),)
+    xp, wide = namespace_of(block), frame.centers.dtype
+    squared = kernel.distances(xp.astype(block, wide, copy=False), frame, wide)
+    return (xp.astype(xp.sqrt(squared), dtype, copy=False),)

@@ -150,7 +150,7 @@ def kmeans(
     )
     best: KMeansResult | None = None
     for number in range(1, starts + 1):
-        centers = seed(rows, X, k, init, weights, generator, kernel)
+        centers = seed(rows, X, k, init, weights, moments, generator, kernel)
         tell = teller(callback, number, rows.deliver)
         run = iterate(problem.step, centers, max_iter=max_iter, tell=tell)
         result = problem.settle(run)

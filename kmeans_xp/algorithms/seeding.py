@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from kmeans_xp.algorithms.moments import moments_of
+from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.checks import check_clusters, check_count
 from kmeans_xp.arrays.draws import as_generator
@@ -86,8 +86,9 @@ def kmeans_plusplus(
     trials = None if n_local_trials is None else check_count(n_local_trials, "n_local_trials")
     weights = open_weights(rows, sample_weight)
     generator = as_generator(rng)
-    moments_of(rows, weights, block_rows=find_kernel(rows.xp).block_rows(1, rows.shape[1]))
-    indices = plus_plus(rows, k, weights, generator, find_kernel(rows.xp), trials)
+    kernel = find_kernel(rows.xp)
+    moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
+    indices = plus_plus(_Draws(rows, weights, moments, generator, kernel), k, trials)
     return rows.deliver(rows.take(indices)), rows.deliver(rows.small(indices))
 
 
@@ -108,78 +109,104 @@ def seed(
     k: int,
     init: Init,
     weights: Array | None,
+    moments: Moments,
     generator: np.random.Generator,
     kernel: Kernel,
 ) -> Array:
     """Return the k starting centres that `init` stands for, where blocks live."""
     if isinstance(init, str):
+        draws = _Draws(rows, weights, moments, generator, kernel)
         if init == "k-means++":
-            return rows.take(plus_plus(rows, k, weights, generator, kernel))
+            return rows.take(plus_plus(draws, k))
         if init == "random":
             return rows.take(random_rows(rows, k, weights, generator))
-        return parallel(rows, k, weights, generator, kernel)
+        return parallel(draws, k)
     if callable(init):
         return open_centers(rows, init(X, k, generator), "the array that init returns", k)
     return open_centers(rows, init, "init", k)
 
 
-def plus_plus(
-    rows: Rows,
-    k: int,
-    weights: Array | None,
-    generator: np.random.Generator,
-    kernel: Kernel,
-    trials: int | None = None,
-) -> list[int]:
+@dataclass(frozen=True)
+class _Draws:
+    """What draws by squared distance need, and how far the rows are from their centres."""
+
+    rows: Rows
+    weights: Array | None
+    moments: Moments
+    generator: np.random.Generator
+    kernel: Kernel
+
+    @property
+    def dtype(self) -> Any:
+        """Return the dtype of masses: half the memory where single precision has the range."""
+        usual = 2.0**-40 < self.moments.variance < 2.0**40
+        return self.rows.xp.float32 if usual and self.weights is None else self.rows.wide
+
+    def one(self) -> int:
+        """Draw one row by its weight."""
+        u = self.generator.random(1)
+        if self.weights is None:
+            return int(u[0] * self.rows.shape[0])
+        return self.rows.sample(self.weights, u)[0][0]
+
+    def several(self, mass: Array, count: int) -> list[int]:
+        """Draw rows by their mass; none if every row is at a centre."""
+        return self.rows.sample(mass, self.generator.random(count))[0]
+
+    def mass(self, added: list[int], before: Array | None, width: int) -> Array:
+        """Return weight times squared distance to the nearest centre, once `added` are some."""
+        frame = frame_of(self.rows.take(added))
+        step = partial(_mass_step, kernel=self.kernel, frame=frame, dtype=self.dtype)
+        size = self.kernel.block_rows(width, self.rows.shape[1])
+        return self.rows.map(step, before, self.weights, block_rows=size, spare=before)[0]
+
+    def best(self, drawn: list[int], mass: Array) -> int:
+        """Return which of the candidates lowers the mass most."""
+        frame = frame_of(self.rows.take(drawn))
+        step = partial(_potential_step, kernel=self.kernel, frame=frame, wide=self.rows.wide)
+        size = self.kernel.block_rows(len(drawn), self.rows.shape[1])
+        potentials = self.rows.fold(step, mass, self.weights, block_rows=size).mass
+        return drawn[int(np.argmin(to_host(potentials)))]
+
+
+def plus_plus(draws: _Draws, k: int, trials: int | None = None) -> list[int]:
     """Return the rows that greedy k-means++ chooses."""
     trials = 2 + int(math.log(k)) if trials is None else trials
-    size = kernel.block_rows(trials, rows.shape[1])
-    indices = [_by_weight(rows, weights, generator)]
-    mass = _mass_of(rows, indices, None, weights, kernel, size)
+    indices = [draws.one()]
+    mass = draws.mass(indices, None, trials)
     while len(indices) < k:
-        drawn, _ = rows.sample(mass, generator.random(trials))
-        if not drawn:  # every row is at a centre already
-            indices.append(_by_weight(rows, weights, generator))
+        drawn = draws.several(mass, trials)
+        if not drawn:  # fewer distinct rows than k: some come again
+            indices.append(draws.one())
             continue
-        if trials > 1:
-            frame = frame_of(rows.take(drawn))
-            step = partial(_potential_step, kernel=kernel, frame=frame)
-            potentials = to_host(rows.fold(step, mass, weights, block_rows=size).mass)
-            drawn = [drawn[int(np.argmin(potentials))]]
-        indices += drawn
+        indices.append(draws.best(drawn, mass) if trials > 1 else drawn[0])
         if len(indices) < k:
-            mass = _mass_of(rows, drawn, mass, weights, kernel, size)
+            mass = draws.mass(indices[-1:], mass, trials)
     return indices
 
 
-def parallel(
-    rows: Rows,
-    k: int,
-    weights: Array | None,
-    generator: np.random.Generator,
-    kernel: Kernel,
-) -> Array:
+def parallel(draws: _Draws, k: int) -> Array:
     """Return the centres of k-means‖, which passes over the rows a few times, not k times.
 
     B. Bahmani et al., "Scalable k-means++", VLDB 2012; each round draws a fixed number of rows.
     """
-    size = kernel.block_rows(OVERSAMPLING * k, rows.shape[1])
-    indices = [_by_weight(rows, weights, generator)]
-    mass = _mass_of(rows, indices, None, weights, kernel, size)
+    rows, kernel, width = draws.rows, draws.kernel, OVERSAMPLING * k
+    indices = [draws.one()]
+    mass = draws.mass(indices, None, width)
     for _ in range(ROUNDS):
-        drawn, _ = rows.sample(mass, generator.random(OVERSAMPLING * k))
-        drawn = sorted(set(drawn))
+        drawn = sorted(set(draws.several(mass, width)))
         if not drawn:
             break
         indices += drawn
-        mass = _mass_of(rows, drawn, mass, weights, kernel, size)
-    while len(indices) < k:  # too few distinct rows: some come again
-        indices.append(_by_weight(rows, weights, generator))
+        mass = draws.mass(drawn, mass, width)
+    while len(indices) < k:  # fewer distinct rows than k: some come again
+        indices.append(draws.one())
     candidates = rows.take(indices)
     step = partial(_weight_step, kernel=kernel, frame=frame_of(candidates))
-    votes = rows.fold(step, weights, block_rows=kernel.block_rows(*candidates.shape)).mass
+    size = kernel.block_rows(*candidates.shape)
+    votes = rows.fold(step, draws.weights, block_rows=size).mass
     few = open_rows(candidates)
-    return few.take(plus_plus(few, k, votes, generator, kernel))
+    return few.take(plus_plus(replace(draws, rows=few, weights=votes), k))
 
 
 def random_rows(
@@ -206,44 +233,35 @@ class _Mass(Totals):
     mass: Array
 
 
-def _by_weight(rows: Rows, weights: Array | None, generator: np.random.Generator) -> int:
-    """Draw one row by its weight."""
-    u = generator.random(1)
-    if weights is None:
-        return int(u[0] * rows.shape[0])
-    return rows.sample(weights, u)[0][0]
-
-
-def _mass_of(
-    rows: Rows,
-    added: list[int],
+def _mass_step(
+    block: Array,
     mass: Array | None,
     weights: Array | None,
+    *,
     kernel: Kernel,
-    size: int,
-) -> Array:
-    """Return weight times squared distance to the nearest centre, once `added` are centres."""
-    step = partial(_mass_step, kernel=kernel, frame=frame_of(rows.take(added)))
-    return rows.map(step, mass, weights, block_rows=size)[0]
-
-
-def _mass_step(
-    block: Array, mass: Array | None, weights: Array | None, *, kernel: Kernel, frame: Frame
+    frame: Frame,
+    dtype: Any,
 ) -> tuple[Array]:
     xp = namespace_of(block)
-    new = xp.min(kernel.distances(block, frame), axis=1)
+    new = xp.min(kernel.distances(block, frame, dtype), axis=1)
     new = new if weights is None else new * weights
     return (new if mass is None else xp.minimum(mass, new),)
 
 
 def _potential_step(
-    block: Array, mass: Array, weights: Array | None, *, kernel: Kernel, frame: Frame
+    block: Array,
+    mass: Array,
+    weights: Array | None,
+    *,
+    kernel: Kernel,
+    frame: Frame,
+    wide: Any,
 ) -> _Mass:
     """Return what the mass would come to with each candidate as a centre."""
     xp = namespace_of(block)
-    new = kernel.distances(block, frame)
+    new = kernel.distances(block, frame, mass.dtype)
     new = new if weights is None else new * weights[:, None]
-    return _Mass(xp.sum(xp.minimum(mass[:, None], new), axis=0))
+    return _Mass(xp.sum(xp.minimum(mass[:, None], new), axis=0, dtype=wide))
 
 
 def _weight_step(block: Array, weights: Array | None, *, kernel: Kernel, frame: Frame) -> _Mass:

@@ -33,9 +33,10 @@ def check_nonnegative(value: Any, name: str) -> float:
     """Return `value` as a finite float that is not negative."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {value!r} of type {type(value).__name__}.")
-    if not (math.isfinite(value) and value >= 0):
+    number = float(value)
+    if not (math.isfinite(number) and number >= 0):
         raise ValueError(f"{name} must be finite and not negative, got {name}={value}.")
-    return float(value)
+    return number
 
 
 def check_choice(value: object, name: str, choices: tuple[str, ...]) -> str:

@@ -21,7 +21,7 @@ from kmeans_xp.arrays import Array, to_host
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.estimators.progress import progress
 from kmeans_xp.metrics.inertia import inertia
-from kmeans_xp.rows import open_rows
+from kmeans_xp.rows import Rows, open_rows
 
 
 class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
@@ -165,23 +165,26 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     def predict(self, X: Array) -> Array:
         """Return the index of the nearest centre of each row, (n,) int32, where `X` lives."""
-        check_is_fitted(self)
-        validate_data(self, X, reset=False, skip_check_array=True)
-        return predict_labels(open_rows(X), to_host(self.cluster_centers_))
+        rows = self._open(X)
+        return predict_labels(rows, to_host(self.cluster_centers_))
 
     def transform(self, X: Array) -> Array:
         """Return the distance of each row to each centre, (n, k), where `X` lives."""
-        check_is_fitted(self)
-        validate_data(self, X, reset=False, skip_check_array=True)
-        return transform_distances(open_rows(X), to_host(self.cluster_centers_))
+        rows = self._open(X)
+        return transform_distances(rows, to_host(self.cluster_centers_))
 
     def score(self, X: Array, y: None = None, sample_weight: Array | None = None) -> float:
         """Return minus the inertia of `X` about the fitted centres."""
-        check_is_fitted(self)
-        validate_data(self, X, reset=False, skip_check_array=True)
-        rows = open_rows(X)
+        rows = self._open(X)
         centers = rows.deliver(rows.small(to_host(self.cluster_centers_), rows.dtype))
         return -inertia(X, centers, sample_weight=sample_weight)
+
+    def _open(self, X: Array) -> Rows:
+        """Return the rows of `X`, which must have the features of the fit."""
+        check_is_fitted(self)
+        rows = open_rows(X)
+        validate_data(self, X, reset=False, skip_check_array=True)
+        return rows
 
     @property
     def _n_features_out(self) -> int:

@@ -35,6 +35,8 @@ class Frame:
         (2γ‖c'‖, γ‖c'‖² + 2δ): a row's 2e_j is its ‖x'‖ times the first plus the second.
     wide_centers : array of shape (k, d)
         In the widest float, for direct differences.
+    gamma : float
+        γ: the relative error of a product of two rows.
     """
 
     centers: Array
@@ -42,6 +44,7 @@ class Frame:
     columns: Array
     slack: Array
     wide_centers: Array
+    gamma: float
 
 
 def frame_of(centers: Array) -> Frame:
@@ -61,4 +64,5 @@ def frame_of(centers: Array) -> Frame:
     columns = xp.concat([-shifted, xp.stack([-gamma * norms, last], axis=1)], axis=1)
     slack = xp.stack([2 * gamma * norms, gamma * squares + 2 * delta], axis=1)
     wide = widest_float(xp, device_of(centers))
-    return Frame(centers, origin, columns, slack, xp.astype(centers, wide, copy=False))
+    wide_centers = xp.astype(centers, wide, copy=False)
+    return Frame(centers, origin, columns, slack, wide_centers, gamma)

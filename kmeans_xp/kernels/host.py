@@ -1,5 +1,7 @@
 """Kernels tuned for NumPy: cache-sized matrix products, SIMD reductions, SciPy's sparse sums."""
 
+from typing import Any
+
 import numpy as np
 
 from kmeans_xp.kernels.frame import Frame
@@ -58,24 +60,28 @@ def own_distances(block: np.ndarray, frame: Frame, labels: np.ndarray) -> np.nda
     return out
 
 
-def distances(block: np.ndarray, frame: Frame) -> np.ndarray:
-    """Return squared distances to every centre, (B, k) float64.
+def distances(block: np.ndarray, frame: Frame, dtype: Any) -> np.ndarray:
+    """Return squared distances to every centre, (B, k) in `dtype`.
 
-    Through the matrix product where its rounding cannot matter, by direct differences
-    elsewhere, so that a row at a centre has the distance 0.
+    By direct differences where the matrix product would lose more than a few percent to
+    rounding, so that a row at a centre has the distance 0.
     """
+    d = block.shape[1]
     with np.errstate(all="ignore"):
         augmented = _augment(block, frame)
-        norms = augmented[:, -2]
-        lower = augmented @ frame.columns.T
-        slack = np.multiply.outer(norms, frame.slack[:, 0]) + frame.slack[:, 1]
-        out = (2 * lower + slack + (norms * norms)[:, None]).astype(np.float64)
-        rows, columns = np.nonzero(~(out > 64 * slack))
-    size = max(1, DIFFERENCES // block.shape[1])
-    for start in range(0, rows.size, size):
-        i, j = rows[start : start + size], columns[start : start + size]
-        out[i, j] = _pair_distances(block, frame, i, j)
-    return out
+        norms = np.square(augmented[:, -2], out=augmented[:, -2])
+        shifted = frame.columns[:, :d]
+        squares = np.einsum("ij,ij->i", shifted, shifted)
+        columns = np.column_stack([2 * shifted, np.ones_like(squares), squares])
+        found = columns @ augmented.T
+        doubt = (norms + squares.max()) * (64 * frame.gamma)
+        j, i = np.nonzero(~(found > doubt))
+    out = found.astype(dtype, copy=False)
+    size = max(1, DIFFERENCES // d)
+    for start in range(0, i.size, size):
+        part = slice(start, start + size)
+        out[j[part], i[part]] = _pair_distances(block, frame, i[part], j[part])
+    return out.T
 
 
 def sum_by_label(

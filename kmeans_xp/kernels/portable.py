@@ -1,5 +1,7 @@
 """The specification of every kernel, in the array-API standard alone."""
 
+from typing import Any
+
 from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.namespace import device_of
 from kmeans_xp.kernels.frame import Frame
@@ -51,15 +53,15 @@ def own_distances(block: Array, frame: Frame, labels: Array) -> Array:
     return xp.sum(difference * difference, axis=1)
 
 
-def distances(block: Array, frame: Frame) -> Array:
-    """Return squared distances to every centre, (B, k) in the widest float."""
+def distances(block: Array, frame: Frame, dtype: Any) -> Array:
+    """Return squared distances to every centre, (B, k) in `dtype`."""
     xp = namespace_of(block)
     wide = xp.astype(block, frame.wide_centers.dtype, copy=False)
     columns = []
     for j in range(frame.wide_centers.shape[0]):
         difference = wide - frame.wide_centers[j, :]
         columns.append(xp.sum(difference * difference, axis=1))
-    return xp.stack(columns, axis=1)
+    return xp.astype(xp.stack(columns, axis=1), dtype, copy=False)
 
 
 def sum_by_label(
@@ -91,6 +93,6 @@ def _direct_labels(block: Array, frame: Frame) -> Array:
     pieces = []
     for start in range(0, block.shape[0], size):
         stop = min(start + size, block.shape[0])
-        found = distances(block[start:stop, :], frame)
+        found = distances(block[start:stop, :], frame, frame.wide_centers.dtype)
         pieces.append(xp.astype(xp.argmin(found, axis=1), xp.int32))
     return xp.concat(pieces)

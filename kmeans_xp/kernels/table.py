@@ -36,7 +36,7 @@ class Kernel:
     labels: Callable[[Array, Frame], Array]
     nearest: Callable[[Array, Frame], tuple[Array, Array]]
     own_distances: Callable[[Array, Frame, Array], Array]
-    distances: Callable[[Array, Frame], Array]
+    distances: Callable[[Array, Frame, Any], Array]
     sum_by_label: Callable[[Array, Array, Array | None, Frame], tuple[Array, Array]]
     count: Callable[[Array, int], Array]
 

@@ -39,7 +39,7 @@ class MemoryRows(Rows):
         """Draw rows with probability proportional to `mass`."""
         xp, n = self.xp, self.shape[0]
         spans = [(a, min(a + SAMPLE_BLOCK, n)) for a in range(0, n, SAMPLE_BLOCK)]
-        sums = to_host(xp.stack([xp.sum(mass[a:b]) for a, b in spans]))
+        sums = to_host(xp.stack([xp.sum(mass[a:b], dtype=self.wide) for a, b in spans]))
         cumulative = np.cumsum(sums.astype(np.float64))
         total = float(cumulative[-1])
         if not total > 0:
@@ -55,7 +55,7 @@ class MemoryRows(Rows):
     def _row_within(self, mass: Array, target: float) -> int:
         """Return the row at which the cumulative mass of one block passes `target`."""
         xp = self.xp
-        cumulative = xp.cumulative_sum(mass)
+        cumulative = xp.cumulative_sum(mass, dtype=self.wide)
         # Rows before the target, and rows before the block's total is reached: the second is
         # the last row with any mass, which rounding must not let the first pass.
         passed = xp.sum(xp.astype(cumulative <= target, xp.int32))
@@ -96,7 +96,9 @@ class MemoryRows(Rows):
 class ArrayRows(MemoryRows):
     """Rows in an array whose library brings its own parallelism: blocks run one by one."""
 
-    def sweep(self, step: Step, *aligned: Array | None, block_rows: int) -> tuple[Any, Kept]:
+    def sweep(
+        self, step: Step, *aligned: Array | None, block_rows: int, spare: Array | None = None
+    ) -> tuple[Any, Kept]:
         """Run `step` on every block, in order."""
         total, pieces = None, []
         with full_precision(self.xp):

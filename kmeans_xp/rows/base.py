@@ -43,8 +43,14 @@ class Rows(ABC):
         return widest_float(self.xp, self.device)
 
     @abstractmethod
-    def sweep(self, step: Step, *aligned: Array | None, block_rows: int) -> tuple[Any, Kept]:
-        """Run `step` on every block; return the sum of the totals, and what was kept."""
+    def sweep(
+        self, step: Step, *aligned: Array | None, block_rows: int, spare: Array | None = None
+    ) -> tuple[Any, Kept]:
+        """Run `step` on every block; return the sum of the totals, and what was kept.
+
+        `spare` is an aligned array that nobody needs afterwards: where arrays are writable, the
+        first array kept may take its memory.
+        """
 
     @abstractmethod
     def take(self, indices: Sequence[int]) -> Array:
@@ -93,9 +99,15 @@ class Rows(ABC):
         """Add up what `step` returns for each block."""
         return self.sweep(_Folded(step), *aligned, block_rows=block_rows)[0]
 
-    def map(self, step: Callable[..., Kept], *aligned: Array | None, block_rows: int) -> Kept:
+    def map(
+        self,
+        step: Callable[..., Kept],
+        *aligned: Array | None,
+        block_rows: int,
+        spare: Array | None = None,
+    ) -> Kept:
         """Keep what `step` returns for each row, where the rows live."""
-        return self.sweep(_Mapped(step), *aligned, block_rows=block_rows)[1]
+        return self.sweep(_Mapped(step), *aligned, block_rows=block_rows, spare=spare)[1]
 
     def small(self, values: Any, dtype: Any = None) -> Array:
         """Copy small host values to where blocks live."""

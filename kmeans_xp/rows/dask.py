@@ -46,7 +46,9 @@ class DaskRows(Rows):
         self.shape = (sum(self.lengths), int(X.shape[1]))
         check_matrix(np.broadcast_to(0.0, self.shape), "X")
 
-    def sweep(self, step: Step, *aligned: Array | None, block_rows: int) -> tuple[Any, Kept]:
+    def sweep(
+        self, step: Step, *aligned: Array | None, block_rows: int, spare: Array | None = None
+    ) -> tuple[Any, Kept]:
         """Run `step` on every chunk that is not empty, block by block."""
         columns = [self._pieces(a) for a in aligned]
         task = dask.delayed(_sweep_chunk, nout=2, pure=False)
@@ -216,11 +218,11 @@ def _entry(piece: Array, i: int) -> Array:
 
 
 def _host_sum(mass: Array) -> float:
-    return float(namespace_of(mass).sum(mass))
+    return float(np.sum(to_host(mass), dtype=np.float64))
 
 
 def _row_within(mass: Array, target: float) -> int:
-    return draw_from(np.cumsum(to_host(mass)), target)
+    return draw_from(np.cumsum(to_host(mass), dtype=np.float64), target)
 
 
 def _largest_within(values: Array, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -38,11 +38,13 @@ class HostRows(MemoryRows):
         self.threads = thread_count() if threads is None else threads
         self._mapping = _shared_mapping(X)
 
-    def sweep(self, step: Step, *aligned: Array | None, block_rows: int) -> tuple[Any, Kept]:
+    def sweep(
+        self, step: Step, *aligned: Array | None, block_rows: int, spare: Array | None = None
+    ) -> tuple[Any, Kept]:
         """Run `step` on every block, on the thread pool where there are several."""
         n = self.shape[0]
         starts = range(0, n, block_rows)
-        keeper = _Keeper(n)
+        keeper = _Keeper(n, spare)
         stopped = threading.Event()
 
         def run(first: int, last: int) -> Any:
@@ -81,8 +83,9 @@ class HostRows(MemoryRows):
 class _Keeper:
     """Row-aligned output, allocated when the first block shows what it looks like."""
 
-    def __init__(self, n: int) -> None:
+    def __init__(self, n: int, spare: np.ndarray | None) -> None:
         self.n = n
+        self.spare = spare
         self.arrays: tuple[np.ndarray, ...] = ()
         self._lock = threading.Lock()
 
@@ -91,7 +94,10 @@ class _Keeper:
             return
         with self._lock:
             if not self.arrays:
-                self.arrays = tuple(np.empty((self.n, *a.shape[1:]), a.dtype) for a in kept)
+                arrays = [np.empty((self.n, *a.shape[1:]), a.dtype) for a in kept]
+                if self.spare is not None and arrays[0].dtype == self.spare.dtype:
+                    arrays[0] = self.spare
+                self.arrays = tuple(arrays)
         for whole, part in zip(self.arrays, kept, strict=True):
             whole[start:stop] = part
 
