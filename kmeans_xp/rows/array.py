@@ -58,8 +58,8 @@ class MemoryRows(Rows):
         cumulative = xp.cumulative_sum(mass, dtype=self.wide)
         # Rows before the target, and rows before the block's total is reached: the second is
         # the last row with any mass, which rounding must not let the first pass.
-        passed = xp.sum(xp.astype(cumulative <= target, xp.int32))
-        last = xp.sum(xp.astype(cumulative < cumulative[-1], xp.int32))
+        passed = xp.sum(xp.astype(cumulative <= target, xp.int32), dtype=xp.int32)
+        last = xp.sum(xp.astype(cumulative < cumulative[-1], xp.int32), dtype=xp.int32)
         return min(int(passed), int(last))
 
     def largest(self, values: Array, count: int) -> list[int]:

@@ -11,6 +11,7 @@ import numpy as np
 from kmeans_xp.arrays import Array, as_array, device_of, namespace_of, to_host
 from kmeans_xp.arrays.checks import check_matrix
 from kmeans_xp.arrays.dtypes import working_dtype
+from kmeans_xp.arrays.threads import one_blas_thread
 from kmeans_xp.rows.array import ArrayRows, MemoryRows
 from kmeans_xp.rows.base import Kept, Rows, Step, add, draw_from
 from kmeans_xp.rows.host import HostRows
@@ -60,10 +61,10 @@ class DaskRows(Rows):
         total = _tree([t[0] for t in tasks.values()])
         likes = self._kept_like(step, aligned, block_rows)
         kept = tuple(self._join(tasks, j, like) for j, like in enumerate(likes))
-        if not kept:
-            return dask.compute(total)[0], ()
-        total, *kept = dask.persist(total, *kept)
-        return dask.compute(total)[0], tuple(kept)
+        # Held here for the scheduler's threads in this process; other processes hold their own.
+        with one_blas_thread():
+            total, *kept = dask.persist(total, *kept)
+            return dask.compute(total)[0], tuple(kept)
 
     def take(self, indices: Sequence[int]) -> Array:
         """Return the rows at host `indices`."""

@@ -4,8 +4,9 @@ import itertools
 import mmap
 import os
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, final
 
 import numpy as np
@@ -62,8 +63,11 @@ class HostRows(MemoryRows):
 
         bounds = [len(starts) * i // RUNS for i in range(RUNS + 1)]
         runs = [(a, b) for a, b in itertools.pairwise(bounds) if a < b]
+        # One BLAS thread for a single block too: threads could round a product differently.
         with one_blas_thread():
-            return _add_runs(run, runs, self.threads, stopped), keeper.arrays
+            if self.threads == 1 or len(runs) == 1:
+                return _add_up(run(*bounds) for bounds in runs), keeper.arrays
+            return _run_all(run, runs, _pool(self.threads), stopped), keeper.arrays
 
     def take(self, indices: Sequence[int]) -> Array:
         """Return the rows at host `indices`."""
@@ -102,26 +106,24 @@ class _Keeper:
             whole[start:stop] = part
 
 
-def _add_runs(
+def _add_up(totals: Iterable[Any]) -> Any:
+    result = None
+    for total in totals:
+        result = add(result, total)
+    return result
+
+
+def _run_all(
     run: Callable[[int, int], Any],
     runs: list[tuple[int, int]],
-    threads: int,
+    pool: ThreadPoolExecutor,
     stopped: threading.Event,
 ) -> Any:
-    """Add up the runs in order; on an error or Ctrl-C stop the others first."""
-    if threads == 1 or len(runs) == 1:
-        total = None
-        for bounds in runs:
-            total = add(total, run(*bounds))
-        return total
-    futures: list[Future[Any]] = []
-    pool = _pool(threads)
+    """Add up the runs in order; on an error or Ctrl-C stop those that are left."""
+    futures = deque(pool.submit(run, *bounds) for bounds in runs)
     try:
-        futures += [pool.submit(run, *bounds) for bounds in runs]
-        total = None
-        while futures:
-            total = add(total, futures.pop(0).result())
-        return total
+        # Forgotten one by one, so that no total is held longer than it must be.
+        return _add_up(futures.popleft().result() for _ in runs)
     except BaseException:
         stopped.set()
         for future in futures:

@@ -1,0 +1,70 @@
+"""NumPy rows: threads, errors, and pages of a mapped file."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kmeans_xp.rows.host import HostRows
+from tests.rows.test_sweep import _first_and_double, _sum
+
+
+def test_the_number_of_threads_changes_no_bit() -> None:
+    X = np.random.default_rng(0).normal(size=(50_000, 5)).astype(np.float32)
+    sums = [HostRows(X, threads=t).fold(_sum, block_rows=333).total.tobytes() for t in (1, 2, 5)]
+    assert len(set(sums)) == 1
+
+
+def test_an_error_in_a_step_reaches_the_caller_and_stops_the_rest() -> None:
+    seen = []
+
+    def fail(block: np.ndarray) -> Any:
+        seen.append(threading.get_ident())
+        raise ArithmeticError("in a step")
+
+    with pytest.raises(ArithmeticError, match="in a step"):
+        HostRows(np.zeros((10_000, 2)), threads=2).fold(fail, block_rows=10)
+    assert len(seen) < 1000
+    # The pool is whole afterwards.
+    assert HostRows(np.ones((10_000, 2)), threads=2).fold(_sum, block_rows=10).rows == 10_000
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_fork_gets_threads_of_its_own() -> None:
+    # In a process of its own: libraries with threads warn of forks in this one.
+    script = (
+        "import os, numpy\n"
+        "from kmeans_xp.rows.host import HostRows\n"
+        "from tests.rows.test_sweep import _sum\n"
+        "fold = lambda: HostRows(numpy.ones((1000, 2)), threads=2).fold(_sum, block_rows=10).rows\n"
+        "fold()\n"
+        "child = os.fork()\n"
+        "if child == 0: os._exit(0 if fold() == 1000 else 1)\n"
+        "raise SystemExit(os.waitpid(child, 0)[1])\n"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, timeout=60, check=False)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_mapped_file_is_read_right_and_keeps_its_changes(
+    tmp_path: Path, mode: Any, order: Any
+) -> None:
+    data = np.random.default_rng(0).normal(size=(5000, 7)).copy(order=order)
+    np.save(tmp_path / "X.npy", data)
+    X = np.load(tmp_path / "X.npy", mmap_mode=mode)
+    if mode != "r":
+        data[3] = X[3] = 1.5
+    rows = HostRows(X[1:], threads=2)
+    for _ in range(2):
+        first, double = rows.map(_first_and_double, block_rows=100)
+        np.testing.assert_array_equal(first, data[1:, 0])
+        np.testing.assert_array_equal(double, 2 * data[1:])
+    np.testing.assert_array_equal(X[3], data[3])
