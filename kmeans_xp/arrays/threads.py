@@ -1,6 +1,7 @@
 """How many threads to use, and one BLAS thread in each of them."""
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -13,7 +14,9 @@ def thread_count() -> int:
     It is the least of: the processors that this process may run on, ``OMP_NUM_THREADS``,
     and the limit on BLAS threads (``threadpoolctl.threadpool_limits``).
     """
-    blas = [library.num_threads for library in _controller().lib_controllers]
+    with _holders.lock:
+        libraries = _controller().lib_controllers
+        blas = _holders.before if _holders.count else [lib.num_threads for lib in libraries]
     try:
         processors = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
@@ -27,11 +30,35 @@ def thread_count() -> int:
 def one_blas_thread() -> Iterator[None]:
     """Hold BLAS to one thread, since the fold brings its own.
 
-    The setting belongs to the process. Where several threads want it, threadpoolctl lets the
-    first of them decide as long as it lives, so that nobody restores what another has set.
+    The setting belongs to the process, and threadpoolctl lets only one thread at a time change
+    OpenBLAS's. So where folds overlap, each of them puts back what was there before the first.
     """
-    with _controller().limit(limits=1, user_api="blas"):
+    libraries = _controller().lib_controllers
+    with _holders.lock:
+        if not _holders.count:
+            _holders.before = [library.num_threads for library in libraries]
+        _holders.count += 1
+        for library in libraries:
+            library.set_num_threads(1)
+    try:
         yield
+    finally:
+        with _holders.lock:
+            _holders.count -= 1
+            for library, threads in zip(libraries, _holders.before, strict=True):
+                library.set_num_threads(threads)
+
+
+class _Holders:
+    """How many folds hold BLAS to one thread, and how many threads it had before them."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.count = 0
+        self.before: list[int] = []
+
+
+_holders = _Holders()
 
 
 @cache

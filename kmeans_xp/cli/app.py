@@ -123,16 +123,20 @@ Quiet = Annotated[
 ]
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"kmeans_xp {__version__}\n")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
-    version: Annotated[
-        bool, typer.Option("--version", is_eager=True, help="Print the version and exit.")
+    version: Annotated[  # noqa: ARG001: its callback does the work, before a command is missed
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version."),
     ] = False,
 ) -> None:
     """Exact k-means on tables, arrays and images, on every array backend."""
-    if version:
-        sys.stdout.write(f"kmeans_xp {__version__}\n")
-        raise typer.Exit
 
 
 @app.command()

@@ -121,7 +121,8 @@ def npz_reader(key: str | None) -> Callable[[Path], Input]:
 def load_npz(path: Path) -> dict[str, Array]:
     """Read every array of an .npz file, without pickles."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, since NumPy leaves a file open that turns out to be no zip file.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise CliError(f"{path}: is not an .npz file, in spite of its name")
             return {name: file[name] for name in file.files}

@@ -76,11 +76,14 @@ def known(names: list[str], wanted: str, limit: int = 12) -> str:
 
 @contextmanager
 def one_line_warnings() -> Iterator[None]:
-    """Show warnings as one line each, without the source line they came from."""
+    """Show warnings as one line each, and none beside an error, which is one line as well."""
+    held: list[str] = []
 
-    def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        complain(str(message), kind="warning")
+    def hold(message: Warning | str, *_: Any, **__: Any) -> None:
+        held.append(str(message))
 
     with warnings.catch_warnings():
-        warnings.showwarning = show
+        warnings.showwarning = hold
         yield
+    for message in dict.fromkeys(held):
+        complain(message, kind="warning")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.arrays import to_host
-from kmeans_xp.cli.errors import CliError
+from kmeans_xp.cli.errors import CliError, optional
 from kmeans_xp.cli.inputs import Array, Choice, Data, choose, read
 from kmeans_xp.cli.model_file import Model
 from kmeans_xp.cli.outputs import Outputs, write_labels
@@ -58,6 +58,11 @@ class Talk:
     json: bool = False
     quiet: bool = False
 
+    def check(self) -> None:
+        """Find out before a long fit whether the summary can be printed after it."""
+        if not (self.json or self.quiet):
+            optional("rich")
+
 
 def fit(
     spec: str,
@@ -71,6 +76,7 @@ def fit(
 ) -> None:
     """Run the command."""
     keywords = options.keywords()
+    talk.check()
     outputs.check(spec)
     target.check()
     source = read(spec, key=key)
@@ -96,21 +102,22 @@ def fit(
         backend=target.backend,
         device=device_name(X),
         kernel=result.kernel,
+        history=result.history,
         outputs=outputs.written(),
     )
-    show(summary, json=talk.json, quiet=talk.quiet)
+    show(summary, as_json=talk.json, quiet=talk.quiet)
 
 
 def _cluster(
     data: Data, scaling: Scaling | None, keywords: dict[str, Any], target: Target, talk: Talk
 ) -> tuple[Any, float, Any]:
-    import kmeans_xp
+    from kmeans_xp import kmeans
 
     X = target.place(target.prepare(data.rows, scaling))
     weights = None if data.weights is None else target.place(data.weights)
     with progress(keywords["max_iter"], wanted=not talk.quiet) as callback:
         begun = perf_counter()
-        result = kmeans_xp.kmeans(X, sample_weight=weights, callback=callback, **keywords)
+        result = kmeans(X, sample_weight=weights, callback=callback, **keywords)
     return result, perf_counter() - begun, X
 
 

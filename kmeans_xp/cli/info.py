@@ -1,6 +1,7 @@
 """``kmeans-xp info``: what is installed, and what a fit would run on."""
 
 import platform
+import warnings
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -17,7 +18,6 @@ EXTRAS = {
     "fast": ("numba",),
     "cli": ("typer", "rich", "pyarrow", "pillow"),
     "plot": ("matplotlib",),
-    "dask": ("dask", "distributed"),
 }
 
 
@@ -40,9 +40,16 @@ def gather() -> dict[str, Any]:
         "blas": _blas(),
         "packages": {name: _version(name) for name in REQUIRED},
         "extras": {extra: {n: _version(n) for n in names} for extra, names in EXTRAS.items()},
-        "backends": [asdict(backend) for backend in installed()],
+        "backends": _backends(),
         "kernels": [{"name": k.name, "algorithm": k.algorithm} for k in TABLE],
     }
+
+
+def _backends() -> list[dict[str, Any]]:
+    with warnings.catch_warnings():
+        # What a library deprecates while it lists its devices is no news to the user.
+        warnings.simplefilter("ignore")
+        return [asdict(backend) for backend in installed()]
 
 
 def _version(package: str) -> str | None:

@@ -56,8 +56,9 @@ class Model:
     def save(self, path: Path) -> None:
         """Write the model."""
         marks = {"format": FORMAT, "version": VERSION, "written_by": __version__}
+        stored: dict[str, Any] = marks | asdict(self)
         with atomic(path) as file:
-            np.savez(file, allow_pickle=False, **marks, **asdict(self))
+            np.savez(file, allow_pickle=False, **stored)
 
     def choice(self, source: Input, columns: tuple[str, ...]) -> Choice:
         """Find the model's features in an input: by name, or by position where it has none."""

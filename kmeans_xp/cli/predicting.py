@@ -26,6 +26,7 @@ def predict(
     talk: Talk,
 ) -> None:
     """Run the command."""
+    talk.check()
     outputs.check(spec, str(model_path))
     model = load(model_path)
     target = Target(target.backend, target.device, model.dtype)
@@ -49,15 +50,14 @@ def predict(
         seconds=seconds,
         backend=target.backend,
         device=device_name(target.place(np.zeros(1, np.float32))),
-        kernel=None,
         outputs=outputs.written(),
     )
-    show(summary, json=talk.json, quiet=talk.quiet)
+    show(summary, as_json=talk.json, quiet=talk.quiet)
 
 
 def _assign(data: Data, model: Model, target: Target) -> tuple[Array, float]:
     """Find the nearest centres; a mapped file that needs changes is changed in blocks."""
-    import kmeans_xp
+    from kmeans_xp import assign
 
     rows = data.rows
     changes = model.scaling is not None or rows.dtype != model.dtype
@@ -68,7 +68,7 @@ def _assign(data: Data, model: Model, target: Target) -> tuple[Array, float]:
     inertia = 0.0
     for start, stop in spans:
         X = target.place(target.prepare(rows[start:stop], model.scaling))
-        found, distances = kmeans_xp.assign(X, centers)
+        found, distances = assign(X, centers)
         labels[start:stop] = to_host(found)
         inertia += float(to_host(distances).sum(dtype=np.float64))
     return labels, inertia

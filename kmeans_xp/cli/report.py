@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -33,8 +33,9 @@ class Summary:
     seconds: float
     backend: str
     device: str
-    kernel: str | None
-    outputs: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str]
+    kernel: str | None = None
+    history: tuple[float, ...] = ()
 
     @cached_property
     def sizes(self) -> Array:
@@ -66,12 +67,13 @@ class Summary:
         if self.command == "fit":
             facts |= {"n_iter": model.n_iter, "converged": model.converged}
             facts |= {"kernel": self.kernel, "seed": model.seed}
+            facts["history"] = list(self.history)
         return facts
 
 
-def show(summary: Summary, *, json: bool, quiet: bool) -> None:
+def show(summary: Summary, *, as_json: bool, quiet: bool) -> None:
     """Print the summary on standard output."""
-    if json:
+    if as_json:
         print_json(summary.as_dict())
     elif not quiet:
         _print(summary)
@@ -99,6 +101,11 @@ def _print(summary: Summary) -> None:
     console.print(facts)
     console.print()
     console.print(_sizes(summary, unicode=console.encoding.lower().startswith("utf")))
+    if summary.outputs:
+        console.print()
+    for what, path in summary.outputs.items():
+        line = rich_text.Text(f"  wrote {what} to {one_line(path)}", style="dim")
+        console.print(line, soft_wrap=True)
 
 
 def _shape(summary: Summary) -> str:
@@ -125,7 +132,7 @@ def _facts(summary: Summary) -> dict[str, str]:
     if left_out:
         more = f" and {len(left_out) - 6} more" if len(left_out) > 6 else ""
         facts["not used"] = f"{', '.join(left_out[:6])}{more}"
-    return facts | {what: f"-> {path}" for what, path in summary.outputs.items()}
+    return facts
 
 
 def _time(seconds: float) -> str:

@@ -35,12 +35,14 @@ class Scaling:
 def measure(rows: Array, weights: Array | None = None) -> Scaling:
     """Measure mean and standard deviation; a constant feature keeps its scale.
 
-    The blocks' moments are merged about their own means (Chan, Golub and LeVeque), which
-    loses no digits where the mean is large beside the spread.
+    Values are taken about the first row, so that a constant feature gives exactly nothing, and
+    the blocks' moments are merged about their own means (Chan, Golub and LeVeque), so that a
+    mean that is large beside the spread costs no digits.
     """
+    origin = rows[0].astype(np.float64)
     total, mean, squares = 0.0, np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
     for start, stop in blocks(rows):
-        block = rows[start:stop].astype(np.float64)
+        block = rows[start:stop].astype(np.float64) - origin
         weight = np.ones(stop - start) if weights is None else weights[start:stop]
         size = float(weight.sum())
         if size == 0:
@@ -52,6 +54,7 @@ def measure(rows: Array, weights: Array | None = None) -> Scaling:
         total += size
         mean = mean + shift * (size / total)
     scale = np.sqrt(squares / total) if total > 0 else np.ones_like(mean)
+    mean = mean + origin
     noise = 10 * np.finfo(np.float64).eps * np.abs(mean)
     return Scaling(mean, np.where(scale > noise, scale, 1.0))
 

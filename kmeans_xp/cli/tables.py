@@ -1,7 +1,7 @@
 """Inputs that are tables: .csv, .tsv and .parquet, read with pyarrow."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,7 @@ def read_csv(path: Path) -> Input:
     """Read a .csv or .tsv file; the first row is a header unless all of it is numbers."""
     pa, arrow_csv = optional("pyarrow"), optional("pyarrow.csv")
     first, separator = _first_row(path)
+    _check_quotes(path, separator)
     generated = [f"f{i}" for i in range(len(first))]
     try:
         table = arrow_csv.read_csv(
@@ -149,22 +150,34 @@ def read_parquet(path: Path) -> Input:
     return TableInput(path.name, table, named=True, text=False)
 
 
-def _rows_of(path: Path, separator: str) -> Iterable[list[str]]:
+def _rows_of(path: Path, separator: str, *, strict: bool = False) -> Iterator[list[str]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         try:
-            yield from (row for row in csv.reader(file, delimiter=separator) if row)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise CliError(f"{path}: is not a text table in UTF-8 ({error})") from error
+            reader = csv.reader(file, delimiter=separator, strict=strict)
+            yield from (row for row in reader if row)
+        except UnicodeDecodeError as error:
+            raise CliError(f"{path}: is not text in UTF-8 ({error})") from error
+        except csv.Error as error:
+            raise CliError(f"{path}: is not a well-formed table ({error})") from error
+
+
+def _check_quotes(path: Path, separator: str) -> None:
+    """Refuse a quotation mark that is never closed: it would swallow the rows after it."""
+    with path.open("rb") as file:
+        marks = sum(piece.count(b'"') for piece in iter(lambda: file.read(1 << 20), b""))
+    if marks % 2:
+        for _ in _rows_of(path, separator, strict=True):
+            pass
 
 
 def _first_row(path: Path) -> tuple[list[str], str]:
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    first = next(iter(_rows_of(path, separator)), None)
+    first = next(_rows_of(path, separator), None)
     if first is None:
         raise CliError(f"{path}: is empty")
     if len(first) == 1 and separator == "," and ";" in first[0]:
         # Spreadsheets write semicolons in countries whose numbers have decimal commas.
-        return next(iter(_rows_of(path, ";")), first), ";"
+        return next(_rows_of(path, ";"), first), ";"
     return first, separator
 
 

@@ -1,5 +1,6 @@
 """Where the work is done: which backend, which device, which dtype."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +58,11 @@ class Target:
         """Put host rows where the work is done; a mapped file for NumPy stays mapped."""
         if isinstance(host, np.memmap) and self.backend == NAMES[0] and self.device is None:
             return host
-        return place(host, self.backend, self.device)
+        with warnings.catch_warnings():
+            # Libraries warn of read-only memory, which is only read here, and of what they
+            # deprecate in their own lists of devices.
+            warnings.simplefilter("ignore")
+            return place(host, self.backend, self.device)
 
 
 def device_name(array: Any) -> str:
