@@ -39,7 +39,7 @@ def installed() -> list[Backend]:
             xp = load(name)
         except ImportError:
             continue
-        found.append(Backend(name, _version(name), tuple(_devices(name, xp))))
+        found.append(Backend(name, _version(name), tuple(_handles(name, xp))))
     return found
 
 
@@ -72,37 +72,36 @@ def place(array: np.ndarray, backend: str = "numpy", device: str | None = None) 
     xp = load(backend)
     if device is None:
         return xp.asarray(array)
-    devices = _devices(backend, xp)
-    if backend != "torch" and device not in devices:
+    handles = _handles(backend, xp)
+    if device not in handles:
         raise ValueError(
-            f"device of {backend} must be one of {', '.join(devices)}, got {device!r}."
+            f"device of {backend} must be one of {', '.join(handles)}, got {device!r}."
         )
-    try:
-        return xp.asarray(array, device=_handles(backend, xp).get(device, device))
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(
-            f"device of {backend} must be one of {', '.join(devices)}, got {device!r}."
-        ) from error
+    return xp.asarray(array, device=handles[device])
 
 
 def _handles(name: str, xp: Namespace) -> dict[str, Any]:
-    """Return what the namespace wants as ``device=``, by the device's printed name."""
+    """Return what the namespace wants as ``device=``, by the name that a user knows it by."""
     if name == "jax":
         devices = import_module("jax").devices()
-        return {f"{d.platform}:{d.id}": d for d in devices} | {devices[0].platform: devices[0]}
+        return {devices[0].platform: devices[0]} | {f"{d.platform}:{d.id}": d for d in devices}
     if name == "cupy":
         runtime = xp.cuda.runtime
         try:
             count = runtime.getDeviceCount()
         except runtime.CUDARuntimeError:  # the library is here, a GPU is not
             count = 0
-        return {f"cuda:{i}": xp.cuda.Device(i) for i in range(count)}
-    devices = xp.__array_namespace_info__().devices()
-    return {getattr(d, "_device", None) or str(d): d for d in devices if d is not None}
-
-
-def _devices(name: str, xp: Namespace) -> list[str]:
-    return [d for d in _handles(name, xp) if d != "meta"]
+        found = {f"cuda:{i}": xp.cuda.Device(i) for i in range(count)}
+        return {"cuda": found["cuda:0"]} | found if found else {}
+    if name == "torch":
+        count = xp.cuda.device_count()
+        found = ["cpu", *["cuda"][:count], *(f"cuda:{i}" for i in range(count))]
+        return {device: device for device in found}
+    if name == "array-api-strict":
+        # Its devices print as Device('name'), and have no other public name.
+        devices = xp.__array_namespace_info__().devices()
+        return {str(d).split("'")[1]: d for d in devices}
+    return {"cpu": "cpu"}
 
 
 def _version(name: str) -> str:

@@ -58,7 +58,7 @@ def frame_of(centers: Array) -> Frame:
     shifted = centers - origin
     squares = xp.sum(shifted * shifted, axis=1)
     # A square that overflowed bounds nothing: NaN sends its rows to direct differences.
-    squares = xp.where(xp.isfinite(squares), squares, xp.nan)
+    squares = xp.where(xp.isfinite(squares), squares, xp.full_like(squares, xp.nan))
     norms = xp.sqrt(squares)
     last = squares * (0.5 * (1 - gamma)) - delta
     columns = xp.concat([-shifted, xp.stack([-gamma * norms, last], axis=1)], axis=1)
