@@ -95,8 +95,8 @@ def _handles(name: str, xp: Namespace) -> dict[str, Any]:
         return {"cuda": found["cuda:0"]} | found if found else {}
     if name == "torch":
         count = xp.cuda.device_count()
-        found = ["cpu", *["cuda"][:count], *(f"cuda:{i}" for i in range(count))]
-        return {device: device for device in found}
+        names = ["cpu", *["cuda"][:count], *(f"cuda:{i}" for i in range(count))]
+        return {device: device for device in names}
     if name == "array-api-strict":
         # Its devices print as Device('name'), and have no other public name.
         devices = xp.__array_namespace_info__().devices()

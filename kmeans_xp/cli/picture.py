@@ -49,3 +49,10 @@ def _rows(data: Data, labels: Array, model: Model) -> tuple[Array, Array]:
 def _names(data: Data, model: Model) -> list[str]:
     unit = "" if model.scaling is None else " (standardised)"
     return [f"{name}{unit}" for name in data.columns]
+
+
+def _title(data: Data, n: int, drawn: int, model: Model) -> str:
+    k = len(model.centers)
+    scores = " standardised" if model.scaling is not None else ""
+    part = f" ({drawn:,} drawn)" if drawn < n else ""
+    return f"{data.source.name}: {n:,}{scores} rows{part} in {k} cluster{'s' if k > 1 else ''}"
