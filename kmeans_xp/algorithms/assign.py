@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from kmeans_xp.algorithms.moments import check_finite
 from kmeans_xp.arrays import Array, namespace_of, to_host
 from kmeans_xp.kernels import Frame, Kernel, find_kernel, frame_of
 from kmeans_xp.rows import Rows, open_rows
 from kmeans_xp.rows.arguments import open_centers
+from kmeans_xp.rows.checks import check_rows
 
 
 def assign(X: Array, centers: Array) -> tuple[Array, Array]:
@@ -52,10 +52,9 @@ def assign(X: Array, centers: Array) -> tuple[Array, Array]:
     places = open_centers(rows, centers, "centers")
     kernel = find_kernel(rows.xp)
     size = kernel.block_rows(*places.shape)
-    check_finite(rows, block_rows=size)
+    check_rows(rows, places, block_rows=size)
     step = partial(_assign_step, kernel=kernel, frame=frame_of(places), dtype=rows.dtype)
-    with np.errstate(over="ignore"):
-        labels, distances = rows.map(step, block_rows=size)
+    labels, distances = rows.map(step, block_rows=size)
     if not bool(to_host(namespace_of(distances).all(namespace_of(distances).isfinite(distances)))):
         raise ValueError(
             f"squared distances between X and centers overflow {rows.dtype}. Pass both as "
@@ -86,13 +85,10 @@ def transform_distances(rows: Rows, centers: np.ndarray) -> Array:
 def _prepare(rows: Rows, centers: np.ndarray, dtype: Any) -> tuple[Kernel, Frame, int]:
     kernel = find_kernel(rows.xp)
     size = kernel.block_rows(*centers.shape)
-    check_finite(rows, block_rows=size)
-    return kernel, frame_of(_in_dtype(rows, centers, dtype)), size
-
-
-def _in_dtype(rows: Rows, centers: np.ndarray, dtype: Any) -> Array:
-    """Copy the centres to where blocks live, rounded to the rows' dtype, held in `dtype`."""
-    return rows.xp.astype(rows.small(centers, rows.dtype), dtype, copy=False)
+    # Rounded to the rows' dtype, and held in `dtype`.
+    places = rows.xp.astype(rows.small(centers, rows.dtype), dtype, copy=False)
+    check_rows(rows, places, block_rows=size)
+    return kernel, frame_of(places), size
 
 
 def _label_step(block: Array, *, kernel: Kernel, frame: Frame) -> tuple[Array]:

@@ -12,15 +12,18 @@ from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.algorithms.seeding import Init, check_init, seed
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.checks import (
+    check_callback,
     check_choice,
     check_clusters,
     check_count,
     check_nonnegative,
 )
 from kmeans_xp.arrays.draws import as_generator
+from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels import Frame, Kernel, find_kernel, frame_of
 from kmeans_xp.rows import Rows, open_rows
 from kmeans_xp.rows.arguments import open_weights
+from kmeans_xp.rows.checks import range_error
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,7 @@ def kmeans(
     starts = _check_starts(n_init, init)
     check_count(max_iter, "max_iter")
     tol = check_nonnegative(tol, "tol")
+    check_callback(callback)
     check_choice(empty_clusters, "empty_clusters", CHOICES)
     kernel = find_kernel(rows.xp, algorithm)
     weights = open_weights(rows, sample_weight)
@@ -179,6 +183,7 @@ class _Problem:
     def block_rows(self) -> int:
         return self.kernel.block_rows(self.k, self.rows.shape[1])
 
+    @quiet()
     def step(self, centers: Array) -> tuple[Array, Report]:
         """Assign every row, and move each centre to the mean of its rows."""
         frame = frame_of(centers)
@@ -225,14 +230,10 @@ class _Problem:
         """Assign once more, so that labels, inertia and centres belong together."""
         frame = frame_of(run.state)
         step = partial(_settle_step, kernel=self.kernel, frame=frame)
-        with np.errstate(over="ignore"):
-            ended, (labels,) = self.rows.sweep(step, self.weights, block_rows=self.block_rows)
+        ended, (labels,) = self.rows.sweep(step, self.weights, block_rows=self.block_rows)
         inertia = float(to_host(ended.inertia))
         if not np.isfinite(inertia):
-            raise ValueError(
-                f"X and init must have squared distances that fit {self.rows.wide}, but their sum "
-                f"is {inertia}. Divide both by a power of two, which changes no label."
-            )
+            raise range_error(self.rows, f"its inertia is {inertia}", "Divide")
         return KMeansResult(
             run.state,
             labels,

@@ -46,6 +46,14 @@ def check_choice(value: object, name: str, choices: tuple[str, ...]) -> str:
     return value
 
 
+def check_callback(value: object) -> None:
+    """Require `callback` to be None or a callable."""
+    if not (value is None or callable(value)):
+        raise TypeError(
+            f"callback must be None or a callable, got {value!r}. Pass a function of an Iteration."
+        )
+
+
 def check_matrix(array: Array, name: str) -> None:
     """Require `array` to be two-dimensional, with a row and a feature at least."""
     if array.ndim != 2:

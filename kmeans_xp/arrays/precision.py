@@ -1,9 +1,10 @@
-"""Matrix products in the full precision of their dtype."""
+"""Matrix products in the full precision of their dtype, and no warnings of overflow."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import array_api_compat
+import numpy as np
 
 from kmeans_xp.arrays.namespace import Namespace
 
@@ -31,3 +32,11 @@ def full_precision(xp: Namespace) -> Iterator[None]:
             torch.set_float32_matmul_precision(before)
     else:
         yield
+
+
+def quiet() -> np.errstate:
+    """Let overflow pass without NumPy's warnings, as a context or a decorator.
+
+    Bounds and sums may overflow on extreme data; whoever uses them looks for what is not finite.
+    """
+    return np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore")

@@ -1,5 +1,6 @@
 """Inputs that are arrays: .npy files (mapped, never unpickled), .npz files, pixels."""
 
+import mmap
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -74,6 +75,7 @@ class ArrayInput(Input):
             block = block.astype(np.result_type(block.dtype, np.float32).newbyteorder("="))
         cells = [np.ascontiguousarray(block[:, i]) for i in range(block.shape[1])]
         cells += [text[start:stop] for text in self.texts.values()]
+        give_back(self.array)
         return pa.table([pa.array(cell) for cell in cells], names=list(self.columns))
 
 
@@ -86,6 +88,26 @@ def check_copy(array: Array, wanted_by: str) -> None:
             f"{MAPPED_COPY_LIMIT / 2**30:.0f} GiB); prepare the file so that it can be "
             "streamed as it is"
         )
+
+
+def pick_rows(array: Array, indices: Array) -> Array:
+    """Copy a few rows, holding little of a mapped file in memory at any time."""
+    picked = np.empty((len(indices), array.shape[1]), array.dtype)
+    # A row brings in the pages around it, so many scattered rows bring in the whole file.
+    for start in range(0, len(indices), 1_000):
+        picked[start : start + 1_000] = array[indices[start : start + 1_000]]
+        give_back(array)
+    return picked
+
+
+def give_back(array: Array) -> None:
+    """Give the pages of a mapped file back; they are read again when they are used again."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    advice = getattr(mmap, "MADV_DONTNEED", None)  # Windows has none
+    if isinstance(base, mmap.mmap) and advice is not None:
+        base.madvise(advice)
 
 
 def read_npy(path: Path) -> Input:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kmeans_xp.cli.array_files import pick_rows
 from kmeans_xp.cli.errors import optional
 from kmeans_xp.cli.images import RGB
 from kmeans_xp.cli.inputs import Array, Data
@@ -29,7 +30,7 @@ def draw(path: Path, data: Data, labels: Array, model: Model) -> None:
         ax = figure.add_subplot()
         rows, drawn = _rows(data, labels, model)
         plot_clusters(rows, drawn, model.fitted_centers, ax=ax, feature_names=_names(data, model))
-        ax.set_title(f"{data.source.name}: {len(labels):,} rows in {len(model.centers)} clusters")
+        ax.set_title(_title(data, len(labels), len(drawn), model))
     with atomic(path) as file:
         figure.savefig(file, format="png", dpi=DPI)
 
@@ -40,7 +41,7 @@ def _rows(data: Data, labels: Array, model: Model) -> tuple[Array, Array]:
     chosen = np.arange(n)
     if n > DRAWN_ROWS:
         chosen = np.sort(np.random.default_rng(0).choice(n, DRAWN_ROWS, replace=False))
-    rows = np.asarray(data.rows[chosen])
+    rows = pick_rows(data.rows, chosen)
     if model.scaling is not None:
         rows = model.scaling.apply(rows, np.dtype(model.dtype))
     return rows, np.asarray(labels[chosen])

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.dtypes import widest_float
 from kmeans_xp.arrays.namespace import device_of
+from kmeans_xp.arrays.precision import quiet
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Frame:
     gamma: float
 
 
+@quiet()
 def frame_of(centers: Array) -> Frame:
     """Prepare `centers`, (k, d), for `nearest` and its relatives."""
     xp = namespace_of(centers)

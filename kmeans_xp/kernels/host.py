@@ -31,14 +31,12 @@ def labels(block: np.ndarray, frame: Frame) -> np.ndarray:
     size = max(256, SCORE_BYTES // (k * block.itemsize))
     search = _search_by_center if k <= FEW else _search_by_row
     found = np.empty(n, np.int32)
-    # Overflow is expected of extreme data: it makes bounds that decide nothing.
-    with np.errstate(all="ignore"):
-        for start in range(0, n, size):
-            rows = block[start : start + size]
-            best, unsure, near = search(_augment(rows, frame), frame)
-            if unsure.size:
-                best[unsure] = _decide(rows, frame, unsure, near)
-            found[start : start + size] = best
+    for start in range(0, n, size):
+        rows = block[start : start + size]
+        best, unsure, near = search(_augment(rows, frame), frame)
+        if unsure.size:
+            best[unsure] = _decide(rows, frame, unsure, near)
+        found[start : start + size] = best
     return found
 
 
@@ -67,15 +65,14 @@ def distances(block: np.ndarray, frame: Frame, dtype: Any) -> np.ndarray:
     rounding, so that a row at a centre has the distance 0.
     """
     d = block.shape[1]
-    with np.errstate(all="ignore"):
-        augmented = _augment(block, frame)
-        norms = np.square(augmented[:, -2], out=augmented[:, -2])
-        shifted = frame.columns[:, :d]
-        squares = np.einsum("ij,ij->i", shifted, shifted)
-        columns = np.column_stack([2 * shifted, np.ones_like(squares), squares])
-        found = columns @ augmented.T
-        doubt = (norms + squares.max()) * (64 * frame.gamma)
-        j, i = np.nonzero(~(found > doubt))
+    augmented = _augment(block, frame)
+    norms = np.square(augmented[:, -2], out=augmented[:, -2])
+    shifted = frame.columns[:, :d]
+    squares = np.einsum("ij,ij->i", shifted, shifted)
+    columns = np.column_stack([2 * shifted, np.ones_like(squares), squares])
+    found = columns @ augmented.T
+    doubt = (norms + squares.max()) * (64 * frame.gamma)
+    j, i = np.nonzero(~(found > doubt))
     out = found.astype(dtype, copy=False)
     size = max(1, DIFFERENCES // d)
     for start in range(0, i.size, size):

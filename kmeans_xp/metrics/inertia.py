@@ -6,10 +6,10 @@ from functools import partial
 import numpy as np
 
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
-from kmeans_xp.arrays.checks import finite_error
 from kmeans_xp.kernels import Frame, Kernel, find_kernel, frame_of
 from kmeans_xp.rows import open_rows
 from kmeans_xp.rows.arguments import aligned_argument, open_centers, open_weights
+from kmeans_xp.rows.checks import check_rows, range_error
 
 
 def inertia(
@@ -60,10 +60,10 @@ def inertia(
         _check_labels(labels, places.shape[0])
     step = partial(_cost_step, kernel=kernel, frame=frame_of(places))
     size = kernel.block_rows(*places.shape)
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = float(to_host(rows.fold(step, labels, weights, block_rows=size).cost))
+    check_rows(rows, places, block_rows=size)
+    total = float(to_host(rows.fold(step, labels, weights, block_rows=size).cost))
     if not np.isfinite(total):
-        _refuse(total)
+        raise range_error(rows, f"its inertia is {total}", "Divide")
     return total
 
 
@@ -91,12 +91,3 @@ def _check_labels(labels: Array, k: int) -> None:
         raise ValueError(
             f"labels must be indices of centers, from 0 to {k - 1}, got {low} to {high}."
         )
-
-
-def _refuse(total: float) -> None:
-    if np.isnan(total):
-        raise finite_error("X", total)
-    raise ValueError(
-        "X must be finite, with squared distances to centers that fit the widest float, but "
-        "their sum is infinite. Remove infinite rows, or divide X and centers by a power of two."
-    )

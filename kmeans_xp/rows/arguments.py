@@ -7,6 +7,7 @@ import numpy as np
 from kmeans_xp.arrays import Array, as_array, namespace_of, to_host
 from kmeans_xp.arrays.checks import finite_error
 from kmeans_xp.arrays.dtypes import working_dtype
+from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.rows.base import Rows
 
 
@@ -25,7 +26,8 @@ def open_weights(rows: Rows, sample_weight: object) -> Array | None:
     working_dtype(weights, name)
     xp = namespace_of(weights)
     weights = xp.astype(weights, rows.wide)
-    low, total = (float(to_host(v)) for v in (xp.min(weights), xp.sum(weights)))
+    with quiet():
+        low, total = (float(to_host(v)) for v in (xp.min(weights), xp.sum(weights)))
     if not np.isfinite(total):
         raise finite_error(name, total)
     if low < 0:
@@ -42,7 +44,8 @@ def aligned_argument(rows: Rows, values: object, name: str) -> Array:
     """Return an array of one entry a row, (n,), in the way that sweeps of `rows` want it."""
     array = as_array(values, name)
     if isinstance(values, list | tuple):
-        array = rows.spread(array)
+        floats = np.float64 if rows.wide == rows.xp.float64 else np.float32
+        array = rows.spread(array.astype(floats) if array.dtype.kind == "f" else array)
     array = rows.align(array, name)
     if array.ndim != 1 or array.shape[0] != rows.shape[0]:
         raise ValueError(
@@ -62,7 +65,7 @@ def open_centers(rows: Rows, centers: object, name: str, n_clusters: int | None 
     """
     array: Any = as_array(centers, name)
     if isinstance(centers, list | tuple):
-        array = rows.small(array)
+        array = rows.small(array, rows.dtype)
     working_dtype(array, name)
     array = rows.admit(array, name)
     d = rows.shape[1]
@@ -74,7 +77,7 @@ def open_centers(rows: Rows, centers: object, name: str, n_clusters: int | None 
         )
     if array.shape[0] == 0:
         raise ValueError(f"{name} must hold one centre at least, got the shape {array.shape}.")
-    total = float(to_host(rows.xp.sum(rows.xp.astype(array, rows.wide))))
-    if not (np.isfinite(total) or bool(rows.xp.all(rows.xp.isfinite(array)))):
-        raise finite_error(name, total)
+    largest = float(to_host(rows.xp.max(rows.xp.abs(array))))
+    if not np.isfinite(largest):
+        raise finite_error(name, largest)
     return array

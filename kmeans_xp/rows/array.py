@@ -8,7 +8,7 @@ import numpy as np
 from kmeans_xp.arrays import Array, device_of, namespace_of, to_host
 from kmeans_xp.arrays.checks import check_same_home
 from kmeans_xp.arrays.dtypes import working_dtype
-from kmeans_xp.arrays.precision import full_precision
+from kmeans_xp.arrays.precision import full_precision, quiet
 from kmeans_xp.rows.base import Kept, Rows, Step, add, draw_from
 
 # Entries of mass that one cumulative sum spans while sampling.
@@ -101,7 +101,7 @@ class ArrayRows(MemoryRows):
     ) -> tuple[Any, Kept]:
         """Run `step` on every block, in order."""
         total, pieces = None, []
-        with full_precision(self.xp):
+        with full_precision(self.xp), quiet():
             for start in range(0, self.shape[0], block_rows):
                 stop = min(start + block_rows, self.shape[0])
                 parts = (None if a is None else a[start:stop, ...] for a in aligned)

@@ -150,7 +150,7 @@ class DaskRows(Rows):
         parts = [
             None if a is None else self.xp.zeros((1, *a.shape[1:]), dtype=a.dtype) for a in aligned
         ]
-        return step(one, *parts)[1]
+        return _in_memory(one).sweep(step, *parts, block_rows=block_rows)[1]
 
     def _join(self, tasks: dict[int, Any], j: int, like: Array) -> da.Array:
         """Return the `j`-th kept array as a Dask array, chunked as X is."""

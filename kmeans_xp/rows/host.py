@@ -12,6 +12,7 @@ from typing import Any, final
 import numpy as np
 
 from kmeans_xp.arrays import Array
+from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.arrays.threads import one_blas_thread, thread_count
 from kmeans_xp.rows.array import MemoryRows
 from kmeans_xp.rows.base import Kept, Step, add
@@ -48,6 +49,7 @@ class HostRows(MemoryRows):
         keeper = _Keeper(n, spare)
         stopped = threading.Event()
 
+        @quiet()
         def run(first: int, last: int) -> Any:
             total = None
             for start in starts[first:last]:
