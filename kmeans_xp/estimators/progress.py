@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
+import numpy as np
+
 from kmeans_xp.algorithms.loop import Callback, Iteration
 
 
@@ -20,7 +22,14 @@ def progress(verbose: int, callback: Callback | None, max_iter: int) -> Iterator
         The user's.
     max_iter : int
         The end of the bar.
+
+    Raises
+    ------
+    TypeError
+        If `verbose` is neither an int nor a bool.
     """
+    if not isinstance(verbose, int | np.integer | np.bool_):
+        raise TypeError(f"verbose must be an int or a bool, got {verbose!r}. Pass 0 for silence.")
     if not verbose:
         yield callback
     elif find_spec("rich") is None:

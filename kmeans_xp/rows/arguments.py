@@ -37,6 +37,13 @@ def open_weights(rows: Rows, sample_weight: object) -> Array | None:
         )
     if total == 0:
         raise ValueError(f"{name} must have a positive sum, got zeros only. Pass None for equal.")
+    info = xp.finfo(rows.wide)
+    most = float(info.max) ** 0.5
+    if not 1 / most < total < most:
+        raise ValueError(
+            f"{name} must have a sum between {1 / most:.3g} and {most:.3g}, got {total}. Divide "
+            "them by their mean, which changes no label."
+        )
     return weights
 
 
