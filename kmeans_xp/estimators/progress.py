@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import numpy as np
 
 from kmeans_xp.algorithms.loop import Callback, Iteration
+from kmeans_xp.arrays.checks import check_count
 
 
 @contextmanager
@@ -25,11 +26,11 @@ def progress(verbose: int, callback: Callback | None, max_iter: int) -> Iterator
 
     Raises
     ------
-    TypeError
-        If `verbose` is neither an int nor a bool.
+    TypeError, ValueError
+        If `verbose` is neither a bool nor an int of at least 0.
     """
-    if not isinstance(verbose, int | np.integer | np.bool_):
-        raise TypeError(f"verbose must be an int or a bool, got {verbose!r}. Pass 0 for silence.")
+    if not isinstance(verbose, bool | np.bool_):
+        check_count(verbose, "verbose", low=0)
     if not verbose:
         yield callback
     elif find_spec("rich") is None:
