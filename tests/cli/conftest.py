@@ -1,0 +1,63 @@
+"""The command line in this process: `run` gives status, output and errors of one command."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kmeans_xp.cli import main
+
+
+@dataclass(frozen=True)
+class Outcome:
+    status: int
+    out: str
+    err: str
+
+    def refused(self) -> str:
+        """The error, after checking that it is one line, status 2, and nothing else."""
+        assert self.status == 2, (self.out, self.err)
+        assert self.out == ""
+        assert self.err.startswith("kmeans-xp: error: ")
+        assert self.err.endswith("\n")
+        assert self.err.count("\n") == 1
+        assert "Traceback" not in self.err
+        return self.err.removeprefix("kmeans-xp: error: ").rstrip("\n")
+
+    def fine(self) -> str:
+        """The output, after checking that nothing went wrong."""
+        assert (self.status, self.err) == (0, "")
+        return self.out
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_command(*arguments: object) -> Outcome:
+        capsys.readouterr()
+        status = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Outcome(status, captured.out, captured.err)
+
+    return run_command
+
+
+@pytest.fixture
+def blobs() -> np.ndarray:
+    """Three groups of 20 rows, far apart, in an order that mixes them."""
+    rng = np.random.default_rng(0)
+    middles = np.array([[0.0, 0.0], [50.0, 0.0], [0.0, 50.0]])
+    return np.repeat(middles[None], 20, axis=0).reshape(60, 2) + rng.normal(size=(60, 2))
+
+
+def same_grouping(labels: np.ndarray, wanted: np.ndarray) -> bool:
+    """Whether two labellings split the rows in the same way."""
+    pairs = set(zip(np.asarray(labels).tolist(), np.asarray(wanted).tolist(), strict=True))
+    return len(pairs) == len(set(np.asarray(labels).tolist())) == len(set(wanted.tolist()))

@@ -1,0 +1,195 @@
+"""What only a process of its own can show: imports, signals, pipes, missing extras."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kmeans_xp
+from kmeans_xp.cli import main
+from kmeans_xp.cli.progress import progress
+
+ROOT = Path(kmeans_xp.__file__).parent.parent
+
+# Runs the command line after hiding some packages, as if they were not installed.
+HIDING = """
+import sys
+for name in {hidden!r}:
+    sys.modules[name] = None
+from kmeans_xp.cli import main
+status = main({arguments!r})
+print(sorted(m for m in {watched!r} if sys.modules.get(m)), file=sys.stderr)
+sys.exit(status)
+"""
+WATCHED = ["pyarrow", "PIL", "matplotlib", "torch", "jax", "dask", "pandas", "sklearn"]
+
+
+def run_python(*arguments, cwd=ROOT):
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, cwd=cwd, timeout=120
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def run_hiding(hidden, *arguments):
+    program = HIDING.format(hidden=hidden, arguments=list(arguments), watched=WATCHED)
+    return run_python("-c", program)
+
+
+def test_without_the_extra_one_line_names_it():
+    status, out, err = run_hiding(["typer"], "info")
+    assert (status, out) == (2, "")
+    first, imported = err.splitlines()
+    assert "needs typer, which is not installed: pip install 'kmeans_xp[cli]'" in first
+    assert imported == "[]"
+
+
+def test_the_module_runs_as_the_command(tmp_path):
+    labels = tmp_path / "l.npy"
+    arguments = ("fit", "sample:iris", "-k", "3", "-o", str(labels), "--json")
+    status, out, err = run_python("-m", "kmeans_xp.cli", *arguments)
+    assert (status, err) == (0, "")
+    assert json.loads(out)["rows"] == 150
+    assert labels.stat().st_size == 128 + 4 * 150
+
+
+def test_an_error_is_one_line_in_a_process_too():
+    status, out, err = run_python("-m", "kmeans_xp.cli", "fit", "absent.csv", "-k", "2")
+    assert (status, out) == (2, "")
+    assert err == "kmeans-xp: error: absent.csv: No such file or directory\n"
+
+
+def test_an_array_needs_none_of_the_packages_for_tables_and_images(tmp_path):
+    import numpy as np
+
+    np.save(tmp_path / "x.npy", np.arange(20.0).reshape(10, 2))
+    arguments = ("fit", str(tmp_path / "x.npy"), "-k", "2", "-o", str(tmp_path / "l.npy"))
+    status, out, err = run_hiding(["pyarrow", "PIL", "matplotlib"], *arguments)
+    assert (status, err) == (0, "[]\n")
+    assert "10 rows x 2 features" in out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+def test_ctrl_c_ends_with_130_and_one_line(tmp_path):
+    program = (
+        "import os, signal, sys\n"
+        "import kmeans_xp\n"
+        "from kmeans_xp.cli import main\n"
+        "real = kmeans_xp.kmeans\n"
+        "def press(iteration):\n"
+        "    if iteration.number == 2:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "def kmeans(X, **keywords):\n"
+        "    return real(X, **(keywords | {'callback': press}))\n"
+        "kmeans_xp.kmeans = kmeans\n"
+        f"sys.exit(main(['fit', 'sample:digits', '-k', '30', '-o', {str(tmp_path / 'l.npy')!r}]))"
+    )
+    status, out, err = run_python("-c", program)
+    assert (status, out, err) == (130, "", "kmeans-xp: error: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are POSIX's")
+def test_a_reader_that_goes_away_is_no_traceback():
+    command = f"{sys.executable} -m kmeans_xp.cli fit sample:iris -k 3 --json | true"
+    done = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=60
+    )
+    assert "Traceback" not in done.stderr
+    assert done.stderr == ""
+
+
+def test_info(capsys):
+    assert main(["info", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["kmeans_xp"] == kmeans_xp.__version__
+    assert facts["threads"] >= 1
+    assert {"numpy", "scikit-learn", "scipy"} <= set(facts["packages"])
+    first = facts["backends"][0]
+    assert (first["name"], "cpu" in first["devices"]) == ("numpy", True)
+    assert {"numpy", "portable"} <= {kernel["name"] for kernel in facts["kernels"]}
+    assert main(["info"]) == 0
+    text = capsys.readouterr().out
+    for word in ("kmeans_xp", "threads", "BLAS", "portable (lloyd)", "backend", "extra cli"):
+        assert word in text
+
+
+def test_typers_own_runner_gets_the_same(tmp_path):
+    from typer.testing import CliRunner
+
+    from kmeans_xp.cli.app import app
+
+    done = CliRunner().invoke(app, ["fit", "sample:iris", "-k", "3", "--seed", "0", "--json"])
+    assert (done.exit_code, json.loads(done.output)["rows"]) == (0, 150)
+    done = CliRunner().invoke(app, ["fit", "absent.csv", "-k", "3"])
+    assert (done.exit_code, done.output.count("\n")) == (2, 1)
+
+
+def test_version_and_help(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"kmeans_xp {kmeans_xp.__version__}\n"
+    assert main([]) == 0
+    assert "predict" in capsys.readouterr().out
+    assert main(["fit", "--help"]) == 0
+    assert "--standardize" in capsys.readouterr().out
+
+
+class Terminal:
+    """Standard error that says it is a terminal."""
+
+    def __init__(self, real):
+        self.real = real
+
+    def isatty(self):
+        return True
+
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+
+
+@pytest.mark.parametrize(("patience", "shown"), [(0.0, True), (60.0, False)])
+def test_a_bar_shows_on_a_terminal_after_a_while(monkeypatch, capsys, patience, shown):
+    monkeypatch.setattr("kmeans_xp.cli.progress.PATIENCE", patience)
+    monkeypatch.setattr(sys, "stderr", Terminal(sys.stderr))
+    monkeypatch.setenv("TERM", "xterm")
+    with progress(10, wanted=True) as callback:
+        kmeans_xp.kmeans([[0.0], [1.0], [5.0]], 2, callback=callback, rng=0)
+    err = capsys.readouterr().err
+    assert ("iterations" in err) == shown
+
+
+def test_no_bar_without_a_terminal_or_where_none_is_wanted(monkeypatch):
+    with progress(10, wanted=True) as callback:
+        assert callback is None
+    monkeypatch.setattr(sys, "stderr", Terminal(sys.stderr))
+    with progress(10, wanted=False) as callback:
+        assert callback is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_a_mapped_file_is_streamed_from_end_to_end(tmp_path):
+    import numpy as np
+
+    # Half a gigabyte that takes no room on the disk: what is never written is zero.
+    rows = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, (2_000_000, 64))
+    rows[::200_000] = np.arange(10)[:, None]
+    del rows
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from kmeans_xp.cli import main\n"
+        "outputs = ['--model', 'm.npz', '-o', 'l.npy', '--plot', 'p.png']\n"
+        "status = main(['fit', 'x.npy', '-k', '2', '--max-iter', '2', '-q', *outputs])\n"
+        "status += main(['predict', 'm.npz', 'x.npy', '-o', 'q.npy', '-q'])\n"
+        "print(Path('/proc/self/status').read_text())\n"
+        "sys.exit(status)"
+    )
+    status, out, err = run_python(
+        "-c", f"import sys; sys.path[:0] = [{str(ROOT)!r}]\n{program}", cwd=tmp_path
+    )
+    assert (status, err) == (0, "")
+    peak = next(line for line in out.splitlines() if line.startswith("VmHWM"))
+    assert int(peak.split()[1]) < 400_000  # kilobytes
+    assert (tmp_path / "q.npy").read_bytes() == (tmp_path / "l.npy").read_bytes()
