@@ -25,6 +25,10 @@ from kmeans_xp.rows import Rows, open_rows
 from kmeans_xp.rows.arguments import open_weights
 from kmeans_xp.rows.checks import range_error
 
+# An inertia below this part of the total squares has lost too many digits to cancellation, and
+# is taken from direct differences instead.
+CANCELLED = 1e-5
+
 
 @dataclass(frozen=True)
 class KMeansResult:
@@ -156,7 +160,8 @@ def kmeans(
     for number in range(1, starts + 1):
         centers = seed(rows, X, k, init, weights, moments, generator, kernel)
         tell = teller(callback, number, rows.deliver)
-        run = iterate(problem.step, centers, max_iter=max_iter, tell=tell)
+        step = partial(problem.step, origin=frame_of(centers).origin)
+        run = iterate(step, centers, max_iter=max_iter, tell=tell)
         result = problem.settle(run)
         if best is None or result.inertia < best.inertia:
             best = result
@@ -184,13 +189,15 @@ class _Problem:
         return self.kernel.block_rows(self.k, self.rows.shape[1])
 
     @quiet()
-    def step(self, centers: Array) -> tuple[Array, Report]:
+    def step(self, centers: Array, *, origin: Array) -> tuple[Array, Report]:
         """Assign every row, and move each centre to the mean of its rows."""
-        frame = frame_of(centers)
+        frame = frame_of(centers, origin)
         step = partial(_lloyd_step, kernel=self.kernel, frame=frame)
         totals = self.rows.fold(step, self.weights, block_rows=self.block_rows)
         moved, facts = self._move(frame, totals)
         inertia, shift, empty = (float(fact) for fact in to_host(facts))
+        if inertia < CANCELLED * float(self.moments.squares.sum()):
+            inertia = self._ended(frame)[0]
         if empty:
             totals = relocate(
                 self.rows,
@@ -203,7 +210,7 @@ class _Problem:
             )
             moved, facts = self._move(frame, totals)
             shift = float(to_host(facts)[1])
-        return moved, Report(max(inertia, 0.0), shift, shift <= self.threshold)
+        return moved, Report(inertia, shift, shift <= self.threshold)
 
     def _move(self, frame: Frame, totals: ClusterTotals) -> tuple[Array, Array]:
         """Return the new centres, and (inertia of the old ones, shift, empty clusters).
@@ -228,10 +235,7 @@ class _Problem:
 
     def settle(self, run: Run[Array]) -> KMeansResult:
         """Assign once more, so that labels, inertia and centres belong together."""
-        frame = frame_of(run.state)
-        step = partial(_settle_step, kernel=self.kernel, frame=frame)
-        ended, (labels,) = self.rows.sweep(step, self.weights, block_rows=self.block_rows)
-        inertia = float(to_host(ended.inertia))
+        inertia, sizes, labels = self._ended(frame_of(run.state))
         if not np.isfinite(inertia):
             raise range_error(self.rows, f"its inertia is {inertia}", "Divide")
         return KMeansResult(
@@ -241,9 +245,15 @@ class _Problem:
             run.n_iter,
             run.converged,
             run.history,
-            ended.sizes,
+            sizes,
             self.kernel.name,
         )
+
+    def _ended(self, frame: Frame) -> tuple[float, Array, Array]:
+        """Return inertia by direct differences, sizes and labels, of the centres of a frame."""
+        step = partial(_settle_step, kernel=self.kernel, frame=frame)
+        ended, (labels,) = self.rows.sweep(step, self.weights, block_rows=self.block_rows)
+        return float(to_host(ended.inertia)), ended.sizes, labels
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ class Frame:
     centers : array of shape (k, d)
         As given, in the dtype of the rows.
     origin : array of shape (d,)
-        The median of the centres, feature by feature: unlike the mean it stays with the
-        bulk of them when one is far away.
+        By default the median of the centres, feature by feature: unlike the mean it stays with
+        the bulk of them when one is far away.
     columns : array of shape (k, d + 2)
         (-c', -γ‖c'‖, ½‖c'‖²(1-γ) - δ).
     slack : array of shape (k, 2)
@@ -49,14 +49,19 @@ class Frame:
 
 
 @quiet()
-def frame_of(centers: Array) -> Frame:
-    """Prepare `centers`, (k, d), for `nearest` and its relatives."""
+def frame_of(centers: Array, origin: Array | None = None) -> Frame:
+    """Prepare `centers`, (k, d), for `nearest` and its relatives.
+
+    An iteration gives the `origin` of its first frame, so that the same labels give the same
+    sums to the last bit, and centres that should stand still do. No label depends on it.
+    """
     xp = namespace_of(centers)
     k, d = centers.shape
     info = xp.finfo(centers.dtype)
     gamma = (d + 8) * float(info.eps)
     delta = (d + 16) * float(info.smallest_normal)
-    origin = xp.sort(centers, axis=0)[k // 2, :]
+    if origin is None:
+        origin = xp.sort(centers, axis=0)[k // 2, :]
     shifted = centers - origin
     squares = xp.sum(shifted * shifted, axis=1)
     # A square that overflowed bounds nothing: NaN sends its rows to direct differences.

@@ -88,17 +88,16 @@ def sum_by_label(
     n, d = block.shape
     k = frame.centers.shape[0]
     totals = np.bincount(labels, weights, k).astype(np.float64, copy=False)
+    shifted = np.subtract(block, frame.origin, dtype=np.float64)
     if d <= 3:
-        columns = (block[:, j] if weights is None else block[:, j] * weights for j in range(d))
-        sums = np.stack([np.bincount(labels, c, k) for c in columns], axis=1)
-    else:
-        # Imported here: SciPy takes longer to import than the rest of the package together.
-        from scipy.sparse import csc_array
+        columns = (shifted[:, j] if weights is None else shifted[:, j] * weights for j in range(d))
+        return np.stack([np.bincount(labels, c, k) for c in columns], axis=1), totals
+    # Imported here: SciPy takes longer to import than the rest of the package together.
+    from scipy.sparse import csc_array
 
-        weights = np.ones(n) if weights is None else weights
-        ends = np.arange(n + 1, dtype=np.int32)
-        sums = csc_array((weights, labels, ends), shape=(k, n)) @ block
-    return sums - np.multiply.outer(totals, frame.origin), totals
+    weights = np.ones(n) if weights is None else weights
+    member = csc_array((weights, labels, np.arange(n + 1, dtype=np.int32)), shape=(k, n))
+    return member @ shifted, totals
 
 
 def count(labels: np.ndarray, k: int) -> np.ndarray:

@@ -72,9 +72,11 @@ def open_centers(rows: Rows, centers: object, name: str, n_clusters: int | None 
     """
     array: Any = as_array(centers, name)
     if isinstance(centers, list | tuple):
-        array = rows.small(array, rows.dtype)
+        with quiet():
+            array = rows.small(array, rows.dtype)
     working_dtype(array, name)
-    array = rows.admit(array, name)
+    with quiet():
+        array = rows.admit(array, name)
     d = rows.shape[1]
     wanted = ("n_clusters" if n_clusters is None else n_clusters, d)
     if array.ndim != 2 or array.shape[1] != d or array.shape[0] != (n_clusters or array.shape[0]):
@@ -86,5 +88,8 @@ def open_centers(rows: Rows, centers: object, name: str, n_clusters: int | None 
         raise ValueError(f"{name} must hold one centre at least, got the shape {array.shape}.")
     largest = float(to_host(rows.xp.max(rows.xp.abs(array))))
     if not np.isfinite(largest):
-        raise finite_error(name, largest)
+        raise ValueError(
+            f"{name} must be finite in X's dtype {rows.dtype}, but holds NaN, infinity or a value "
+            "that is too large for it. Check its values, or pass both as float64."
+        )
     return array

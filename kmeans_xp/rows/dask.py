@@ -162,7 +162,9 @@ class DaskRows(Rows):
             else:
                 piece = da.from_array(self.xp.zeros(shape, dtype=like.dtype), chunks=shape)
             pieces.append(piece)
-        return da.concatenate(pieces)
+        # Empty chunks are lost on the way, and put back here.
+        whole = da.concatenate(pieces)
+        return whole.rechunk({0: tuple(self.lengths)})
 
 
 def _lengths(X: da.Array, chunks: list[Any]) -> list[int]:
