@@ -88,10 +88,12 @@ def sum_by_label(
     n, d = block.shape
     k = frame.centers.shape[0]
     totals = np.bincount(labels, weights, k).astype(np.float64, copy=False)
-    shifted = np.subtract(block, frame.origin, dtype=np.float64)
     if d <= 3:
-        columns = (shifted[:, j] if weights is None else shifted[:, j] * weights for j in range(d))
-        return np.stack([np.bincount(labels, c, k) for c in columns], axis=1), totals
+        features = np.subtract(block.T, frame.origin[:, None], dtype=np.float64, order="C")
+        features = features if weights is None else features * weights
+        which = labels.astype(np.intp)
+        return np.stack([np.bincount(which, x, k) for x in features], axis=1), totals
+    shifted = np.subtract(block, frame.origin, dtype=np.float64)
     # Imported here: SciPy takes longer to import than the rest of the package together.
     from scipy.sparse import csc_array
 
