@@ -221,12 +221,11 @@ class _Problem:
         rows, xp, wide = self.rows, self.rows.xp, frame.wide_centers.dtype
         held = totals.weights > 0
         weights = xp.where(held, totals.weights, xp.ones_like(totals.weights))
-        origin = xp.astype(frame.origin, wide, copy=False)
-        means = origin + totals.sums / weights[:, None]
+        means = frame.wide_origin + totals.sums / weights[:, None]
         moved = xp.astype(xp.where(held[:, None], means, frame.wide_centers), rows.dtype)
         step = xp.astype(moved, wide, copy=False) - frame.wide_centers
         mean = rows.small(self.moments.mean, wide)
-        sums = totals.sums - totals.weights[:, None] * (mean - origin)
+        sums = totals.sums - totals.weights[:, None] * (mean - frame.wide_origin)
         c = frame.wide_centers - mean
         gain = xp.sum(c * (totals.weights[:, None] * c - 2 * sums))
         empty = xp.sum(xp.astype(~held, wide))

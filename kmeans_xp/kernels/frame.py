@@ -34,8 +34,8 @@ class Frame:
         (-c', -γ‖c'‖, ½‖c'‖²(1-γ) - δ).
     slack : array of shape (k, 2)
         (2γ‖c'‖, γ‖c'‖² + 2δ): a row's 2e_j is its ‖x'‖ times the first plus the second.
-    wide_centers : array of shape (k, d)
-        In the widest float, for direct differences.
+    wide_centers, wide_origin : array of shape (k, d), (d,)
+        In the widest float, for direct differences and for sums.
     gamma : float
         γ: the relative error of a product of two rows.
     """
@@ -45,6 +45,7 @@ class Frame:
     columns: Array
     slack: Array
     wide_centers: Array
+    wide_origin: Array
     gamma: float
 
 
@@ -71,5 +72,12 @@ def frame_of(centers: Array, origin: Array | None = None) -> Frame:
     columns = xp.concat([-shifted, xp.stack([-gamma * norms, last], axis=1)], axis=1)
     slack = xp.stack([2 * gamma * norms, gamma * squares + 2 * delta], axis=1)
     wide = widest_float(xp, device_of(centers))
-    wide_centers = xp.astype(centers, wide, copy=False)
-    return Frame(centers, origin, columns, slack, wide_centers, gamma)
+    return Frame(
+        centers,
+        origin,
+        columns,
+        slack,
+        xp.astype(centers, wide, copy=False),
+        xp.astype(origin, wide, copy=False),
+        gamma,
+    )

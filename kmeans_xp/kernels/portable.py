@@ -75,7 +75,7 @@ def sum_by_label(
     member = xp.astype(labels[:, None] == clusters[None, :], wide)
     if weights is not None:
         member = member * weights[:, None]
-    shifted = xp.astype(block, wide, copy=False) - xp.astype(frame.origin, wide, copy=False)
+    shifted = xp.astype(block, wide, copy=False) - frame.wide_origin
     return member.T @ shifted, xp.sum(member, axis=0)
 
 
