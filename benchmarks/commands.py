@@ -1,0 +1,164 @@
+"""The arguments of each benchmark, and what is run for them."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import grid, peers, scaling
+from benchmarks.cli import PROGRAM
+from benchmarks.contest import Settings
+from benchmarks.datasets import UnavailableError, check
+from benchmarks.races import RACES
+
+RESULTS = Path(__file__).parent / "results"
+SETS = ("geo", "color", "flights", "patches", "digits", "blobs")
+DEFAULTS = Settings()
+QUICK_SETS = ("digits", "blobs:20000x8@16")
+QUICK = Settings(rounds=2, max_seconds=5.0)
+
+
+def main(arguments: Sequence[str] | None, parents: Sequence[argparse.ArgumentParser]) -> int:
+    """Parse and run."""
+    parser = _parser(parents)
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options, command_of(options, parser))
+    except (ValueError, UnavailableError) as error:
+        parser.exit(2, f"{PROGRAM} {options.benchmark}: error: {error}\n")
+    return 0
+
+
+def _parser(parents: Sequence[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=PROGRAM, allow_abbrev=False)
+    commands = parser.add_subparsers(dest="benchmark", required=True)
+    for module, options, run in (
+        (peers, _peers_options(), _peers),
+        (scaling, _scaling_options(), _scaling),
+    ):
+        summary = (module.__doc__ or "").partition(": ")[2].strip()
+        command = commands.add_parser(
+            module.__name__.rpartition(".")[2],
+            parents=[*parents, _shared_options(), options],
+            help=summary,
+            description=summary,
+            allow_abbrev=False,
+        )
+        command.set_defaults(run=run)
+    return parser
+
+
+def _shared_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    add = options.add_argument
+    add("--quick", action="store_true", help="small sizes: a few seconds")
+    add("--out", type=Path, default=RESULTS, metavar="DIR", help="folder for the report")
+    add("--name", help="file name of the report, without its suffix")
+    return options
+
+
+def _peers_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    add = options.add_argument
+    add("--sets", nargs="+", metavar="SET", help=f"default: {' '.join(SETS)}; see datasets.py")
+    add("--races", nargs="+", choices=list(RACES), default=list(RACES))
+    add("--only", nargs="+", default=[], metavar="WORD", help="only peers named with a WORD")
+    on = "where ours runs too; default: on every backend that finds a GPU"
+    add("--on", nargs="+", metavar="BACKEND[=DEVICE]", help=on)
+    add("--rounds", type=_positive_int, metavar="N", help=f"default: {DEFAULTS.rounds}")
+    budget = f"begin no further round of a set after this; default: {DEFAULTS.max_seconds:g}"
+    add("--max-seconds", type=_positive_float, metavar="S", help=budget)
+    add("--max-iter", type=_positive_int, metavar="N", default=DEFAULTS.max_iter)
+    add("--tol", type=float, default=DEFAULTS.tol)
+    add("--seed", type=int, default=DEFAULTS.seed)
+    return options
+
+
+def _scaling_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    add = options.add_argument
+    sizes = "auto: gpu where a backend finds one, else cpu"
+    add("--grid", choices=["auto", *grid.GRIDS], default="auto", help=sizes)
+    add("--backends", nargs="+", default=[], metavar="NAME", help="default: every one installed")
+    return options
+
+
+def _peers(options: argparse.Namespace, command: str) -> None:
+    base = QUICK if options.quick else DEFAULTS
+    plan = peers.Plan(
+        specs=[check(spec) for spec in options.sets or (QUICK_SETS if options.quick else SETS)],
+        races=[RACES[name] for name in options.races],
+        settings=Settings(
+            rounds=options.rounds or base.rounds,
+            max_seconds=options.max_seconds or base.max_seconds,
+            seed=options.seed,
+            tol=options.tol,
+            max_iter=options.max_iter,
+        ),
+        targets=_targets(options.on),
+        only=options.only,
+        skip_missing=options.sets is None,
+        command=command,
+        name=_name(options),
+        folder=options.out,
+    )
+    peers.run(plan)
+
+
+def _scaling(options: argparse.Namespace, command: str) -> None:
+    targets = grid.targets(options.backends)
+    absent = set(options.backends) - {target.backend for target in targets}
+    if absent:
+        raise ValueError(f"--backends: {', '.join(sorted(absent))} cannot be used here")
+    chosen = grid.choose("quick" if options.quick else options.grid, targets)
+    scaling.run(scaling.Plan(chosen, targets, command, _name(options), options.out))
+
+
+def _targets(named: Sequence[str] | None) -> list[grid.Target]:
+    """Where ours runs besides NumPy: as named, else on every GPU that a backend finds."""
+    found = grid.targets()
+    if named is None:
+        return [target for target in found if target.is_gpu]
+    chosen = []
+    for name in named:
+        backend, _, device = name.partition("=")
+        fitting = [t for t in found if t.backend == backend and device in {"", t.device}]
+        if not fitting:
+            known = ", ".join(f"{t.backend}={t.device}" for t in found)
+            raise ValueError(f"--on must name one of {known}; got {name!r}")
+        chosen += fitting
+    return chosen
+
+
+def command_of(options: argparse.Namespace, parser: argparse.ArgumentParser) -> str:
+    """The command that repeats a run: what differs from the defaults, but not its folder."""
+    defaults = vars(parser.parse_args([options.benchmark]))
+    words = [*PROGRAM.split(), options.benchmark]
+    for option, value in vars(options).items():
+        if value == defaults[option] or option in {"out", "name"}:
+            continue
+        words.append(f"--{option.replace('_', '-')}")
+        if isinstance(value, list):
+            words += map(str, value)
+        elif value is not True:
+            words.append(str(value))
+    return shlex.join(words)
+
+
+def _name(options: argparse.Namespace) -> str:
+    return options.name or f"{options.benchmark}{'-quick' if options.quick else ''}"
+
+
+def _positive_int(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0, got {text}")
+    return int(text)
+
+
+def _positive_float(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
+    return value

@@ -1,0 +1,87 @@
+"""What the scaling benchmark measures: sizes, and the backends and devices that are here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_ACCELERATORS = ("cuda", "gpu", "hip", "mps", "rocm", "tpu", "xpu")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A backend on one of its devices."""
+
+    backend: str
+    device: str
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether the device is an accelerator; Dask's own kind of device, say, is none."""
+        return self.device.lower().startswith(_ACCELERATORS)
+
+    @property
+    def kind(self) -> str:
+        """The device in a word for people."""
+        return "GPU" if self.is_gpu else "CPU"
+
+    @property
+    def name(self) -> str:
+        """Backend and kind of device, as tables and plots say it."""
+        return f"{self.backend} {self.kind}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Numbers of rows for every pair of features and clusters."""
+
+    rows: tuple[int, ...]
+    sizes: tuple[tuple[int, int], ...]
+    iterations: int
+    # A target leaves out the sizes whose iteration would take longer than this.
+    max_seconds: float
+    # No matrix of rows larger than this is made.
+    max_bytes: int = 4 * 2**30
+
+
+_SIZES = ((3, 16), (16, 64), (64, 256), (256, 1024))
+
+GRIDS = {
+    "quick": Grid((1_000, 10_000), ((3, 16), (16, 64)), iterations=3, max_seconds=0.3),
+    "cpu": Grid(
+        (1_000, 4_000, 16_000, 64_000, 256_000, 1_024_000),
+        _SIZES,
+        iterations=6,
+        max_seconds=0.6,
+    ),
+    "gpu": Grid(
+        (1_000, 4_000, 16_000, 64_000, 256_000, 1_024_000, 4_096_000, 16_384_000),
+        _SIZES,
+        iterations=8,
+        max_seconds=2.0,
+    ),
+}
+
+# It only checks that code keeps to the standard: nobody computes with it.
+_NOT_FOR_SPEED = frozenset({"array-api-strict"})
+
+
+def targets(names: Sequence[str] = ()) -> list[Target]:
+    """The installed backends, each on its first processor device and on its first GPU."""
+    from kmeans_xp.arrays.backends import installed
+
+    found = []
+    for backend in installed():
+        if backend.name not in names if names else backend.name in _NOT_FOR_SPEED:
+            continue
+        every = [Target(backend.name, device) for device in backend.devices]
+        for kind in ("CPU", "GPU"):
+            found.extend([target for target in every if target.kind == kind][:1])
+    return found
+
+
+def choose(name: str, found: Sequence[Target]) -> Grid:
+    """The grid of that name; ``auto`` takes the larger one where there is a GPU."""
+    if name == "auto":
+        name = "gpu" if any(target.is_gpu for target in found) else "cpu"
+    return GRIDS[name]

@@ -1,0 +1,183 @@
+"""``python -m benchmarks peers``: ours beside each peer that is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine, neighbours, report
+from benchmarks.contest import Result, Score, Settings, contest
+from benchmarks.datasets import DataSet, UnavailableError, load
+from benchmarks.grid import Target
+from benchmarks.races import Entry, Race, on_device
+
+NOTE = """\
+Times are medians over interleaved rounds in one process; *time / ours* is the median of the
+rounds' ratios. *Inertia* is computed for everybody by one float64 function from the centres
+they returned (the mean, where each round has a new seed), *against ours* its relative
+difference, and *not nearest* counts the labels that a float64 brute force contradicts.
+"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run and where to put the report."""
+
+    specs: Sequence[str]
+    races: Sequence[Race]
+    settings: Settings
+    targets: Sequence[Target]
+    only: Sequence[str]
+    skip_missing: bool
+    command: str
+    name: str
+    folder: Path
+
+
+def run(plan: Plan) -> None:
+    """Run the plan, print every table as it is ready, then store the report."""
+    results = []
+    for data in _sets(plan):
+        # The budget is a set's; each of its races gets an equal part.
+        seconds = plan.settings.max_seconds / len(plan.races)
+        settings = replace(plan.settings, max_seconds=seconds)
+        for race in plan.races:
+            result = contest(race, data, entries_of(race, plan), settings)
+            print(f"\n{_caption(result)}\n\n{details(result)}", flush=True)
+            results.append(result)
+    here = machine.describe()
+    print(f"\n{summary(results)}\n\n{report.machine_lines(here)}")
+    report.write(
+        plan.folder,
+        plan.name,
+        markdown(results, plan.command, here),
+        {
+            "command": plan.command,
+            "machine": here,
+            "settings": vars(plan.settings),
+            "results": [as_json(result) for result in results],
+        },
+    )
+
+
+def entries_of(race: Race, plan: Plan) -> list[Entry]:
+    """Those of a race's entries that are installed and asked for, ours first."""
+    first, *peers = race.entries
+    chosen = [p for p in peers if not plan.only or any(word in p.name for word in plan.only)]
+    further = [on_device(race, target) for target in plan.targets]
+    return [first, *further, *(peer for peer in chosen if peer.installed)]
+
+
+def _sets(plan: Plan) -> Iterator[DataSet]:
+    for spec in plan.specs:
+        try:
+            data = load(spec)
+        except UnavailableError as reason:
+            if not plan.skip_missing:
+                raise
+            print(f"\n{spec}: left out; {reason}", flush=True)
+            continue
+        yield data
+
+
+def details(result: Result) -> str:
+    """Everybody's time and result in one race on one set."""
+    header = (
+        "contestant", "time", "time / ours", "iterations", "per iteration",
+        "inertia", "against ours", "not nearest",
+    )  # fmt: skip
+    return report.table(header, [_row(score, result.ours) for score in result.scores])
+
+
+def _row(score: Score, ours: Score) -> list[str]:
+    if score.failure is not None:
+        return [f"{score.name}: {score.failure}", *[""] * 7]
+    iterations = _mean(score.n_iter)
+    return [
+        score.name,
+        report.duration(score.median),
+        report.times(score.ratio(ours)),
+        "" if iterations is None else f"{iterations:.4g}",
+        "" if not iterations else report.duration(score.median / iterations),
+        f"{score.inertia:.8g}",
+        "" if score is ours else f"{score.inertia / ours.inertia - 1:+.1e}",
+        "" if score.mismatches is None else f"{score.mismatches:,}",
+    ]
+
+
+def _mean(values: Sequence[int]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def summary(results: Sequence[Result]) -> str:
+    """One line for each race and set: ours against the fastest peer."""
+    header = (
+        "race, set",
+        "rows",
+        "features",
+        "k",
+        "ours",
+        "fastest peer",
+        "its time",
+        "speed-up",
+    )
+    return report.table(header, [_line(result) for result in results])
+
+
+def _line(result: Result) -> list[str]:
+    n, d = result.data.shape
+    size = [f"{n:,}", f"{d:,}", f"{result.data.k:,}"]
+    peer = result.fastest_peer
+    against = (
+        ["", "", ""]
+        if peer is None
+        else [peer.name, report.duration(peer.median), report.times(peer.ratio(result.ours))]
+    )
+    name = f"{result.race.name}, {result.data.name}"
+    return [name, *size, report.duration(result.ours.median), *against]
+
+
+def _caption(result: Result) -> str:
+    n, d = result.data.shape
+    rounds = len(result.ours.seconds)
+    others = neighbours.remark(result.neighbours)
+    return (
+        f"{result.race.title}: {result.data.name} ({n:,} × {d:,}, k={result.data.k:,}, "  # noqa: RUF001
+        f"{rounds} round{'s' if rounds > 1 else ''}{others})"
+    )
+
+
+def markdown(results: Sequence[Result], command: str, here: dict[str, Any]) -> str:
+    """The report as it is stored."""
+    parts = [
+        "# kmeans_xp and its peers",
+        f"```sh\n{command}\n```",
+        report.machine_lines(here),
+        NOTE,
+        "*Speed-up* is the fastest peer's time over ours: above 1 ours is faster.",
+        summary(results),
+        *(f"## {_caption(result)}\n\n{details(result)}" for result in results),
+    ]
+    return "\n\n".join(part.strip() for part in parts)
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """One race on one set, with every round's time."""
+    n, d = result.data.shape
+    peer = result.fastest_peer
+    return {
+        "race": result.race.name,
+        "set": result.data.name,
+        "rows": n,
+        "features": d,
+        "k": result.data.k,
+        "neighbours": result.neighbours,
+        "fastest_peer": None if peer is None else peer.name,
+        "speed_up": None if peer is None else peer.ratio(result.ours),
+        "contestants": [
+            vars(s) if s.failure else {**vars(s), "median": s.median, "inertia": s.inertia}
+            for s in result.scores
+        ],
+    }

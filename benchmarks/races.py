@@ -1,0 +1,97 @@
+"""Which contestants meet in which race: the one table to extend.
+
+A new peer is one module in `benchmarks.contestants` and an `Entry` in each race that it can
+run. A new algorithm is one more `Race`. A data set is a row of `benchmarks.datasets`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+
+from benchmarks.contestants import faiss_cpu, intelex, ours, scikit_learn
+from benchmarks.grid import Target
+from benchmarks.problem import Prepare
+
+OURS = "kmeans_xp"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A contestant's place in a race; left out where its module is not installed."""
+
+    name: str
+    prepare: Prepare
+    needs: str | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this library runs it."""
+        return self.name.startswith(OURS)
+
+    @property
+    def installed(self) -> bool:
+        """Whether it can take part."""
+        return self.needs is None or find_spec(self.needs) is not None
+
+
+@dataclass(frozen=True)
+class Race:
+    """A question put to several contestants. Ours comes first: the others are set beside it."""
+
+    name: str
+    title: str
+    entries: tuple[Entry, ...]
+    # A new seed every round, so that luck in the draws averages out.
+    new_seeds: bool = False
+
+
+RACES = {
+    race.name: race
+    for race in (
+        Race(
+            "lloyd",
+            "Lloyd's iterations to convergence, all from the same rows",
+            (
+                Entry(OURS, ours.lloyd),
+                Entry("scikit-learn lloyd", scikit_learn.lloyd),
+                Entry("scikit-learn elkan", partial(scikit_learn.lloyd, algorithm="elkan")),
+                Entry("scikit-learn-intelex", intelex.lloyd, "sklearnex"),
+                Entry("faiss-cpu", faiss_cpu.lloyd, "faiss"),
+            ),
+        ),
+        Race(
+            "seeding",
+            "Greedy k-means++ alone",
+            (Entry(OURS, ours.seeding), Entry("scikit-learn", scikit_learn.seeding)),
+            new_seeds=True,
+        ),
+        Race(
+            "fit",
+            "A whole default fit, KMeans(k, random_state=seed).fit(X)",
+            (
+                Entry(OURS, ours.fit),
+                Entry("scikit-learn", scikit_learn.fit),
+                Entry("scikit-learn-intelex", intelex.fit, "sklearnex"),
+            ),
+            new_seeds=True,
+        ),
+        Race(
+            "predict",
+            "Labels of all rows from given centres",
+            (
+                Entry(OURS, ours.predict),
+                Entry("scikit-learn", scikit_learn.predict),
+                Entry("scikit-learn-intelex", intelex.predict, "sklearnex"),
+                Entry("faiss-cpu", faiss_cpu.predict, "faiss"),
+            ),
+        ),
+    )
+}
+
+
+def on_device(race: Race, target: Target) -> Entry:
+    """Ours on another backend and device, as one more entry of a race."""
+    run = partial(race.entries[0].prepare, backend=target.backend, device=target.device)
+    return Entry(f"{OURS} {target.name}", run)

@@ -1,0 +1,71 @@
+"""Fixtures and options of the whole suite.
+
+``pytest --backend torch --backend cupy`` runs only the tests that are written for every
+backend, on those backends, and stops when one of them cannot be used.
+``pytest --slow`` adds the tests that take tens of seconds or gigabytes.
+"""
+
+from functools import cache
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.backends import DEVICES, Backend, load
+
+settings.register_profile(
+    "kmeans_xp",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=30,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+settings.load_profile("kmeans_xp")
+
+
+@cache
+def _find(name: str, device: str) -> Backend | str:
+    """The backend, or why there is none."""
+    try:
+        return load(name, device)
+    except (ImportError, LookupError) as error:
+        return f"{name} on {device}: {error}"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--backend", action="append", choices=sorted(DEVICES), help="only this backend"
+    )
+    parser.addoption("--slow", action="store_true", help="run the slow tests too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes over ten seconds; runs with --slow")
+    for name in config.getoption("--backend") or ():
+        found = [_find(name, device) for device in DEVICES[name]]
+        if not any(isinstance(b, Backend) for b in found):
+            raise pytest.UsageError(f"--backend {name}: {'; '.join(map(str, found))}")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "backend" not in metafunc.fixturenames:
+        return
+    wanted = metafunc.config.getoption("--backend") or list(DEVICES)
+    targets = []
+    for name in wanted:
+        for device in DEVICES[name]:
+            found = _find(name, device)
+            marks = pytest.mark.skip(reason=found) if isinstance(found, str) else ()
+            targets.append(pytest.param(found, id=f"{name}-{device}", marks=marks))
+    metafunc.parametrize("backend", targets, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--backend"):
+        kept = [i for i in items if "backend" in getattr(i, "fixturenames", ())]
+        config.hook.pytest_deselected(items=[i for i in items if i not in kept])
+        items[:] = kept
+    if not config.getoption("--slow"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow: run it with --slow"))

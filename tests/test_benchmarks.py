@@ -1,0 +1,269 @@
+"""The benchmarks: their data sets, stopwatch, referee and reports. Never a time itself."""
+
+import json
+import math
+import platform
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks import neighbours, report, scaling
+from benchmarks.cli import main
+from benchmarks.contest import Score, Settings, contest
+from benchmarks.datasets import DataSet, UnavailableError, check, load
+from benchmarks.grid import GRIDS, Target, choose
+from benchmarks.judge import judge
+from benchmarks.machine import describe
+from benchmarks.problem import Outcome, pose
+from benchmarks.races import RACES, Entry, Race
+from benchmarks.timing import Budget, turns
+
+SHAPES = {
+    "geo": (144_563, 2, 50),
+    "color": (546_560, 3, 32),
+    "flights": (327_346, 13, 64),
+    "patches": (133_140, 192, 256),
+    "digits": (1_797, 64, 10),
+    "blobs:300x4@7": (300, 4, 7),
+    "normal:300x4": (300, 4, 400),
+}
+
+
+@pytest.mark.parametrize("spec", SHAPES)
+def test_data_set(spec):
+    try:
+        data = load(spec)
+    except UnavailableError as reason:
+        pytest.skip(f"{spec}: {reason}")
+    assert (*data.shape, data.k) == SHAPES[spec]
+    assert data.X.dtype == np.float32
+    assert data.X.flags.c_contiguous
+    assert np.isfinite(data.X).all()
+
+
+def test_flights_are_standardised():
+    try:
+        X = load("flights").X
+    except UnavailableError as reason:
+        pytest.skip(str(reason))
+    np.testing.assert_allclose(X.mean(axis=0, dtype=np.float64), 0, atol=1e-5)
+    np.testing.assert_allclose(X.std(axis=0, dtype=np.float64), 1, atol=1e-5)
+
+
+def test_patches_have_no_mean():
+    assert abs(load("patches").X.mean(axis=1)).max() < 1e-6
+
+
+def test_another_k_and_another_size():
+    assert load("digits@25").k == 25
+    assert load("blobs:50x2").shape == (50, 2)
+    np.testing.assert_array_equal(load("blobs:50x2@3").X, load("blobs:50x2@3").X)
+
+
+@pytest.mark.parametrize(
+    "spec", ["iris", "geo:10x2", "blobs:10", "blobs:0x2", "blobs:9x2@0", "geo@", ""]
+)
+def test_a_bad_spec_is_named(spec):
+    with pytest.raises(ValueError, match=f"data set '{spec}'"):
+        check(spec)
+
+
+def test_too_many_clusters_for_the_rows():
+    with pytest.raises(ValueError, match="'blobs:5x2@6' has 5 different rows, fewer than its k=6"):
+        pose(load("blobs:5x2@6"), seed=0, tol=0.0, max_iter=1)
+
+
+def test_the_start_is_made_of_rows():
+    problem = pose(load("blobs:100x3@9"), seed=3, tol=0.0, max_iter=1)
+    assert {row.tobytes() for row in problem.start} <= {row.tobytes() for row in problem.X}
+    assert len(np.unique(problem.start, axis=0)) == 9
+
+
+def test_the_start_has_no_row_twice():
+    X = np.repeat(np.arange(6, dtype=np.float32), 50)[:, None]
+    problem = pose(DataSet("steps", X, 6), seed=0, tol=0.0, max_iter=1)
+    assert sorted(problem.start[:, 0]) == [0, 1, 2, 3, 4, 5]
+
+
+def test_the_referee_agrees_with_brute_force():
+    X = load("blobs:999x5@4").X + np.float32(1000)
+    centers = X[:7]
+    distances = ((X[:, None].astype(float) - centers[None].astype(float)) ** 2).sum(axis=2)
+    labels = distances.argmin(axis=1)
+    wrong = np.where(np.arange(len(X)) < 5, (labels + 1) % 7, labels)
+    verdict = judge(X, centers, wrong)
+    assert verdict.inertia == pytest.approx(distances.min(axis=1).sum(), rel=1e-12)
+    assert verdict.mismatches == 5
+    assert judge(X, centers).mismatches is None
+
+
+def test_every_contestant_starts_a_round():
+    assert list(turns(3, 4)) == [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 1, 2]]
+
+
+def test_the_budget_foresees_the_next_step():
+    now = [0.0]
+    budget = Budget(10.0, clock=lambda: now[0])
+    now[0] = 4.0
+    assert budget.spend()
+    now[0] = 8.0
+    assert not budget.spend()
+
+
+def test_a_ratio_is_the_median_of_the_rounds():
+    ours = Score("a", is_ours=True, seconds=[1.0, 2.0, 4.0])
+    peer = Score("b", is_ours=False, seconds=[3.0, 2.0, 8.0])
+    assert peer.ratio(ours) == 2.0
+
+
+def _answer(problem):
+    return lambda: Outcome(problem.start, n_iter=4)
+
+
+def _fail(problem):
+    raise OSError("no such library\nand more")
+
+
+def test_a_peer_that_fails_is_reported():
+    entries = (Entry("kmeans_xp", _answer), Entry("quick", _answer), Entry("broken", _fail))
+    race = Race("lloyd", "A race", entries)
+    result = contest(race, load("blobs:100x3@4"), entries, Settings(rounds=3))
+    assert [len(score.seconds) for score in result.scores] == [3, 3, 0]
+    assert result.scores[2].failure == "OSError: no such library"
+    assert result.fastest_peer is result.scores[1]
+
+
+def test_ours_must_not_fail():
+    entries = (Entry("kmeans_xp", _fail),)
+    with pytest.raises(OSError, match="no such library"):
+        contest(Race("lloyd", "A race", entries), load("blobs:100x3@4"), entries, Settings())
+
+
+def test_peers_get_as_many_iterations_as_ours_took():
+    given = []
+
+    def prepare(problem):
+        given.append(problem.iterations)
+        return _answer(problem)
+
+    entries = (Entry("kmeans_xp", _answer), Entry("peer", prepare))
+    settings = Settings(rounds=2)
+    contest(Race("lloyd", "A race", entries), load("blobs:100x3@4"), entries, settings)
+    assert given == [2, 4, 4]  # the first is the warm-up
+
+
+@pytest.mark.parametrize("race", RACES)
+@pytest.mark.parametrize("number", [0, 1])
+def test_ours_and_scikit_learn_answer_alike(race, number):
+    problem = pose(load("blobs:500x4@5"), seed=1, tol=1e-4, max_iter=50)
+    outcome = RACES[race].entries[number].prepare(problem)()
+    assert outcome.centers.shape == (5, 4)
+    worst = judge(problem.X, problem.X.mean(axis=0, keepdims=True)).inertia
+    verdict = judge(problem.X, outcome.centers, outcome.labels)
+    assert 0 < verdict.inertia < worst
+    assert verdict.mismatches in (None, 0)
+
+
+def test_durations_and_ratios_read_well():
+    assert [report.duration(s) for s in (123.4, 1.234, 0.01234, 0.00012, 1.2e-7)] == [
+        "123 s",
+        "1.23 s",
+        "12.3 ms",
+        "120 µs",
+        "0.12 µs",
+    ]
+    ratios = [report.times(r).rstrip("\u00d7") for r in (12.34, 1.0, 0.512, 0.012)]
+    assert ratios == ["12.3", "1.00", "0.51", "0.012"]
+
+
+def test_the_machine_is_described_but_not_named():
+    text = json.dumps(describe())
+    assert platform.node() == "" or platform.node() not in text
+    assert "/" not in text
+
+
+def test_neighbours_are_remarked_on_only_when_busy():
+    assert neighbours.remark(None) == neighbours.remark(0.01) == ""
+    assert "25%" in neighbours.remark(0.25)
+    share = neighbours.Neighbours().share()
+    assert share is None or share >= 0
+
+
+def test_peers_from_the_command_line(tmp_path, capsys):
+    line = "peers --sets blobs:400x3@4 --only lloyd --on numpy --rounds 1 --max-iter 5"
+    words = line.split()
+    assert main([*words, "--out", str(tmp_path), "--name", "small"]) == 0
+    printed = capsys.readouterr().out
+    stored = json.loads((tmp_path / "small.json").read_text())
+    assert stored["command"] == f"python -m benchmarks {line}"
+    assert str(tmp_path) not in (tmp_path / "small.md").read_text()
+    assert {r["race"] for r in stored["results"]} == set(RACES)
+    lloyd = stored["results"][0]["contestants"]
+    assert [c["name"] for c in lloyd] == ["kmeans_xp", "kmeans_xp numpy CPU", "scikit-learn lloyd"]
+    inertias = [c["inertia"] for c in lloyd]
+    assert inertias == pytest.approx([inertias[0]] * 3, rel=1e-5)
+    assert "| kmeans_xp numpy CPU |" in printed
+
+
+def test_scaling_from_the_command_line(tmp_path):
+    pytest.importorskip("matplotlib")
+    words = ["scaling", "--quick", "--backends", "numpy"]
+    assert main([*words, "--out", str(tmp_path)]) == 0
+    stored = json.loads((tmp_path / "scaling-quick.json").read_text())
+    assert {(p["n"], p["d"], p["k"]) for p in stored["points"]} >= {(1000, 3, 16), (1000, 16, 64)}
+    assert all(math.isfinite(p["inertia"]) for p in stored["points"])
+    assert (tmp_path / "scaling-quick.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["peers", "--sets", "iris"], "data set 'iris' is unknown"),
+        (["peers", "--rounds", "0"], "must be a whole number above 0"),
+        (["peers", "--threads", "0"], "must be 1 to"),
+        (["peers", "--on", "numpy=tape"], "--on must name one of numpy=cpu"),
+        (["scaling", "--backends", "abacus"], "abacus cannot be used here"),
+        ([], "required: benchmark"),
+    ],
+)
+def test_a_bad_argument_ends_with_status_2(words, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_backend_that_fails_costs_the_others_nothing(monkeypatch):
+    real = scaling.measure_one
+
+    def measure_one(target, X, start, iterations):
+        if target.backend == "broken":
+            raise MemoryError("no room")
+        return real(target, X, start, iterations)
+
+    monkeypatch.setattr(scaling, "measure_one", measure_one)
+    targets = [Target("broken", "cuda:0"), Target("numpy", "cpu")]
+    failures = []
+    points = list(scaling.measure(GRIDS["quick"], targets, 3, 16, failures))
+    assert {point.name for point in points} == {"numpy CPU"}
+    assert failures == ["broken GPU, n=1000, d=3, k=16: no room"]
+
+
+def test_a_gpu_brings_the_larger_grid():
+    cpu, gpu, other = Target("numpy", "cpu"), Target("torch", "cuda:0"), Target("dask", "DASK")
+    assert choose("auto", [cpu, other]) is GRIDS["cpu"]
+    assert choose("auto", [cpu, gpu]) is GRIDS["gpu"]
+    assert (cpu.name, gpu.name, other.name) == ("numpy CPU", "torch GPU", "dask CPU")
+
+
+def test_the_plot_has_gpus_and_processors(tmp_path):
+    pytest.importorskip("matplotlib")
+    from benchmarks.plots import draw_scaling
+
+    cpu = scaling.Point("numpy", "cpu", "CPU", 1000, 3, 16, 1e-3, 1e-2, 5, 1.0, "numpy")
+    gpu = replace(cpu, backend="cupy", device="cuda:0", kind="GPU", seconds_per_iteration=1e-4)
+    points = [cpu, replace(cpu, n=10_000), gpu, replace(gpu, d=4)]
+    machine = {"gpus": ["A GPU"], "cpu": "A processor", "threads": 2}
+    draw_scaling(points, tmp_path / "plot.png", machine)
+    assert (tmp_path / "plot.png").stat().st_size > 10_000

@@ -1,0 +1,176 @@
+"""Dask rows on the threaded scheduler: chunks of every kind, lazy labels."""
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+from dask.base import is_dask_collection
+from numpy.testing import assert_allclose, assert_array_equal
+
+from kmeans_xp import KMeans, assign, inertia, kmeans, kmeans_plusplus
+from tests.data import blobs, cloud, same_partition, some_rows
+
+HOST = cloud(600, 4, seed=1)
+START = some_rows(HOST, 5)
+WEIGHTS = np.random.default_rng(0).uniform(0.1, 2.0, 600)
+EXPECTED = kmeans(HOST, 5, init=START, sample_weight=WEIGHTS)
+
+CHUNKS = {
+    "one chunk": ((600,), (4,)),
+    "even": ((200, 200, 200), (4,)),
+    "uneven": ((1, 399, 7, 193), (4,)),
+    "single rows": ((1,) * 10 + (590,), (4,)),
+    "empty chunks": ((0, 300, 0, 0, 300, 0), (4,)),
+    "columns": ((600,), (1, 3)),
+    "rows and columns": ((250, 350), (2, 1, 1)),
+    "an empty column chunk": ((300, 300), (4, 0)),
+}
+
+
+def assert_expected(result, X):
+    assert is_dask_collection(result.labels)
+    assert isinstance(result.centers, da.Array)
+    assert_array_equal(result.labels.compute(), EXPECTED.labels)
+    assert_allclose(result.centers.compute(), EXPECTED.centers, rtol=1e-9, atol=1e-12)
+    assert_allclose(result.inertia, EXPECTED.inertia, rtol=1e-9)
+    assert result.n_iter == EXPECTED.n_iter
+
+
+@pytest.mark.parametrize("kind", CHUNKS)
+def test_chunks_of_every_kind(kind):
+    X = da.from_array(HOST, chunks=CHUNKS[kind])
+    w = da.from_array(WEIGHTS, chunks=CHUNKS[kind][:1])
+    result = kmeans(X, 5, init=START.tolist(), sample_weight=w)
+    assert_expected(result, X)
+    assert result.labels.chunks == X.chunks[:1]
+    labels, d2 = assign(X, result.centers)
+    assert labels.chunks == d2.chunks == X.chunks[:1]
+    assert_array_equal(labels.compute(), EXPECTED.labels)
+    value = inertia(X, result.centers, result.labels, sample_weight=w)
+    assert_allclose(value, EXPECTED.inertia, rtol=1e-9)
+
+
+def test_chunks_of_unknown_size():
+    padded = np.concatenate([HOST, np.full((300, 4), 99.0)])[
+        np.random.default_rng(1).permutation(900)
+    ]
+    whole = da.from_array(padded, chunks=(250, 4))
+    X = whole[whole[:, 0] < 50]
+    assert np.isnan(X.shape[0])
+    shown = padded[padded[:, 0] < 50]
+    result = kmeans(X, 5, init=START.tolist())
+    expected = kmeans(shown, 5, init=START)
+    assert_array_equal(result.labels.compute(), expected.labels)
+    assert_allclose(result.inertia, expected.inertia, rtol=1e-9)
+    assert result.labels.numblocks == X.numblocks[:1]
+    seeded = kmeans(X, 5, rng=2)
+    assert_array_equal(seeded.labels.compute(), kmeans(shown, 5, rng=2).labels)
+    _, indices = kmeans_plusplus(X, 7, rng=4)
+    assert_array_equal(np.asarray(indices), np.asarray(kmeans_plusplus(shown, 7, rng=4)[1]))
+    # Some of the chunks may be left without rows.
+    X = whole[da.from_array(np.arange(900), chunks=250) >= 500]
+    assert_array_equal(assign(X, START.tolist())[0].compute(), assign(padded[500:], START)[0])
+    w = da.ones(900, chunks=250)[whole[:, 0] < 50]
+    weighted = kmeans(whole[whole[:, 0] < 50], 5, init=START.tolist(), sample_weight=w)
+    assert_allclose(weighted.inertia, expected.inertia, rtol=1e-9)
+    with pytest.raises(ValueError, match=r"\bX\b.*row"):
+        kmeans(whole[whole[:, 0] > 1e9], 5)
+    with pytest.raises(ValueError, match=r"n_clusters.*601"):
+        kmeans(whole[whole[:, 0] < 50], 601)
+
+
+def test_weights_in_other_chunks_than_the_rows():
+    X = da.from_array(HOST, chunks=(100, 4))
+    for chunks in (600, 77, (0, 10, 590)):
+        w = da.from_array(WEIGHTS, chunks=chunks if isinstance(chunks, int) else (chunks,))
+        assert_expected(kmeans(X, 5, init=START.tolist(), sample_weight=w), X)
+        labels = da.from_array(np.asarray(EXPECTED.labels), chunks=130)
+        value = inertia(X, da.from_array(EXPECTED.centers), labels, sample_weight=w)
+        assert_allclose(value, EXPECTED.inertia, rtol=1e-9)
+
+
+def test_labels_are_lazy_and_may_be_computed_late():
+    X = da.from_array(HOST, chunks=(200, 4))
+    result = kmeans(X, 5, init=START.tolist())
+    for labels in (result.labels, KMeans(5, init=START.tolist()).fit(HOST).predict(X)):
+        assert is_dask_collection(labels)
+        assert_array_equal(labels[150:450].compute(), kmeans(HOST, 5, init=START).labels[150:450])
+        # They are a column of the rows, to select and to group by.
+        mine = X[labels == 2]
+        assert_allclose(mine.mean(axis=0).compute(), np.asarray(result.centers)[2], rtol=1e-9)
+
+
+def test_the_same_seed_gives_the_rows_of_numpy():
+    X = da.from_array(HOST, chunks=((5, 250, 345), (4,)))
+    for init in ("k-means++", "random"):
+        ours, theirs = (kmeans(rows, 6, init=init, rng=7) for rows in (X, HOST))
+        assert_array_equal(ours.labels.compute(), theirs.labels)
+        assert_allclose(ours.inertia, theirs.inertia, rtol=1e-9)
+    _, ours = kmeans_plusplus(X, 20, rng=5)
+    assert_array_equal(np.asarray(ours), kmeans_plusplus(HOST, 20, rng=5)[1])
+
+
+def test_parallel_seeding_finds_the_blobs():
+    rows, planted = blobs(n=2000, d=3, k=8)
+    result = kmeans(da.from_array(rows, chunks=(300, 3)), 8, init="k-means||", rng=0)
+    assert same_partition(result.labels.compute(), planted)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int16", "bool", "float16"])
+def test_dtypes(dtype):
+    host = np.rint(HOST * 3).astype(dtype)
+    start = host[:4].astype("float32") + np.arange(4, dtype="float32")[:, None] / 8
+    expected = kmeans(host, 4, init=start, max_iter=3)
+    result = kmeans(da.from_array(host, chunks=(250, 3)), 4, init=start.tolist(), max_iter=3)
+    assert result.centers.dtype == expected.centers.dtype
+    assert result.centers.compute().dtype == expected.centers.dtype
+    assert result.labels.compute().dtype == np.int32
+    assert_array_equal(result.labels.compute(), expected.labels)
+
+
+def test_empty_clusters_take_the_rows_that_numpy_gives_them():
+    start = START.copy()
+    start[1:3] += 1e3
+    X = da.from_array(HOST, chunks=((17, 283, 300), (4,)))
+    for policy in ("farthest", "random"):
+        options = {"empty_clusters": policy, "rng": 3}
+        ours = kmeans(X, 5, init=start.tolist(), **options)
+        theirs = kmeans(HOST, 5, init=start, **options)
+        assert_array_equal(ours.labels.compute(), theirs.labels)
+        assert_allclose(ours.inertia, theirs.inertia, rtol=1e-9)
+
+
+def test_the_estimator():
+    X = da.from_array(HOST, chunks=(250, 4))
+    model = KMeans(5, init=START.tolist()).fit(X, sample_weight=da.from_array(WEIGHTS))
+    assert is_dask_collection(model.labels_)
+    assert_array_equal(model.predict(HOST), EXPECTED.labels)
+    assert_array_equal(model.labels_.compute(), EXPECTED.labels)
+    distances = model.transform(X)
+    assert distances.chunks[0] == X.chunks[0]
+    assert distances.shape == (600, 5)
+    assert_allclose(model.score(X, sample_weight=da.from_array(WEIGHTS)), -model.inertia_)
+
+
+@pytest.mark.parametrize("scheduler", ["synchronous", "threads"])
+def test_the_users_scheduler_is_used(scheduler):
+    with dask.config.set(scheduler=scheduler):
+        X = da.from_array(HOST, chunks=(130, 4))
+        result = kmeans(X, 5, init=START.tolist(), sample_weight=da.from_array(WEIGHTS))
+        assert_expected(result, X)
+
+
+def test_bad_weights_and_rows_in_one_late_chunk():
+    spoiled = HOST.copy()
+    spoiled[-1, -1] = np.nan
+    X, bad = (da.from_array(a, chunks=(100, 4)) for a in (HOST, spoiled))
+    w = WEIGHTS.copy()
+    w[-1] = -1
+    with pytest.raises(ValueError, match=r"\bX\b.*(NaN|finite)"):
+        kmeans(bad, 3, rng=0)
+    with pytest.raises(ValueError, match=r"sample_weight"):
+        kmeans(X, 3, rng=0, sample_weight=da.from_array(w, chunks=100))
+    with pytest.raises(ValueError, match=r"sample_weight.*599"):
+        kmeans(X, 3, rng=0, sample_weight=da.from_array(w[:599], chunks=100))
+    with pytest.raises(ValueError, match=r"\bX\b"):
+        assign(bad, START.tolist())[0].compute()

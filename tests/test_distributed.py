@@ -1,0 +1,83 @@
+"""Dask rows on a cluster of two processes, one of which may be killed in the middle."""
+
+import os
+import signal
+
+import dask.array as da
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from kmeans_xp import KMeans, assign, kmeans
+from tests.data import cloud, some_rows
+
+distributed = pytest.importorskip("distributed")
+
+HOST = cloud(4000, 4, seed=1)
+START = some_rows(HOST, 6)
+
+pytestmark = [
+    # Nannies and comms of a closing cluster leave sockets to the garbage collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture
+def cluster():
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True}
+    with (
+        distributed.LocalCluster(**options, dashboard_address=None) as cluster,
+        distributed.Client(cluster),
+    ):
+        yield cluster
+
+
+def rows(chunks=((1, 1999, 0, 1500, 500), (4,))):
+    return da.from_array(HOST, chunks=chunks)
+
+
+def test_a_fit_on_two_processes_is_the_fit_in_one(cluster):
+    w = np.random.default_rng(0).uniform(0.1, 2.0, 4000)
+    X = rows()
+    result = kmeans(X, 6, init=START.tolist(), sample_weight=da.from_array(w, chunks=700))
+    expected = kmeans(HOST, 6, init=START, sample_weight=w)
+    assert_array_equal(result.labels.compute(), expected.labels)
+    assert_allclose(result.centers.compute(), expected.centers, rtol=1e-9, atol=1e-12)
+    assert_allclose(result.inertia, expected.inertia, rtol=1e-9)
+    assert result.labels.chunks == X.chunks[:1]
+
+    unknown = X[X[:, 0] > 0]
+    shown = HOST[HOST[:, 0] > 0]
+    for init in ("k-means++", "k-means||"):
+        ours = kmeans(unknown, 4, init=init, rng=1)
+        theirs = kmeans(shown, 4, init=init, rng=1)
+        assert_allclose(ours.inertia, theirs.inertia, rtol=1e-2)
+    labels, _ = assign(unknown, START.tolist())
+    assert_array_equal(labels.compute(), assign(shown, START)[0])
+    model = KMeans(6, random_state=0).fit(X)
+    assert_array_equal(model.labels_.compute(), KMeans(6, random_state=0).fit(HOST).labels_)
+
+
+@pytest.mark.parametrize("persisted", [False, True])
+def test_a_worker_killed_in_the_middle_of_a_fit(cluster, persisted):
+    client = distributed.default_client()
+    pids = client.run(os.getpid)
+    assert len(set(pids.values())) == 2
+    victim = next(iter(pids.values()))
+    X = rows().persist() if persisted else rows()
+    killed = []
+
+    def kill_one(iteration):
+        if iteration.number == 2:
+            os.kill(victim, signal.SIGKILL)
+            killed.append(victim)
+
+    result = kmeans(X, 6, init=START.tolist(), callback=kill_one)
+    expected = kmeans(HOST, 6, init=START)
+    assert killed
+    assert result.n_iter == expected.n_iter > 3
+    assert_array_equal(result.labels.compute(), expected.labels)
+    assert_allclose(result.centers.compute(), expected.centers, rtol=1e-9, atol=1e-12)
+    assert_allclose(result.inertia, expected.inertia, rtol=1e-9)
+    assert victim not in client.run(os.getpid).values()

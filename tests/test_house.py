@@ -1,0 +1,236 @@
+"""The house rules of the design that source text can show: floors, nevers, names, docs."""
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import kmeans_xp
+
+ROOT = Path(kmeans_xp.__file__).parent
+MODULES = sorted(ROOT.rglob("*.py"))
+FLOORS = {
+    "arrays": 0,
+    "rows": 1,
+    "kernels": 1,
+    "algorithms": 2,
+    "metrics": 2,
+    "selection": 3,
+    "estimators": 3,
+    "plotting": 4,
+    "cli": 5,  # on the same floor as plotting, whose pictures it offers
+}
+BACKENDS = re.compile(r"cupy|(?:py)?torch|jax|dask|array[_-]api[_-]strict", re.I)
+HOMES_OF_BACKENDS = {"arrays", "rows", "kernels"}
+SIGNATURES = {
+    "kmeans": (
+        "(X, n_clusters, *, init='k-means++', n_init='auto', max_iter=300, tol=0.0001, "
+        "algorithm='auto', empty_clusters='farthest', sample_weight=None, rng=None, "
+        "callback=None)"
+    ),
+    "kmeans_plusplus": ("(X, n_clusters, *, n_local_trials=None, sample_weight=None, rng=None)"),
+    "assign": "(X, centers)",
+    "inertia": "(X, centers, labels=None, *, sample_weight=None)",
+    "KMeans": (
+        "(n_clusters=8, *, init='k-means++', n_init='auto', max_iter=300, tol=0.0001, "
+        "verbose=0, random_state=None, algorithm='auto', empty_clusters='farthest', "
+        "callback=None)"
+    ),
+}
+FUNCTIONS = ["kmeans", "kmeans_plusplus", "assign", "inertia"]
+
+each_module = pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _part(path: Path) -> str:
+    """The part of the house that a module belongs to: a folder, or a top-level module."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Every module that a module imports, at whatever depth, by its full name."""
+    package = ["kmeans_xp", *path.relative_to(ROOT).parts[:-1]]
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            base = [*base, *(node.module or "").split(".")] if node.module else base
+            # "from kmeans_xp import rows" imports kmeans_xp.rows, so the name counts.
+            yield from (".".join([*base, alias.name]) for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            yield from (a.value for a in node.args if isinstance(a, ast.Constant))
+
+
+def _docstrings(tree: ast.Module) -> set[int]:
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    firsts = [n.body[0] for n in ast.walk(tree) if isinstance(n, kinds) and n.body]
+    return {id(f.value) for f in firsts if isinstance(f, ast.Expr)}
+
+
+def _words(path: Path) -> Iterator[tuple[int, str]]:
+    """Every identifier, import and string of a module, less its docstrings."""
+    tree = _tree(path)
+    docs = _docstrings(tree)
+    for node in ast.walk(tree):
+        line = getattr(node, "lineno", 0)
+        if isinstance(node, ast.Name):
+            yield line, node.id
+        elif isinstance(node, ast.Attribute):
+            yield line, node.attr
+        elif isinstance(node, ast.arg):
+            yield line, node.arg
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.alias):
+            yield line, node.name
+        elif isinstance(getattr(node, "value", None), str) and id(node) not in docs:
+            yield line, node.value
+
+
+def _calls(path: Path) -> Iterator[ast.Call]:
+    return (n for n in ast.walk(_tree(path)) if isinstance(n, ast.Call))
+
+
+@each_module
+def test_every_module_has_a_floor(path):
+    assert path == ROOT / "__init__.py" or _part(path) in FLOORS
+
+
+@each_module
+def test_imports_point_down(path):
+    here = _part(path)
+    if here == "__init__":
+        return
+    for name in _imports(path):
+        if not name.startswith("kmeans_xp."):
+            continue
+        there = name.split(".")[1]
+        if there in FLOORS and there != here:
+            assert FLOORS[there] < FLOORS[here], f"{here} must not import {name}"
+
+
+@each_module
+def test_a_backend_is_named_only_on_the_low_floors(path):
+    if _part(path) in HOMES_OF_BACKENDS:
+        return
+    if _part(path) == "cli":  # help texts may mention a backend; code may not choose by one
+        found = [(n, w) for n, w in _words(path) if BACKENDS.fullmatch(w)]
+    else:
+        found = [(n, w) for n, w in _words(path) if BACKENDS.search(w)]
+    assert not found
+
+
+@each_module
+def test_no_dispatch_by_attribute(path):
+    if _part(path) in {"arrays", "rows"}:  # where arrays and platforms are told apart
+        return
+    assert not [c.lineno for c in _calls(path) if ast.unparse(c.func) == "hasattr"]
+
+
+@each_module
+def test_no_global_random_state(path):
+    allowed = {"default_rng", "Generator", "RandomState", "SeedSequence", "PCG64"}
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith("np.random"):
+            assert node.attr in allowed, f"line {node.lineno}: np.random.{node.attr}"
+    for call in _calls(path):
+        if ast.unparse(call.func) == "np.random.default_rng":
+            assert call.args, f"line {call.lineno}: default_rng() is seeded by nothing"
+    assert not {"random", "numpy.random.seed"} & set(_imports(path))
+
+
+@each_module
+def test_only_the_command_line_prints(path):
+    if _part(path) == "cli":
+        return
+    assert not [c.lineno for c in _calls(path) if ast.unparse(c.func) == "print"]
+
+
+@each_module
+def test_no_warning_or_printing_in_a_loop(path):
+    for loop in ast.walk(_tree(path)):
+        if isinstance(loop, ast.For | ast.While):
+            for node in ast.walk(loop):
+                if isinstance(node, ast.Call) and _part(path) != "cli":
+                    name = ast.unparse(node.func)
+                    assert name not in {"warnings.warn", "warn", "print"}, node.lineno
+
+
+@each_module
+def test_a_module_has_one_purpose_and_a_function_fits_a_screen(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+    docs = _docstrings(_tree(path))
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.FunctionDef):
+            first = node.body[0]
+            described = isinstance(first, ast.Expr) and id(first.value) in docs
+            start = first.end_lineno + 1 if described else first.lineno
+            assert node.end_lineno - start + 1 <= 35, f"{node.name} is too long"
+
+
+@each_module
+def test_no_argument_is_accepted_and_ignored(path):
+    if _part(path) in {"arrays", "rows", "kernels"}:  # their functions share one interface
+        return
+    for node in ast.walk(_tree(path)):
+        if not isinstance(node, ast.FunctionDef) or node.decorator_list:
+            continue
+        used = {n.id for b in node.body for n in ast.walk(b) if isinstance(n, ast.Name)}
+        declared = [a.arg for a in [*node.args.args, *node.args.kwonlyargs]]
+        # scikit-learn's convention hands every method a y; a stub or magic has no choice.
+        ignored = {a for a in declared if a not in used and not a.startswith("_")}
+        ignored -= {"self", "cls", "y"}
+        stub = isinstance(node.body[-1], ast.Expr) and len(node.body) == 1
+        if not stub and not node.name.startswith("__"):
+            assert not ignored, f"{node.name} ignores {sorted(ignored)}"
+
+
+@each_module
+def test_nothing_is_left_unfinished(path):
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"\b(TODO|FIXME|XXX|HACK|NotImplementedError)\b", text)
+
+
+def test_public_names_exist():
+    wanted = {*SIGNATURES, "KMeansResult", "Iteration", "__version__"}
+    assert wanted <= set(kmeans_xp.__all__)
+    for name in kmeans_xp.__all__:
+        assert getattr(kmeans_xp, name) is not None
+    with pytest.raises(AttributeError, match="kmeanz"):
+        _ = kmeans_xp.kmeanz
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_signatures_are_the_agreed_ones(name):
+    signature = inspect.signature(getattr(kmeans_xp, name))
+    bare = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
+    assert str(inspect.Signature(bare)) == SIGNATURES[name]
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, "KMeans"])
+def test_public_docstrings_are_complete(name):
+    thing = getattr(kmeans_xp, name)
+    doc = inspect.getdoc(thing)
+    is_class = inspect.isclass(thing)
+    middle = ["Attributes"] if is_class else ["Returns", "Raises"]
+    for section in ["Parameters", *middle, "Examples"]:
+        assert re.search(rf"^{section}\n-{{{len(section)}}}$", doc, re.M), section
+    for parameter in inspect.signature(thing).parameters:
+        assert re.search(rf"^(\w+, )*{parameter}(, \w+)* : ", doc, re.M), parameter
+    assert ">>> " in doc
+
+
+@pytest.mark.parametrize("name", ["KMeansResult", "Iteration"])
+def test_results_describe_their_fields(name):
+    thing = getattr(kmeans_xp, name)
+    doc = inspect.getdoc(thing)
+    for field in thing.__dataclass_fields__:
+        assert re.search(rf"^(\w+, )*{field}(, \w+)* :", doc, re.M), field

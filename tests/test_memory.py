@@ -1,0 +1,75 @@
+"""Memory is bounded by a block, never by n x k."""
+
+import pytest
+
+from tests.processes import run_measured
+
+FIT = """
+import numpy as np
+from kmeans_xp import KMeans, assign, inertia, kmeans
+rng = np.random.default_rng(0)
+X = rng.random(({n}, {d}), dtype="{dtype}")
+start = X[:: {n} // {k}][: {k}].copy()
+kmeans(X[:20_000], 20, init=X[:20], max_iter=1)
+measure()
+{call}
+report()
+"""
+
+
+def growth(call, n, d, k, dtype="float32"):
+    return run_measured(FIT.format(call=call, n=n, d=d, k=k, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_many_clusters(dtype):
+    # Squared distances alone would be 2 or 4 GB.
+    call = "kmeans(X, 5000, init=start, max_iter=1)"
+    assert growth(call, 100_000, 16, 5000, dtype) < 300
+
+
+def test_many_clusters_predicted_in_little_memory():
+    call = "m = assign(X, start); inertia(X, start)"
+    assert growth(call, 100_000, 16, 5000) < 300
+
+
+def test_seeding_in_little_memory():
+    call = "from kmeans_xp import kmeans_plusplus; kmeans_plusplus(X, 20, rng=0)"
+    assert growth(call, 1_000_000, 8, 20) < 150
+
+
+def test_a_wide_array_is_not_copied():
+    # X is 400 MB; converting it, centring it or squaring it as a whole would double that.
+    call = "kmeans(X, 8, rng=0, max_iter=2)"
+    assert growth(call, 100_000, 1000, 8) < 200
+
+
+INTEGERS = """
+import numpy as np
+from kmeans_xp import kmeans
+X = np.zeros((400_000, 100), dtype="int16")
+X[::2] = 7
+start = np.arange(4.0)[:, None] * np.ones(100)
+kmeans(X[:20_000], 4, init=start, max_iter=1)
+measure()
+kmeans(X, 4, init=start, max_iter=2)
+report()
+"""
+
+
+def test_integers_are_converted_block_by_block():
+    # As float64 the rows would be 320 MB.
+    assert run_measured(INTEGERS) < 200
+
+
+@pytest.mark.slow
+def test_more_pairs_than_an_int32_counts():
+    call = """
+labels, d2 = assign(X, start)
+assert labels.shape == d2.shape == (2_200_000,)
+tail = slice(-1000, None)
+exact = np.abs(X[tail] - start.T)
+assert np.array_equal(exact.argmin(axis=1), labels[tail])
+"""
+    assert 2_200_000 * 1000 > 2**31
+    assert growth(call, 2_200_000, 1, 1000) < 300
