@@ -160,7 +160,7 @@ def kmeans(
     for number in range(1, starts + 1):
         centers = seed(rows, X, k, init, weights, moments, generator, kernel)
         tell = teller(callback, number, rows.deliver)
-        step = partial(problem.step, origin=frame_of(centers).origin)
+        step = partial(problem.step, origin=moments.origin)
         run = iterate(step, centers, max_iter=max_iter, tell=tell)
         result = problem.settle(run)
         if best is None or result.inertia < best.inertia:

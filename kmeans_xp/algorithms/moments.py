@@ -13,11 +13,16 @@ from kmeans_xp.rows.checks import check_rows, range_error
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean, (d,), and total squares about it, of weighted rows; on the host in float64."""
+    """Mean, (d,), and total squares about it, of weighted rows; on the host in float64.
+
+    `origin`, (d,), is a point amid the rows, where blocks live and in their dtype: what is
+    summed about it loses no digits to the rows' distance from zero.
+    """
 
     weight: float
     mean: np.ndarray
     squares: np.ndarray
+    origin: Array
 
     @property
     def variance(self) -> float:
@@ -34,7 +39,7 @@ class _Sums(Totals):
 
 @quiet()
 def moments_of(rows: Rows, weights: Array | None, *, block_rows: int) -> Moments:
-    """Return the moments of `rows` in one pass, about their first row so that none cancels.
+    """Return the moments of `rows` in one pass, about a point amid them so that none cancels.
 
     Raises
     ------
@@ -42,7 +47,8 @@ def moments_of(rows: Rows, weights: Array | None, *, block_rows: int) -> Moments
         If X holds NaN or infinity, or values whose squares overflow or vanish in the dtype that
         sums are kept in.
     """
-    reference = rows.xp.astype(rows.take([0])[0, :], rows.wide)
+    origin = _middle(rows)
+    reference = rows.xp.astype(origin, rows.wide)
     step = partial(_moments_step, reference=reference)
     sums = rows.fold(step, weights, block_rows=block_rows)
     weight, first, second = (
@@ -54,7 +60,15 @@ def moments_of(rows: Rows, weights: Array | None, *, block_rows: int) -> Moments
     _check_squares(rows, first, second)
     squares = np.maximum(second - first * first / weight, 0.0)
     mean = to_host(reference).astype(np.float64) + first / weight
-    return Moments(float(weight), mean, squares)
+    return Moments(float(weight), mean, squares, origin)
+
+
+def _middle(rows: Rows) -> Array:
+    """Return the median of a few rows, feature by feature, which no outlier moves."""
+    n = rows.shape[0]
+    count = min(n, 63)
+    few = rows.take([n * i // count for i in range(count)])
+    return rows.xp.sort(few, axis=0)[count // 2, :]
 
 
 def _moments_step(block: Array, weights: Array | None, *, reference: Array) -> _Sums:

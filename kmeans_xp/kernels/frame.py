@@ -53,7 +53,7 @@ class Frame:
 def frame_of(centers: Array, origin: Array | None = None) -> Frame:
     """Prepare `centers`, (k, d), for `nearest` and its relatives.
 
-    An iteration gives the `origin` of its first frame, so that the same labels give the same
+    A fit gives all its frames one `origin` amid the rows, so that the same labels give the same
     sums to the last bit, and centres that should stand still do. No label depends on it.
     """
     xp = namespace_of(centers)
