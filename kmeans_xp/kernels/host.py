@@ -6,11 +6,13 @@ import numpy as np
 
 from kmeans_xp.kernels.frame import Frame
 
-# Bytes of scores that stay in the cache while they are searched.
-SCORE_BYTES = 1 << 20
-# Entries of a block: large enough to repay the fixed costs of a step, small enough to be in
-# the cache still when its sums are taken.
+# Bytes of scores that are made and searched at a time: few enough to stay in the last cache, and
+# enough for a thread to work a while between two turns at the interpreter's lock.
+SCORE_BYTES = 1 << 22
+# Entries and rows of a block at most: enough to repay the fixed costs of a step, few enough to be
+# in the last cache still when its sums are taken.
 BLOCK = 1 << 20
+BLOCK_ROWS = 1 << 15
 # With so few centres at most, scores lie centre by centre, so that SIMD lanes run over rows.
 FEW = 128
 # With fewer features than this, rows are transposed for the same reason.
@@ -21,7 +23,7 @@ DIFFERENCES = 1 << 18
 
 def block_rows(k: int, d: int) -> int:
     """Return how many rows a block should have for k centres and d features."""
-    return min(max(BLOCK // d, 256), 16384)
+    return min(max(BLOCK // d, 256), BLOCK_ROWS)
 
 
 def labels(block: np.ndarray, frame: Frame) -> np.ndarray:
