@@ -8,32 +8,67 @@ __version__ = "0.1.0"
 # Where each public name lives. Names are imported on first use (PEP 562), so that
 # ``import kmeans_xp`` stays as light as ``import numpy``.
 _HOME = {
+    "BisectingKMeans": "estimators.bisecting",
+    "BisectingKMeansResult": "algorithms.bisecting",
+    "GaussianMixture": "estimators.mixture",
+    "GaussianMixtureResult": "algorithms.mixture",
     "KMeans": "estimators.kmeans",
     "KMeansResult": "algorithms.kmeans",
     "Iteration": "algorithms.loop",
+    "MiniBatchKMeans": "estimators.minibatch",
+    "MiniBatchKMeansResult": "algorithms.minibatch",
+    "MixtureIteration": "algorithms.em",
+    "SoftKMeans": "estimators.soft",
+    "SoftKMeansResult": "algorithms.soft",
     "assign": "algorithms.assign",
+    "bisecting_kmeans": "algorithms.bisecting",
+    "gaussian_mixture": "algorithms.mixture",
     "inertia": "metrics.inertia",
     "kmeans": "algorithms.kmeans",
     "kmeans_plusplus": "algorithms.seeding",
+    "minibatch_kmeans": "algorithms.minibatch",
+    "soft_kmeans": "algorithms.soft",
 }
 
 __all__ = [
+    "BisectingKMeans",
+    "BisectingKMeansResult",
+    "GaussianMixture",
+    "GaussianMixtureResult",
     "Iteration",
     "KMeans",
     "KMeansResult",
+    "MiniBatchKMeans",
+    "MiniBatchKMeansResult",
+    "MixtureIteration",
+    "SoftKMeans",
+    "SoftKMeansResult",
     "__version__",
     "assign",
+    "bisecting_kmeans",
+    "gaussian_mixture",
     "inertia",
     "kmeans",
     "kmeans_plusplus",
+    "minibatch_kmeans",
+    "soft_kmeans",
 ]
 
 if TYPE_CHECKING:
     from kmeans_xp.algorithms.assign import assign
+    from kmeans_xp.algorithms.bisecting import BisectingKMeansResult, bisecting_kmeans
+    from kmeans_xp.algorithms.em import MixtureIteration
     from kmeans_xp.algorithms.kmeans import KMeansResult, kmeans
     from kmeans_xp.algorithms.loop import Iteration
+    from kmeans_xp.algorithms.minibatch import MiniBatchKMeansResult, minibatch_kmeans
+    from kmeans_xp.algorithms.mixture import GaussianMixtureResult, gaussian_mixture
     from kmeans_xp.algorithms.seeding import kmeans_plusplus
+    from kmeans_xp.algorithms.soft import SoftKMeansResult, soft_kmeans
+    from kmeans_xp.estimators.bisecting import BisectingKMeans
     from kmeans_xp.estimators.kmeans import KMeans
+    from kmeans_xp.estimators.minibatch import MiniBatchKMeans
+    from kmeans_xp.estimators.mixture import GaussianMixture
+    from kmeans_xp.estimators.soft import SoftKMeans
     from kmeans_xp.metrics.inertia import inertia
 
 

@@ -34,6 +34,20 @@ def test_a_label_is_the_nearest_centre(n, d, k, seed, dtype):
     assert np.all(d2 >= 0)
 
 
+@pytest.mark.parametrize("k", [3, 40, 200])
+@pytest.mark.parametrize("d", [1, 2, 30])
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+def test_reduced_precision_never_decides(k, d, offset):
+    # Rows on the boundary of two clusters, give or take the last bit of a float32.
+    centers = (cloud(k, d, seed=k) + offset).astype(np.float32)
+    rng = np.random.default_rng(d)
+    i, j = rng.integers(0, k, (2, 4000))
+    X = ((centers[i].astype(float) + centers[j]) / 2).astype(np.float32)
+    X += rng.integers(-1, 2, X.shape).astype(np.float32) * np.spacing(X)
+    labels, _ = assign(X, centers)
+    assert reference.regret(X, centers, labels) <= 1e-13 * d
+
+
 def test_a_row_that_is_a_centre_has_distance_zero():
     X = cloud(100, 7, seed=1) + 1000.0
     labels, d2 = assign(X, X[:20])
@@ -47,9 +61,10 @@ def test_small_distances_are_not_lost_in_a_cancellation():
     assert_allclose(d2, [0.0, (X[1, 0] - 1e4) ** 2], rtol=1e-6)
 
 
-def test_one_centre_far_away_does_not_spoil_the_others():
+@pytest.mark.parametrize("k", [6, 200])
+def test_one_centre_far_away_does_not_spoil_the_others(k):
     X = cloud(500, 4, seed=2)
-    near = some_rows(X, 6)
+    near = some_rows(X, k)
     centers = np.concatenate([near, np.full((1, 4), 1e9)])
     labels, d2 = assign(X, centers)
     expected, least = reference.nearest(X, near)
@@ -57,9 +72,10 @@ def test_one_centre_far_away_does_not_spoil_the_others():
     assert_allclose(d2, least, rtol=1e-6, atol=1e-12)
 
 
-def test_one_row_far_away_does_not_spoil_the_others():
+@pytest.mark.parametrize("k", [6, 200])
+def test_one_row_far_away_does_not_spoil_the_others(k):
     X = cloud(500, 4, seed=2)
-    near = some_rows(X, 6)
+    near = some_rows(X[78:], k)
     X[77] = 1e9
     labels, d2 = assign(X, near)
     expected, least = reference.nearest(X, near)

@@ -77,7 +77,7 @@ host = np.random.default_rng(0).permutation(np.repeat([0.0, 10.0, 30.0], 40))[:,
 X = jax.numpy.asarray(host)
 assert X.dtype == "float32"
 w = jax.numpy.ones(120)
-r = kmeans(X, 3, rng=0, sample_weight=w)
+r = kmeans(X, 3, init=[[0.0], [12.0], [28.0]], max_iter=2, sample_weight=w)
 assert r.centers.dtype == "float32" and r.labels.dtype == "int32", (r.centers.dtype, r.labels)
 assert sorted(np.asarray(r.centers)[:, 0].tolist()) == [0.0, 10.0, 30.0]
 assert r.inertia == 0.0

@@ -39,15 +39,15 @@ def test_seeding_in_little_memory():
 
 
 def test_a_wide_array_is_not_copied():
-    # X is 400 MB; converting it, centring it or squaring it as a whole would double that.
+    # X is 200 MB; converting it, centring it or squaring it as a whole would double that.
     call = "kmeans(X, 8, rng=0, max_iter=2)"
-    assert growth(call, 100_000, 1000, 8) < 200
+    assert growth(call, 50_000, 1000, 8) < 120
 
 
 INTEGERS = """
 import numpy as np
 from kmeans_xp import kmeans
-X = np.zeros((400_000, 100), dtype="int16")
+X = np.zeros((200_000, 100), dtype="int16")
 X[::2] = 7
 start = np.arange(4.0)[:, None] * np.ones(100)
 kmeans(X[:20_000], 4, init=start, max_iter=1)
@@ -58,8 +58,8 @@ report()
 
 
 def test_integers_are_converted_block_by_block():
-    # As float64 the rows would be 320 MB.
-    assert run_measured(INTEGERS) < 200
+    # As float64 the rows would be 160 MB.
+    assert run_measured(INTEGERS) < 100
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Lloyd's algorithm for k-means."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -9,8 +10,9 @@ import numpy as np
 from kmeans_xp.algorithms.empty import CHOICES, ClusterTotals, relocate
 from kmeans_xp.algorithms.loop import Callback, Report, Run, iterate, teller
 from kmeans_xp.algorithms.moments import Moments, moments_of
-from kmeans_xp.algorithms.seeding import Init, check_init, seed
-from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.algorithms.seeding import Init, check_init, check_starts, seed
+from kmeans_xp.algorithms.settle import Assignment, assigned
+from kmeans_xp.arrays import Array, to_host
 from kmeans_xp.arrays.checks import (
     check_callback,
     check_choice,
@@ -23,7 +25,6 @@ from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels import Frame, Kernel, find_kernel, frame_of
 from kmeans_xp.rows import Rows, open_rows
 from kmeans_xp.rows.arguments import open_weights
-from kmeans_xp.rows.checks import range_error
 
 # An inertia below this part of the total squares has lost too many digits to cancellation, and
 # is taken from direct differences instead.
@@ -144,7 +145,7 @@ def kmeans(
     rows = open_rows(X)
     k = check_clusters(n_clusters, rows.shape[0])
     check_init(init)
-    starts = _check_starts(n_init, init)
+    starts = check_starts(n_init, init, random=10)
     check_count(max_iter, "max_iter")
     tol = check_nonnegative(tol, "tol")
     check_callback(callback)
@@ -153,15 +154,13 @@ def kmeans(
     weights = open_weights(rows, sample_weight)
     generator = as_generator(rng)
     moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
-    problem = _Problem(
+    problem = Problem(
         rows, weights, k, kernel, moments, tol * moments.variance, empty_clusters, generator
     )
     best: KMeansResult | None = None
     for number in range(1, starts + 1):
-        centers = seed(rows, X, k, init, weights, moments, generator, kernel)
         tell = teller(callback, number, rows.deliver)
-        step = partial(problem.step, origin=moments.origin)
-        run = iterate(step, centers, max_iter=max_iter, tell=tell)
+        run = problem.run(X, init, max_iter=max_iter, tell=tell)
         result = problem.settle(run)
         if best is None or result.inertia < best.inertia:
             best = result
@@ -172,7 +171,7 @@ def kmeans(
 
 
 @dataclass(frozen=True)
-class _Problem:
+class Problem:
     """What stays the same from iteration to iteration."""
 
     rows: Rows
@@ -186,7 +185,15 @@ class _Problem:
 
     @property
     def block_rows(self) -> int:
+        """Return how many rows a block has."""
         return self.kernel.block_rows(self.k, self.rows.shape[1])
+
+    def run(self, X: Any, init: Init, *, max_iter: int, tell: Callable[..., Any]) -> Run[Array]:
+        """Seed, and iterate to the end of one start."""
+        rows, weights, generator = self.rows, self.weights, self.generator
+        centers = seed(rows, X, self.k, init, weights, self.moments, generator, self.kernel)
+        step = partial(self.step, origin=self.moments.origin)
+        return iterate(step, centers, max_iter=max_iter, tell=tell)
 
     @quiet()
     def step(self, centers: Array, *, origin: Array) -> tuple[Array, Report]:
@@ -194,25 +201,29 @@ class _Problem:
         frame = frame_of(centers, origin)
         step = partial(_lloyd_step, kernel=self.kernel, frame=frame)
         totals = self.rows.fold(step, self.weights, block_rows=self.block_rows)
-        moved, facts = self._move(frame, totals)
+        moved, facts = self.move(frame, totals)
         inertia, shift, empty = (float(fact) for fact in to_host(facts))
         if inertia < CANCELLED * float(self.moments.squares.sum()):
-            inertia = self._ended(frame)[0]
+            inertia = self._ended(frame).inertia
         if empty:
-            totals = relocate(
-                self.rows,
-                self.weights,
-                frame,
-                totals,
-                self.kernel,
-                choice=self.empty_clusters,
-                generator=self.generator,
-            )
-            moved, facts = self._move(frame, totals)
+            totals = self.fill(frame, totals)
+            moved, facts = self.move(frame, totals)
             shift = float(to_host(facts)[1])
         return moved, Report(inertia, shift, shift <= self.threshold)
 
-    def _move(self, frame: Frame, totals: ClusterTotals) -> tuple[Array, Array]:
+    def fill(self, frame: Frame, totals: ClusterTotals) -> ClusterTotals:
+        """Give each empty cluster a row."""
+        return relocate(
+            self.rows,
+            self.weights,
+            frame,
+            totals,
+            self.kernel,
+            choice=self.empty_clusters,
+            generator=self.generator,
+        )
+
+    def move(self, frame: Frame, totals: ClusterTotals) -> tuple[Array, Array]:
         """Return the new centres, and (inertia of the old ones, shift, empty clusters).
 
         The inertia follows from the totals alone, without a distance: with everything about
@@ -234,31 +245,20 @@ class _Problem:
 
     def settle(self, run: Run[Array]) -> KMeansResult:
         """Assign once more, so that labels, inertia and centres belong together."""
-        inertia, sizes, labels = self._ended(frame_of(run.state))
-        if not np.isfinite(inertia):
-            raise range_error(self.rows, f"its inertia is {inertia}", "Divide")
+        ended = self._ended(frame_of(run.state)).checked(self.rows)
         return KMeansResult(
             run.state,
-            labels,
-            inertia,
+            ended.labels,
+            ended.inertia,
             run.n_iter,
             run.converged,
             run.history,
-            sizes,
+            ended.sizes,
             self.kernel.name,
         )
 
-    def _ended(self, frame: Frame) -> tuple[float, Array, Array]:
-        """Return inertia by direct differences, sizes and labels, of the centres of a frame."""
-        step = partial(_settle_step, kernel=self.kernel, frame=frame)
-        ended, (labels,) = self.rows.sweep(step, self.weights, block_rows=self.block_rows)
-        return float(to_host(ended.inertia)), ended.sizes, labels
-
-
-@dataclass(frozen=True)
-class _Ended(Totals):
-    inertia: Array
-    sizes: Array
+    def _ended(self, frame: Frame) -> Assignment:
+        return assigned(self.rows, self.weights, frame, self.kernel)
 
 
 def _lloyd_step(
@@ -266,27 +266,3 @@ def _lloyd_step(
 ) -> ClusterTotals:
     labels = kernel.labels(block, frame)
     return ClusterTotals(*kernel.sum_by_label(block, labels, weights, frame))
-
-
-def _settle_step(
-    block: Array, weights: Array | None, *, kernel: Kernel, frame: Frame
-) -> tuple[_Ended, tuple[Array]]:
-    labels, distances = kernel.nearest(block, frame)
-    costs = distances if weights is None else distances * weights
-    inertia = namespace_of(block).sum(costs)
-    return _Ended(inertia, kernel.count(labels, frame.centers.shape[0])), (labels,)
-
-
-def _check_starts(n_init: Any, init: Init) -> int:
-    """Return how many starts to try."""
-    draws = isinstance(init, str) or callable(init)
-    if isinstance(n_init, str):
-        check_choice(n_init, "n_init", ("auto",))
-        return 10 if callable(init) or (draws and init == "random") else 1
-    starts = check_count(n_init, "n_init")
-    if starts > 1 and not draws:
-        raise ValueError(
-            f"n_init must be 1 or 'auto' where init is an array, got {n_init}: every start would "
-            "be the same."
-        )
-    return starts

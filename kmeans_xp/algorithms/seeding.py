@@ -10,7 +10,7 @@ import numpy as np
 
 from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
-from kmeans_xp.arrays.checks import check_clusters, check_count
+from kmeans_xp.arrays.checks import check_choice, check_clusters, check_count
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.kernels import Frame, Kernel, find_kernel, frame_of
 from kmeans_xp.rows import Rows, open_rows
@@ -101,6 +101,20 @@ def check_init(init: Any) -> None:
         )
     if init is None:
         raise TypeError(f"init must be one of {NAMES}, an array or a callable, got None.")
+
+
+def check_starts(n_init: Any, init: Init, *, random: int) -> int:
+    """Return how many starts to try; `random` is what "auto" means for random starts."""
+    if isinstance(n_init, str):
+        check_choice(n_init, "n_init", ("auto",))
+        return random if callable(init) or (isinstance(init, str) and init == "random") else 1
+    starts = check_count(n_init, "n_init")
+    if starts > 1 and not (isinstance(init, str) or callable(init)):
+        raise ValueError(
+            f"n_init must be 1 or 'auto' where init is an array, got {n_init}: every start would "
+            "be the same."
+        )
+    return starts
 
 
 def seed(

@@ -1,30 +1,17 @@
 """The scikit-learn estimator of k-means."""
 
-import warnings
 from typing import Any, Self
 
-import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    ClusterMixin,
-    TransformerMixin,
-)
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted, validate_data
-
-from kmeans_xp.algorithms.assign import predict_labels, transform_distances
 from kmeans_xp.algorithms.kmeans import kmeans
 from kmeans_xp.algorithms.loop import Callback
 from kmeans_xp.algorithms.seeding import Init
-from kmeans_xp.arrays import Array, to_host
+from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.draws import as_generator
+from kmeans_xp.estimators.base import CenterEstimator
 from kmeans_xp.estimators.progress import progress
-from kmeans_xp.metrics.inertia import inertia
-from kmeans_xp.rows import Rows, open_rows
 
 
-class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
+class KMeans(CenterEstimator):
     """k-means clustering.
 
     Parameters
@@ -145,53 +132,6 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
                 rng=as_generator(self.random_state, "random_state"),
                 callback=callback,
             )
-        validate_data(self, X, skip_check_array=True)
-        self.cluster_centers_ = result.centers
-        self.labels_ = result.labels
-        self.inertia_ = result.inertia
-        self.n_iter_ = result.n_iter
-        self.converged_ = result.converged
-        self.history_ = result.history
-        self.kernel_ = result.kernel
-        found = int(np.count_nonzero(to_host(result.sizes)))
-        if found < self.n_clusters:
-            warnings.warn(
-                f"Number of distinct clusters ({found}) found smaller than n_clusters "
-                f"({self.n_clusters}). Possibly due to duplicate points in X.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+        self._take(X, result)
+        self._warn_of_empty(result.sizes)
         return self
-
-    def predict(self, X: Array) -> Array:
-        """Return the index of the nearest centre of each row, (n,) int32, where `X` lives."""
-        rows = self._open(X)
-        return predict_labels(rows, to_host(self.cluster_centers_))
-
-    def transform(self, X: Array) -> Array:
-        """Return the distance of each row to each centre, (n, k), where `X` lives."""
-        rows = self._open(X)
-        return transform_distances(rows, to_host(self.cluster_centers_))
-
-    def score(self, X: Array, y: None = None, sample_weight: Array | None = None) -> float:
-        """Return minus the inertia of `X` about the fitted centres."""
-        rows = self._open(X)
-        centers = rows.deliver(rows.small(to_host(self.cluster_centers_), rows.dtype))
-        return -inertia(X, centers, sample_weight=sample_weight)
-
-    def _open(self, X: Array) -> Rows:
-        """Return the rows of `X`, which must have the features of the fit."""
-        check_is_fitted(self)
-        rows = open_rows(X)
-        validate_data(self, X, reset=False, skip_check_array=True)
-        return rows
-
-    @property
-    def _n_features_out(self) -> int:
-        return int(self.cluster_centers_.shape[0])
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Hold host arrays, so that a model saved on a GPU box opens without one."""
-        state = super().__getstate__()
-        small = {"cluster_centers_", "labels_"} & state.keys()
-        return state | {name: to_host(state[name]) for name in small}

@@ -1,18 +1,24 @@
 """What ``verbose`` shows: the progress of a fit, on standard error."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
-from kmeans_xp.algorithms.loop import Callback, Iteration
 from kmeans_xp.arrays.checks import check_count
+
+# Of whatever kind of iteration.
+Callback = Callable[[Any], Any]
 
 
 @contextmanager
-def progress(verbose: int, callback: Callback | None, max_iter: int) -> Iterator[Callback | None]:
+def progress(
+    verbose: int, callback: Callback | None, max_iter: int | None, *, every: int = 1
+) -> Iterator[Callback | None]:
     """Yield a callback that shows each iteration and then calls the user's own.
 
     Parameters
@@ -21,8 +27,10 @@ def progress(verbose: int, callback: Callback | None, max_iter: int) -> Iterator
         0 shows nothing, and yields the user's callback as it is.
     callback : callable or None
         The user's.
-    max_iter : int
-        The end of the bar.
+    max_iter : int or None
+        The end of the bar; None where it is not known beforehand.
+    every : int
+        Show only iterations of which the number is a multiple of this.
 
     Raises
     ------
@@ -34,26 +42,27 @@ def progress(verbose: int, callback: Callback | None, max_iter: int) -> Iterator
     if not verbose:
         yield callback
     elif find_spec("rich") is None:
-        yield lambda iteration: _line(iteration, callback)
+        yield lambda iteration: _line(iteration, callback, every)
     else:
-        with _bar(callback, max_iter) as shown:
+        with _bar(callback, max_iter, every) as shown:
             yield shown
 
 
-def _line(iteration: Iteration, callback: Callback | None) -> object:
-    sys.stderr.write(f"{_text(iteration)}\n")
+def _line(iteration: Any, callback: Callback | None, every: int) -> object:
+    if iteration.number % every == 0:
+        sys.stderr.write(f"{_text(iteration)}\n")
     return callback(iteration) if callback else False
 
 
-def _text(iteration: Iteration) -> str:
-    return (
-        f"start {iteration.run}, iteration {iteration.number}: inertia {iteration.inertia:.6g}, "
-        f"shift {iteration.shift:.3g}"
-    )
+def _text(iteration: Any) -> str:
+    """Return what an iteration tells of itself in numbers."""
+    told = [(f.name.replace("_", "-"), getattr(iteration, f.name)) for f in fields(iteration)]
+    shown = [f"{name} {value:.6g}" for name, value in told if isinstance(value, float)]
+    return f"start {iteration.run}, iteration {iteration.number}: {', '.join(shown)}"
 
 
 @contextmanager
-def _bar(callback: Callback | None, max_iter: int) -> Iterator[Callback]:
+def _bar(callback: Callback | None, max_iter: int | None, every: int) -> Iterator[Callback]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -61,8 +70,9 @@ def _bar(callback: Callback | None, max_iter: int) -> Iterator[Callback]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("seeding", total=max_iter)
 
-        def show(iteration: Iteration) -> object:
-            bar.update(task, completed=iteration.number, description=_text(iteration))
+        def show(iteration: Any) -> object:
+            if iteration.number % every == 0:
+                bar.update(task, completed=iteration.number, description=_text(iteration))
             return callback(iteration) if callback else False
 
         yield show

@@ -64,8 +64,8 @@ def own_distances(block: np.ndarray, frame: Frame, labels: np.ndarray) -> np.nda
 def distances(block: np.ndarray, frame: Frame, dtype: Any) -> np.ndarray:
     """Return squared distances to every centre, (B, k) in `dtype`.
 
-    By direct differences where the matrix product would lose more than a few percent to
-    rounding, so that a row at a centre has the distance 0.
+    By direct differences where the matrix product would lose more to rounding than a few percent
+    (in float64 more than a millionth), so that a row at a centre has the distance 0.
     """
     d = block.shape[1]
     augmented = _augment(block, frame)
@@ -74,7 +74,8 @@ def distances(block: np.ndarray, frame: Frame, dtype: Any) -> np.ndarray:
     squares = np.vecdot(shifted, shifted)
     columns = np.column_stack([2 * shifted, np.ones_like(squares), squares])
     found = columns @ augmented.T
-    doubt = (norms + squares.max()) * (64 * frame.gamma)
+    margin = 2.0**20 if block.dtype == np.float64 else 2.0**6
+    doubt = (norms + squares.max()) * (margin * frame.gamma)
     j, i = np.nonzero(~(found > doubt))
     out = found.astype(dtype, copy=False)
     size = max(1, DIFFERENCES // d)

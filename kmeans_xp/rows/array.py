@@ -1,6 +1,5 @@
 """Rows in an array in memory, of any namespace, on any device."""
 
-from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
@@ -9,31 +8,70 @@ from kmeans_xp.arrays import Array, device_of, namespace_of, to_host
 from kmeans_xp.arrays.checks import check_same_home
 from kmeans_xp.arrays.dtypes import working_dtype
 from kmeans_xp.arrays.precision import full_precision, quiet
-from kmeans_xp.rows.base import Kept, Rows, Step, add, draw_from
+from kmeans_xp.rows.base import COMPACT, Indices, Kept, Rows, Step, add, draw_from
 
 # Entries of mass that one cumulative sum spans while sampling.
 SAMPLE_BLOCK = 1 << 16
 
 
 class MemoryRows(Rows):
-    """Rows that can be sliced: what arrays in memory and memory maps have in common."""
+    """Rows that can be sliced: what arrays in memory and memory maps have in common.
 
-    def __init__(self, X: Array, dtype: Any = None) -> None:
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        All the rows.
+    dtype : dtype, optional
+        The working dtype; by default what `X` asks for.
+    members : array of shape (m,), integers, optional
+        Ascending indices of the rows of `X` that these rows are; by default all.
+    """
+
+    def __init__(self, X: Array, dtype: Any = None, members: Array | None = None) -> None:
         self.X = X
-        self.shape = (int(X.shape[0]), int(X.shape[1]))
+        self.members = members
+        self.shape = (int((X if members is None else members).shape[0]), int(X.shape[1]))
         self.xp = namespace_of(X)
         self.device = device_of(X)
         self.dtype = working_dtype(X, "X") if dtype is None else dtype
 
     def block(self, start: int, stop: int) -> Array:
         """Return rows `start` to `stop` in the working dtype."""
-        return self.xp.astype(self.X[start:stop, :], self.dtype, copy=False)
+        if self.members is None:
+            rows = self.X[start:stop, :]
+        else:
+            rows = self.xp.take(self.X, self.members[start:stop], axis=0)
+        return self.xp.astype(rows, self.dtype, copy=False)
 
-    def take(self, indices: Sequence[int]) -> Array:
+    def take(self, indices: Indices) -> Array:
         """Return the rows at host `indices`."""
         xp = self.xp
-        rows = xp.take(self.X, xp.asarray(list(indices), device=self.device), axis=0)
-        return xp.astype(rows, self.dtype, copy=False)
+        where = self._where(indices)
+        where = where if self.members is None else xp.take(self.members, where)
+        return xp.astype(xp.take(self.X, where, axis=0), self.dtype, copy=False)
+
+    def subset(self, mask: Array, *aligned: Array | None) -> tuple[Rows, Kept]:
+        """Return the rows where `mask` holds, and the same rows of `aligned`."""
+        xp = self.xp
+        (where,) = xp.nonzero(mask)
+        kept = tuple(None if a is None else xp.take(a, where, axis=0) for a in aligned)
+        if self.members is not None:
+            where = xp.take(self.members, where)
+        elif self.X.shape[0] < 2**31:  # half the memory
+            where = xp.astype(where, xp.int32)
+        return self._view(self.X, where), kept
+
+    def compact(self, *aligned: Array | None) -> tuple[Rows, Kept]:
+        """Return a view's rows, copied to a place of their own if they fit a block."""
+        if self.members is None or self.shape[0] * self.shape[1] > COMPACT:
+            return self, aligned
+        return self._view(self.block(0, self.shape[0]), None), aligned
+
+    def _view(self, X: Array, members: Array | None) -> "MemoryRows":
+        return type(self)(X, self.dtype, members)
+
+    def _where(self, indices: Indices) -> Array:
+        return self.xp.asarray(np.asarray(indices, dtype=np.int64), device=self.device)
 
     def sample(self, mass: Array, uniforms: np.ndarray) -> tuple[list[int], float]:
         """Draw rows with probability proportional to `mass`."""
@@ -44,34 +82,34 @@ class MemoryRows(Rows):
         total = float(cumulative[-1])
         if not total > 0:
             return [], total
-        indices = []
-        for u in uniforms:
-            which = draw_from(cumulative, u * total)
-            left = u * total - (cumulative[which - 1] if which else 0.0)
-            a, b = spans[which]
-            indices.append(a + self._row_within(mass[a:b], float(left)))
-        return indices, total
+        targets = np.asarray(uniforms) * total
+        which = draw_from(cumulative, targets)
+        left = targets - np.concatenate([[0.0], cumulative])[which]
+        indices = np.empty(len(targets), np.int64)
+        for w in np.unique(which):
+            drawn = which == w
+            a, b = spans[w]
+            indices[drawn] = a + self._rows_within(mass[a:b], left[drawn])
+        return indices.tolist(), total
 
-    def _row_within(self, mass: Array, target: float) -> int:
-        """Return the row at which the cumulative mass of one block passes `target`."""
+    def _rows_within(self, mass: Array, targets: np.ndarray) -> np.ndarray:
+        """Return the rows at which the cumulative mass of one block passes each target."""
         xp = self.xp
         cumulative = xp.cumulative_sum(mass, dtype=self.wide)
         # Rows before the target, and rows before the block's total is reached: the second is
         # the last row with any mass, which rounding must not let the first pass.
-        passed = xp.sum(xp.astype(cumulative <= target, xp.int32), dtype=xp.int32)
-        last = xp.sum(xp.astype(cumulative < cumulative[-1], xp.int32), dtype=xp.int32)
-        return min(int(passed), int(last))
+        passed = xp.searchsorted(cumulative, self.small(targets, self.wide), side="right")
+        last = xp.searchsorted(cumulative, cumulative[-1:], side="left")
+        return np.minimum(to_host(passed), to_host(last))
 
     def largest(self, values: Array, count: int) -> list[int]:
         """Return the indices of the largest values, the lowest index first among equals."""
         order = self.xp.argsort(values, descending=True, stable=True)
         return [int(i) for i in to_host(order[:count])]
 
-    def pick(self, aligned: Array, indices: Sequence[int]) -> np.ndarray:
+    def pick(self, aligned: Array, indices: Indices) -> np.ndarray:
         """Return the entries of an aligned array at `indices`, on the host."""
-        xp = self.xp
-        where = xp.asarray(list(indices), device=self.device)
-        return to_host(xp.take(aligned, where, axis=0))
+        return to_host(self.xp.take(aligned, self._where(indices), axis=0))
 
     def align(self, values: Array, name: str) -> Array:
         """Return a row-aligned array of the user's."""

@@ -9,7 +9,11 @@ import numpy as np
 from kmeans_xp.arrays import Array, Namespace, Totals, to_host, to_like
 from kmeans_xp.arrays.dtypes import widest_float
 
+# Entries of rows that a view copies to a place of their own.
+COMPACT = 1 << 22
+
 Kept = tuple[Array, ...]
+Indices = Sequence[int] | np.ndarray
 Step = Callable[..., tuple[Any, Kept]]
 
 
@@ -53,7 +57,7 @@ class Rows(ABC):
         """
 
     @abstractmethod
-    def take(self, indices: Sequence[int]) -> Array:
+    def take(self, indices: Indices) -> Array:
         """Return the rows at host `indices`, (m, d), in the working dtype."""
 
     @abstractmethod
@@ -76,7 +80,23 @@ class Rows(ABC):
         """Return the indices of the `count` largest of `values`, (n,), largest first."""
 
     @abstractmethod
-    def pick(self, aligned: Array, indices: Sequence[int]) -> np.ndarray:
+    def subset(self, mask: Array, *aligned: Array | None) -> "tuple[Rows, Kept]":
+        """Return the rows where `mask`, (n,) of bool, holds, and the same rows of `aligned`.
+
+        A view: it gathers a block from X when a step wants it. The mask may be aligned with
+        what `compact` returns instead.
+        """
+
+    @abstractmethod
+    def compact(self, *aligned: Array | None) -> "tuple[Rows, Kept]":
+        """Return a view's rows, copied to a place of their own if they fit a block, and `aligned`.
+
+        Whoever passes over the rows often gathers them once; where they are too many, or no
+        view, they come back as they are.
+        """
+
+    @abstractmethod
+    def pick(self, aligned: Array, indices: Indices) -> np.ndarray:
         """Return the entries of an aligned array at `indices`, on the host."""
 
     @abstractmethod
@@ -141,10 +161,10 @@ def add(total: Totals | None, more: Totals | None) -> Totals | None:
     return total + more
 
 
-def draw_from(cumulative: np.ndarray, target: float) -> int:
-    """Return the index at which `cumulative` passes `target`; never one without mass."""
-    last = int(np.searchsorted(cumulative, cumulative[-1], side="left"))
-    return min(int(np.searchsorted(cumulative, target, side="right")), last)
+def draw_from(cumulative: np.ndarray, targets: Any) -> Any:
+    """Return the indices at which `cumulative` passes `targets`; never one without mass."""
+    last = np.searchsorted(cumulative, cumulative[-1], side="left")
+    return np.minimum(np.searchsorted(cumulative, targets, side="right"), last)
 
 
 def host_float(value: Array) -> float:

@@ -1,7 +1,7 @@
 """Rows in a Dask array: each chunk is a task, and the results meet in a tree."""
 
 import math
-from collections.abc import Sequence
+from copy import copy
 from typing import Any, final
 
 import dask
@@ -13,7 +13,7 @@ from kmeans_xp.arrays.checks import check_matrix
 from kmeans_xp.arrays.dtypes import working_dtype
 from kmeans_xp.arrays.threads import one_blas_thread
 from kmeans_xp.rows.array import ArrayRows, MemoryRows
-from kmeans_xp.rows.base import Kept, Rows, Step, add, draw_from
+from kmeans_xp.rows.base import COMPACT, Indices, Kept, Rows, Step, add, draw_from
 from kmeans_xp.rows.host import HostRows
 
 # How many totals one task of the tree adds up.
@@ -38,11 +38,11 @@ class DaskRows(Rows):
         if len(X.chunks[1]) > 1:
             X = X.rechunk({1: -1})
         meta = X._meta
-        self.X = X
         self.xp = namespace_of(meta)
         self.device = device_of(meta)
         self.dtype = working_dtype(meta, "X")
-        self._chunks = list(X.to_delayed(optimize_graph=True)[:, 0])
+        self._whole = self._chunks = list(X.to_delayed(optimize_graph=True)[:, 0])
+        self._members: list[Any] | None = None
         self.lengths = _lengths(X, self._chunks)
         self.shape = (sum(self.lengths), int(X.shape[1]))
         check_matrix(np.broadcast_to(0.0, self.shape), "X")
@@ -66,10 +66,38 @@ class DaskRows(Rows):
             total, *kept = dask.persist(total, *kept)
             return dask.compute(total)[0], tuple(kept)
 
-    def take(self, indices: Sequence[int]) -> Array:
+    def take(self, indices: Indices) -> Array:
         """Return the rows at host `indices`."""
-        pieces = _gather(self._chunks, self.lengths, indices)
-        return self.xp.astype(self.xp.stack(pieces), self.dtype, copy=False)
+        return self.xp.astype(_gather(self._chunks, self.lengths, indices), self.dtype, copy=False)
+
+    def subset(self, mask: Array, *aligned: Array | None) -> tuple[Rows, Kept]:
+        """Return the rows where `mask` holds, and the same rows of `aligned`."""
+        if not isinstance(mask, da.Array):
+            mask = self.align(self.spread(to_host(mask)), "mask")
+        held = [dask.delayed(_held)(piece) for piece in self._pieces(mask) or []]
+        held = list(dask.persist(*held))
+        few = copy(self)
+        # From the chunks of X itself at every depth, so that a view of views gathers once.
+        few._members = held
+        if self._members is not None:
+            few._members = list(dask.persist(*_entries_of(self._members, held)))
+        few._chunks = _entries_of(self._whole, few._members)
+        few.lengths = list(dask.compute(*[dask.delayed(len)(h) for h in held]))
+        few.shape = (sum(few.lengths), self.shape[1])
+        columns = [self._pieces(a) for a in aligned]
+        kept = [
+            None if c is None else few._column(_entries_of(c, held), a)
+            for c, a in zip(columns, aligned, strict=True)
+        ]
+        return few, tuple(kept)
+
+    def compact(self, *aligned: Array | None) -> tuple[Rows, Kept]:
+        """Return a view's rows, copied to a place of their own if they fit a block."""
+        if self._members is None or self.shape[0] * self.shape[1] > COMPACT:
+            return self, aligned
+        chunks, *columns = dask.compute(self._chunks, *aligned)
+        rows = self.xp.astype(self.xp.concat(chunks), self.dtype, copy=False)
+        return (HostRows if isinstance(rows, np.ndarray) else ArrayRows)(rows), tuple(columns)
 
     def sample(self, mass: Array, uniforms: np.ndarray) -> tuple[list[int], float]:
         """Draw rows with probability proportional to `mass`."""
@@ -79,16 +107,12 @@ class DaskRows(Rows):
         total = float(cumulative[-1])
         if not total > 0:
             return [], total
-        targets = [u * total for u in uniforms]
-        which = [draw_from(cumulative, target) for target in targets]
-        found = dask.compute(
-            *[
-                dask.delayed(_row_within)(pieces[w], t - (cumulative[w - 1] if w else 0.0))
-                for w, t in zip(which, targets, strict=True)
-            ]
-        )
+        targets = np.asarray(uniforms) * total
+        which = draw_from(cumulative, targets)
+        left = targets - np.concatenate([[0.0], cumulative])[which]
+        found = _by_piece(_rows_within, pieces, which, left)
         offsets = np.cumsum([0, *self.lengths])
-        return [int(offsets[w]) + row for w, row in zip(which, found, strict=True)], total
+        return (offsets[which] + found).tolist(), total
 
     def largest(self, values: Array, count: int) -> list[int]:
         """Return the indices of the largest values, the lowest index first among equals."""
@@ -100,10 +124,9 @@ class DaskRows(Rows):
         index = np.concatenate([i + o for (_, i), o in zip(tops, offsets, strict=False)])
         return [int(i) for i in index[np.lexsort((index, -found))[:count]]]
 
-    def pick(self, aligned: Array, indices: Sequence[int]) -> np.ndarray:
+    def pick(self, aligned: Array, indices: Indices) -> np.ndarray:
         """Return the entries of an aligned array at `indices`, on the host."""
-        pieces = _gather(self._pieces(aligned) or [], self.lengths, indices)
-        return np.stack([to_host(p) for p in pieces])
+        return to_host(_gather(self._pieces(aligned) or [], self.lengths, indices))
 
     def align(self, values: Array, name: str) -> Array:
         """Return a row-aligned Dask array, chunked along the rows of X."""
@@ -154,17 +177,22 @@ class DaskRows(Rows):
 
     def _join(self, tasks: dict[int, Any], j: int, like: Array) -> da.Array:
         """Return the `j`-th kept array as a Dask array, chunked as X is."""
-        pieces = []
-        for i, length in enumerate(self.lengths):
+        return self._column(
+            [tasks[i][1][j] if i in tasks else None for i in range(len(self.lengths))], like
+        )
+
+    def _column(self, pieces: list[Any], like: Array) -> da.Array:
+        """Return delayed pieces, None for an empty one, as an array chunked as the rows are."""
+        meta = like._meta if isinstance(like, da.Array) else like[:0]
+        columns = []
+        for piece, length in zip(pieces, self.lengths, strict=True):
             shape = (length, *like.shape[1:])
-            if i in tasks:
-                piece = da.from_delayed(tasks[i][1][j], shape, meta=like[:0])
+            if length:
+                columns.append(da.from_delayed(piece, shape, meta=meta))
             else:
-                piece = da.from_array(self.xp.zeros(shape, dtype=like.dtype), chunks=shape)
-            pieces.append(piece)
+                columns.append(da.from_array(self.xp.zeros(shape, dtype=like.dtype), chunks=shape))
         # Empty chunks are lost on the way, and put back here.
-        whole = da.concatenate(pieces)
-        return whole.rechunk({0: tuple(self.lengths)})
+        return da.concatenate(columns).rechunk({0: tuple(self.lengths)})
 
 
 def _lengths(X: da.Array, chunks: list[Any]) -> list[int]:
@@ -201,31 +229,43 @@ def _add_all(totals: list[Any]) -> Any:
     return result
 
 
-def _gather(pieces: list[Any], lengths: list[int], indices: Sequence[int]) -> list[Array]:
-    """Fetch single rows, each from its chunk, without bringing the chunks here."""
+def _gather(pieces: list[Any], lengths: list[int], indices: Indices) -> Array:
+    """Fetch rows, those of a chunk in one task, without bringing the chunks here."""
     ends = np.cumsum(lengths)
-    which = np.searchsorted(ends, indices, side="right")
-    starts = ends - lengths
-    return list(
-        dask.compute(
-            *[
-                dask.delayed(_entry)(pieces[w], int(i - starts[w]))
-                for w, i in zip(which, indices, strict=True)
-            ]
-        )
-    )
+    where = np.asarray(indices, dtype=np.int64)
+    which = np.searchsorted(ends, where, side="right")
+    return _by_piece(_entries, pieces, which, where - (ends - lengths)[which])
 
 
-def _entry(piece: Array, i: int) -> Array:
-    return piece[i, ...]
+def _by_piece(function: Any, pieces: list[Any], which: np.ndarray, asked: np.ndarray) -> Array:
+    """Ask each piece for all that it holds in one task; return the answers as they were asked."""
+    used = np.unique(which)
+    tasks = [dask.delayed(function)(pieces[w], asked[which == w]) for w in used]
+    answers = dask.compute(*tasks)
+    xp = namespace_of(answers[0])
+    order = np.argsort(np.argsort(which, kind="stable"))
+    return xp.take(xp.concat(answers), xp.asarray(order, device=device_of(answers[0])), axis=0)
+
+
+def _entries_of(pieces: list[Any], indices: list[Any]) -> list[Any]:
+    return [dask.delayed(_entries)(p, i) for p, i in zip(pieces, indices, strict=True)]
+
+
+def _entries(piece: Array, indices: Array) -> Array:
+    xp = namespace_of(piece)
+    return xp.take(piece, xp.asarray(indices, device=device_of(piece)), axis=0)
+
+
+def _held(mask: Array) -> Array:
+    return namespace_of(mask).nonzero(mask)[0]
 
 
 def _host_sum(mass: Array) -> float:
     return float(np.sum(to_host(mass), dtype=np.float64))
 
 
-def _row_within(mass: Array, target: float) -> int:
-    return draw_from(np.cumsum(to_host(mass), dtype=np.float64), target)
+def _rows_within(mass: Array, targets: np.ndarray) -> np.ndarray:
+    return np.asarray(draw_from(np.cumsum(to_host(mass), dtype=np.float64), targets))
 
 
 def _largest_within(values: Array, count: int) -> tuple[np.ndarray, np.ndarray]:

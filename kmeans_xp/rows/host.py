@@ -5,7 +5,7 @@ import mmap
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, final
 
@@ -15,11 +15,13 @@ from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.arrays.threads import one_blas_thread, thread_count
 from kmeans_xp.rows.array import MemoryRows
-from kmeans_xp.rows.base import Kept, Step, add
+from kmeans_xp.rows.base import Indices, Kept, Rows, Step, add
 
 # Blocks are added up in this many runs, whatever the number of threads: each run adds its own
 # blocks in order, and the runs are added in order, so that the thread count changes no bit.
 RUNS = 64
+# Rows that are taken from a mapped file before its pages are given back.
+TAKEN = 128
 
 
 @final
@@ -35,8 +37,15 @@ class HostRows(MemoryRows):
         How many; by default what `thread_count` says.
     """
 
-    def __init__(self, X: np.ndarray, *, threads: int | None = None) -> None:
-        super().__init__(X)
+    def __init__(
+        self,
+        X: np.ndarray,
+        dtype: Any = None,
+        members: np.ndarray | None = None,
+        *,
+        threads: int | None = None,
+    ) -> None:
+        super().__init__(X, dtype, members)
         self.threads = thread_count() if threads is None else threads
         self._mapping = _shared_mapping(X)
 
@@ -71,14 +80,35 @@ class HostRows(MemoryRows):
                 return _add_up(run(*bounds) for bounds in runs), keeper.arrays
             return _run_all(run, runs, _pool(self.threads), stopped), keeper.arrays
 
-    def take(self, indices: Sequence[int]) -> Array:
+    def take(self, indices: Indices) -> Array:
         """Return the rows at host `indices`."""
-        return np.asarray(self.X)[list(indices)].astype(self.dtype)
+        where = np.asarray(indices, dtype=np.int64)
+        where = where if self.members is None else self.members[where]
+        X = np.asarray(self.X)
+        # A row of a mapped file brings many others with it, which are given back in between.
+        size = len(where) if self._mapping is None else TAKEN
+        pieces = []
+        for start in range(0, len(where), size):
+            pieces.append(X[where[start : start + size]].astype(self.dtype, copy=False))
+            self._release(0, self.shape[0])
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def compact(self, *aligned: Array | None) -> tuple[Rows, Kept]:
+        """Return a view's rows, copied to a place of their own if they fit a block."""
+        compact = super().compact(*aligned)
+        if compact[0] is not self:
+            self._release(0, self.shape[0])
+        return compact
+
+    def _view(self, X: np.ndarray, members: np.ndarray | None) -> MemoryRows:
+        return HostRows(X, self.dtype, members, threads=self.threads)
 
     def _release(self, start: int, stop: int) -> None:
         """Give the pages of a mapped block back, so that the file never fills the memory."""
         if self._mapping is None:
             return
+        if self.members is not None:
+            start, stop = int(self.members[start]), int(self.members[stop - 1]) + 1
         low, high = np.lib.array_utils.byte_bounds(self.X[start:stop])
         mapping, base = self._mapping
         page = mmap.PAGESIZE

@@ -1,0 +1,159 @@
+"""Bisections: which cluster is divided next, and how."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from kmeans_xp.algorithms.kmeans import Problem
+from kmeans_xp.algorithms.loop import Report, Run
+from kmeans_xp.algorithms.moments import Moments, moments_of
+from kmeans_xp.algorithms.pairs import Pair, divide
+from kmeans_xp.algorithms.seeding import Init
+from kmeans_xp.algorithms.tree import Tree
+from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.kernels import Frame, Kernel, frame_of
+from kmeans_xp.rows import Rows
+
+# Rows of a cluster that a callable start is shown at most.
+SHOWN = 1 << 14
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A cluster that may be divided: its rows, and which half (bisection, side) it is."""
+
+    rows: Rows
+    weights: Array | None
+    center: Array
+    inertia: float
+    score: float
+    place: tuple[int, int]
+    moments: Moments | None = None
+
+
+@dataclass(frozen=True)
+class Grown:
+    """The leaves, and of each bisection the two centres and which half it divides."""
+
+    leaves: tuple[Leaf, ...]
+    pairs: tuple[np.ndarray, ...] = ()
+    parents: tuple[tuple[int, int], ...] = ()
+    converged: bool = True
+
+    @property
+    def inertia(self) -> float:
+        """Return the inertia of the clusters so far."""
+        return sum(leaf.inertia for leaf in self.leaves)
+
+    @property
+    def tree(self) -> Tree:
+        """Return the bisections so far."""
+        d = self.leaves[0].rows.shape[1]
+        pairs = np.stack(self.pairs) if self.pairs else np.empty((0, 2, d))
+        return Tree.grown(pairs, self.parents)
+
+    def centers(self, rows: Rows) -> Array:
+        """Return the centres of the clusters, by their labels."""
+        leaves = self.tree.leaves()
+        return rows.small(leaves, rows.dtype) if len(leaves) else self.leaves[0].center[None, :]
+
+
+@dataclass(frozen=True)
+class Halves(Totals):
+    """Inertia and number of rows of both halves, (2,) each."""
+
+    inertia: Array
+    sizes: Array
+
+
+@dataclass(frozen=True)
+class Bisections:
+    """What stays the same from bisection to bisection."""
+
+    kernel: Kernel
+    init: Init
+    n_init: int
+    max_iter: int
+    tol: float
+    by_inertia: bool
+    generator: np.random.Generator
+
+    def root(self, rows: Rows, weights: Array | None) -> Grown:
+        """Return the one cluster of all rows."""
+        moments = self._moments(rows, weights)
+        inertia = float(moments.squares.sum())
+        center = rows.small(moments.mean, rows.dtype)
+        return Grown((Leaf(rows, weights, center, inertia, inertia, (-1, 0), moments),))
+
+    def step(self, state: Grown) -> tuple[Grown, Report]:
+        """Divide the leaf of the highest score that can be divided."""
+        leaves = list(state.leaves)
+        while (leaf := max(leaves, key=lambda leaf: leaf.score)).score > 0:
+            leaves.remove(leaf)
+            divided = self._divide(leaf, len(state.pairs))
+            if divided is None:
+                leaves.append(replace(leaf, score=0.0))
+                continue
+            halves, run = divided
+            pair = to_host(run.state.centers)
+            after = Grown(
+                (*leaves, *halves),
+                (*state.pairs, pair),
+                (*state.parents, leaf.place),
+                state.converged and run.converged,
+            )
+            moved = pair.astype(np.float64) - to_host(leaf.center)
+            return after, Report(state.inertia, float(np.sum(moved * moved)), False)
+        return replace(state, leaves=tuple(leaves)), Report(state.inertia, 0.0, True)
+
+    def _divide(self, leaf: Leaf, node: int) -> tuple[list[Leaf], Run[Pair]] | None:
+        """Return the halves of a leaf and their k-means; None if its rows coincide."""
+        few, (weights,) = leaf.rows.compact(leaf.weights)
+        moments = leaf.moments or self._moments(few, weights)
+        if not moments.squares.any():
+            return None
+        threshold = self.tol * moments.variance
+        problem = Problem(
+            few, weights, 2, self.kernel, moments, threshold, "farthest", self.generator
+        )
+        tries = [self._halve(problem) for _ in range(self.n_init)]
+        run, totals, labels = min(tries, key=lambda found: float(found[1].inertia.sum()))
+        if not totals.sizes.all():
+            return None
+        halves = []
+        for side, (inertia, size) in enumerate(zip(totals.inertia, totals.sizes, strict=True)):
+            rows, (w,) = leaf.rows.subset(labels == side, leaf.weights)
+            score = inertia if self.by_inertia or not inertia else size
+            center = run.state.centers[side, :]
+            halves.append(Leaf(rows, w, center, float(inertia), float(score), (node, side)))
+        return halves, run
+
+    def _halve(self, problem: Problem) -> tuple[Run[Pair], Halves, Array]:
+        rows, kernel = problem.rows, self.kernel
+        run = divide(problem, self._shown(rows), self.init, self.max_iter)
+        step = partial(_halves_step, kernel=kernel, frame=frame_of(run.state.centers))
+        totals, (labels,) = rows.sweep(step, problem.weights, block_rows=problem.block_rows)
+        return run, Halves(to_host(totals.inertia), to_host(totals.sizes)), labels
+
+    def _shown(self, rows: Rows) -> Array | None:
+        """Return what a callable start is shown."""
+        if not callable(self.init):
+            return None
+        n = rows.shape[0]
+        indices = self.generator.choice(n, SHOWN, replace=False) if n > SHOWN else np.arange(n)
+        return rows.deliver(rows.take(indices))
+
+    def _moments(self, rows: Rows, weights: Array | None) -> Moments:
+        return moments_of(rows, weights, block_rows=self.kernel.block_rows(1, rows.shape[1]))
+
+
+def _halves_step(
+    block: Array, weights: Array | None, *, kernel: Kernel, frame: Frame
+) -> tuple[Halves, tuple[Array]]:
+    xp = namespace_of(block)
+    labels, distances = kernel.nearest(block, frame)
+    costs = distances if weights is None else distances * weights
+    second = xp.sum(costs * xp.astype(labels, costs.dtype))
+    inertia = xp.stack([xp.sum(costs * xp.astype(1 - labels, costs.dtype)), second])
+    return Halves(inertia, kernel.count(labels, 2)), (labels,)

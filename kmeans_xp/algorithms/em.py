@@ -1,0 +1,160 @@
+"""Expectation-maximisation of Gaussian mixtures, whatever their kind and start."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from kmeans_xp.algorithms.expectation import expectation_of, log_density
+from kmeans_xp.algorithms.gaussian import EPS, CollapsedCovariance, Mixture, maximize
+from kmeans_xp.algorithms.loop import Report, Run, iterate
+from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.arrays.precision import quiet
+from kmeans_xp.kernels.components import Components
+from kmeans_xp.kernels.em_table import EMKernel
+from kmeans_xp.rows import Rows
+from kmeans_xp.rows.checks import range_error
+
+
+@dataclass(frozen=True)
+class MixtureIteration:
+    """What the callback of a mixture is told after each iteration.
+
+    Attributes
+    ----------
+    run : int
+        Which start this is, from 1 to ``n_init``.
+    number : int
+        Which iteration of the run, from 1.
+    log_likelihood : float
+        Mean log-likelihood of a row, of the parameters that the iteration started from.
+    change : float
+        By how much it is above that of the iteration before.
+    means : array of shape (k, d)
+        The new means, where X lives.
+    """
+
+    run: int
+    number: int
+    log_likelihood: float
+    change: float
+    means: Array
+
+
+MixtureCallback = Callable[[MixtureIteration], Any]
+
+
+@dataclass(frozen=True)
+class State:
+    """A mixture, and the mean log-likelihood of the one before it."""
+
+    mixture: Mixture
+    before: float = -math.inf
+
+
+@dataclass(frozen=True)
+class _EMTotals(Totals):
+    moments: Array
+    log_density: Array
+    weight: Array
+
+
+@dataclass(frozen=True)
+class EM:
+    """What stays the same from iteration to iteration.
+
+    Attributes
+    ----------
+    reg_covar : float or None
+        What is added to variances; None where covariances stay as they are.
+    mixing : bool
+        Whether the weights of the components are learned.
+    """
+
+    rows: Rows
+    weights: Array | None
+    tol: float
+    reg_covar: float | None
+    mixing: bool = True
+
+    def fit(
+        self, starts: Iterable[Mixture], *, max_iter: int, callback: MixtureCallback | None
+    ) -> Run[State]:
+        """Return the run that reaches the largest log-likelihood."""
+        best: Run[State] | None = None
+        for number, start in enumerate(starts, 1):
+            tell = self._teller(callback, number)
+            run = iterate(self.step, State(start), max_iter=max_iter, tell=tell)
+            if best is None or run.history[-1] > best.history[-1]:
+                best = run
+            if run.stopped:
+                break
+        assert best is not None
+        return best
+
+    def step(self, state: State) -> tuple[State, Report]:
+        """Share the rows out, and fit every component to its shares."""
+        before = state.mixture
+        mixture, found = self._improved(before)
+        if math.isnan(found):
+            raise range_error(self.rows, "its log-likelihood overflows", "Divide")
+        mixture = mixture if self.mixing else replace(mixture, weights=before.weights)
+        change = found - state.before if found != state.before else 0.0
+        # A change within rounding is none; nor can a mixture improve that stands still.
+        still = math.isfinite(found) and abs(change) <= self.tol + 4 * EPS * abs(found)
+        same = np.array_equal(mixture.means, before.means) and np.array_equal(
+            mixture.covariances, before.covariances
+        )
+        return State(mixture, found), Report(found, change, still or same)
+
+    def _improved(self, mixture: Mixture, *, exact: bool | None = None) -> tuple[Mixture, float]:
+        """Return the next mixture, and the mean log-likelihood of this one."""
+        ready = expectation_of(self.rows, mixture, exact=exact)
+        step = partial(_em_step, kernel=ready.kernel, parts=ready.parts)
+        with quiet():
+            totals = self.rows.fold(step, self.weights, block_rows=ready.block_rows)
+        moments, found, weight = (
+            to_host(part).astype(np.float64)
+            for part in (totals.moments, totals.log_density, totals.weight)
+        )
+        about = to_host(ready.parts.origin).astype(np.float64)
+        anchors = about + to_host(ready.parts.means) if ready.kernel.exact else about
+        try:
+            return maximize(mixture, moments, anchors, self.reg_covar), float(found / weight)
+        except CollapsedCovariance:
+            if ready.kernel.exact:
+                raise
+        # It may be the cancellation of polynomials that made it collapse.
+        return self._improved(mixture, exact=True)
+
+    def _teller(
+        self, callback: MixtureCallback | None, run: int
+    ) -> Callable[[int, State, Report], Any]:
+        def tell(number: int, state: State, report: Report) -> Any:
+            if callback is None:
+                return False
+            means = delivered(self.rows, state.mixture.means)
+            told = MixtureIteration(run, number, report.objective, report.shift, means)
+            return callback(told)
+
+        return tell
+
+
+def delivered(rows: Rows, values: np.ndarray) -> Array:
+    """Return small host values where X lives, in its floating dtype."""
+    return rows.deliver(rows.small(np.asarray(values), rows.dtype))
+
+
+def _em_step(
+    block: Array, weights: Array | None, *, kernel: EMKernel, parts: Components
+) -> _EMTotals:
+    xp = namespace_of(block)
+    shares, logs, prepared = kernel.expect(block, parts)
+    shares = xp.astype(shares, parts.origin.dtype, copy=False)
+    shares = shares if weights is None else shares * weights
+    total = log_density(logs, weights)
+    moments = kernel.moments(prepared, shares, parts)
+    return _EMTotals(moments, total.log_density, total.weight)

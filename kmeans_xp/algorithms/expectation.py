@@ -1,0 +1,139 @@
+"""What a given mixture says of rows: labels, shares, log densities. The first half of EM."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from kmeans_xp.algorithms.gaussian import Mixture
+from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.arrays.precision import quiet
+from kmeans_xp.kernels.components import Components, monomial_count
+from kmeans_xp.kernels.em_table import EMKernel, find_em_kernel
+from kmeans_xp.rows import Rows
+from kmeans_xp.rows.checks import check_rows
+
+# Differences are taken where polynomials would lose more than this to cancellation.
+LOSS = 1e-8
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A mixture prepared for the blocks of some rows."""
+
+    kernel: EMKernel
+    parts: Components
+    block_rows: int
+
+
+@quiet()
+def expectation_of(rows: Rows, mixture: Mixture, *, exact: bool | None = None) -> Expectation:
+    """Prepare `mixture`; by differences if `exact`, by default where they are needed."""
+    k, d = mixture.means.shape
+    count = monomial_count(mixture.kind, d)
+    if exact is None:
+        loss = mixture.cancellation() * float(rows.xp.finfo(rows.wide).eps)
+        exact = not loss < LOSS
+    kernel = find_em_kernel(rows.xp, count, exact=exact)
+    origin = rows.small(mixture.origin, rows.wide)
+    # The origin as it is there, so that means are about the same one as rows.
+    about = to_host(origin).astype(np.float64)
+    parts = Components(
+        mixture.kind,
+        origin,
+        _small(rows, mixture.means - about),
+        _small(rows, mixture.factors),
+        _small(rows, mixture.constants()),
+        None if kernel.exact else _small(rows, mixture.coefficients(about)),
+        rows.dtype,
+    )
+    return Expectation(kernel, parts, kernel.block_rows(k, count, d))
+
+
+def _small(rows: Rows, values: np.ndarray) -> Array:
+    return rows.small(np.asarray(values), rows.wide)
+
+
+def predicted(rows: Rows, mixture: Mixture, step: Any) -> Array:
+    """Return what `step` says of each row of new data; checks the rows."""
+    ready = expectation_of(rows, mixture)
+    check_rows(rows, _small(rows, mixture.means), block_rows=ready.block_rows)
+    step = partial(step, kernel=ready.kernel, parts=ready.parts)
+    return rows.map(step, block_rows=ready.block_rows)[0]
+
+
+def label_step(block: Array, *, kernel: EMKernel, parts: Components) -> tuple[Array]:
+    """Return the component with the largest share in each row, (B,) int32."""
+    return (_labels(kernel.expect(block, parts)[0]),)
+
+
+def share_step(block: Array, *, kernel: EMKernel, parts: Components) -> tuple[Array]:
+    """Return the shares of components in each row, (B, k)."""
+    return (kernel.expect(block, parts)[0].T,)
+
+
+def density_step(block: Array, *, kernel: EMKernel, parts: Components) -> tuple[Array]:
+    """Return the log density of each row, (B,)."""
+    xp = namespace_of(block)
+    return (xp.astype(kernel.expect(block, parts)[1], parts.dtype, copy=False),)
+
+
+def mean_log_density(
+    rows: Rows, weights: Array | None, mixture: Mixture, *, checked: bool = False
+) -> float:
+    """Return the weighted mean of the rows' log densities."""
+    ready = expectation_of(rows, mixture)
+    if not checked:
+        check_rows(rows, _small(rows, mixture.means), block_rows=ready.block_rows)
+    step = partial(_score_step, kernel=ready.kernel, parts=ready.parts)
+    total = rows.fold(step, weights, block_rows=ready.block_rows)
+    return total.mean()
+
+
+@dataclass(frozen=True)
+class LogDensity(Totals):
+    """Weighted log densities, and the weights."""
+
+    log_density: Array
+    weight: Array
+
+    def mean(self) -> float:
+        """Return the mean on the host."""
+        return float(to_host(self.log_density)) / float(to_host(self.weight))
+
+
+def _score_step(
+    block: Array, weights: Array | None, *, kernel: EMKernel, parts: Components
+) -> LogDensity:
+    return log_density(kernel.expect(block, parts)[1], weights)
+
+
+def log_density(logs: Array, weights: Array | None) -> LogDensity:
+    """Return the total of the rows' log densities."""
+    xp = namespace_of(logs)
+    weights = xp.ones_like(logs) if weights is None else weights
+    return LogDensity(xp.sum(logs * weights), xp.sum(weights))
+
+
+def assigned(
+    rows: Rows, weights: Array | None, mixture: Mixture, *, shares: bool
+) -> tuple[float, Array, Array | None]:
+    """Return mean log density, labels, and if asked for the shares, (n, k), of fitted rows."""
+    ready = expectation_of(rows, mixture)
+    step = partial(_assign_step, kernel=ready.kernel, parts=ready.parts, shares=shares)
+    total, kept = rows.sweep(step, weights, block_rows=ready.block_rows)
+    return total.mean(), kept[0], kept[1] if shares else None
+
+
+def _assign_step(
+    block: Array, weights: Array | None, *, kernel: EMKernel, parts: Components, shares: bool
+) -> tuple[LogDensity, tuple[Array, ...]]:
+    found, logs, _ = kernel.expect(block, parts)
+    kept = (_labels(found), found.T) if shares else (_labels(found),)
+    return log_density(logs, weights), kept
+
+
+def _labels(shares: Array) -> Array:
+    xp = namespace_of(shares)
+    return xp.astype(xp.argmax(shares, axis=0), xp.int32)

@@ -1,0 +1,244 @@
+"""Parameters of Gaussian mixtures: small, and on the host in float64 for every backend."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from kmeans_xp.kernels.components import MATRICES
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+class CollapsedCovariance(ValueError):  # noqa: N818
+    """A covariance that no density has."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"reg_covar must keep every covariance positive definite, but one collapsed: it "
+            f"{found}, for instance because all rows of a component coincide. Increase "
+            "reg_covar, ask for fewer components, or scale X."
+        )
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A Gaussian mixture.
+
+    Attributes
+    ----------
+    kind : str
+        "full", "tied", "diag", "spherical", or "shared": one variance for all components.
+    weights, means, covariances : numpy.ndarray
+        Of shape (k,), (k, d), and (k, d, d), (d, d), (k, d), (k,) or (), by kind.
+    factors : numpy.ndarray
+        Cholesky factors F of the precisions, P = F Fᵀ, or their roots; shaped as covariances.
+    origin, spread : numpy.ndarray
+        What distances are taken about, and the rows' mean squares about it; each (d,).
+    """
+
+    kind: str
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+    factors: np.ndarray
+    origin: np.ndarray
+    spread: np.ndarray
+
+    @property
+    def precisions(self) -> np.ndarray:
+        """Return the inverses of the covariances."""
+        if self.kind in MATRICES:
+            return self.factors @ np.swapaxes(self.factors, -1, -2)
+        return np.square(self.factors)
+
+    def constants(self) -> np.ndarray:
+        """Return the logarithms of the densities' largest values, times the weights, (k,)."""
+        d = self.means.shape[1]
+        if self.kind in MATRICES:
+            logs = np.log(np.diagonal(self.factors, axis1=-2, axis2=-1)).sum(axis=-1)
+        else:
+            logs = np.log(self.factors)
+            logs = logs.sum(axis=-1) if self.kind == "diag" else d * logs
+        with np.errstate(divide="ignore"):  # a component may have lost all its weight
+            return np.log(self.weights) + logs - 0.5 * d * np.log(2 * np.pi)
+
+    def coefficients(self, origin: np.ndarray) -> np.ndarray:
+        """Return the polynomials of the log densities about `origin`, (k, p)."""
+        means, precisions = self.means - origin, self.precisions
+        k, d = means.shape
+        if self.kind in MATRICES:
+            precisions = np.broadcast_to(precisions, (k, d, d))
+            linear = np.einsum("kij,kj->ki", precisions, means)
+            i, j = np.triu_indices(d)
+            second = precisions[:, i, j] * np.where(i == j, -0.5, -1.0)
+        else:
+            precisions = precisions if self.kind == "diag" else np.broadcast_to(precisions, k)
+            precisions = precisions.reshape(k, -1)
+            linear, second = precisions * means, -0.5 * precisions
+        constants = self.constants() - 0.5 * np.einsum("ki,ki->k", linear, means)
+        return np.concatenate([constants[:, None], linear, second], axis=1)
+
+    def cancellation(self) -> float:
+        """Return by how much rounding grows where polynomials about the origin are used."""
+        means = self.means - self.origin
+        squares = np.square(means) + self.spread
+        scales = _variances(self.precisions, self.kind)
+        scales = scales[:, None] if self.kind == "spherical" else scales
+        return float(np.max(np.sum(scales * squares, axis=1)))
+
+    def parameter_count(self) -> int:
+        """Return how many free parameters the mixture has."""
+        k, d = self.means.shape
+        of_one = {"full": k * d * (d + 1) // 2, "tied": d * (d + 1) // 2}
+        covariances = of_one.get(self.kind, self.covariances.size)
+        return covariances + k * d + k - 1
+
+
+def maximize(
+    mixture: Mixture, moments: np.ndarray, anchors: np.ndarray, reg_covar: float | None
+) -> Mixture:
+    """Return the mixture of most likelihood for the moments that shares have about `anchors`.
+
+    A component without any share keeps its mean and covariance, and has the weight 0. With a
+    `reg_covar` of None all covariances stay.
+
+    Raises
+    ------
+    CollapsedCovariance
+        If a covariance is not positive definite.
+    """
+    d = mixture.means.shape[1]
+    totals, first, second = moments[:, 0], moments[:, 1 : d + 1], moments[:, d + 1 :]
+    held = totals > 0
+    divisors = np.where(held, totals, 1.0)[:, None]
+    shifts = first / divisors
+    weights = totals / totals.sum()
+    means = np.where(held[:, None], anchors + shifts, mixture.means)
+    found = replace(mixture, weights=weights, means=means)
+    if reg_covar is None:
+        return found
+    squares, products = second / divisors, _products(shifts, mixture.kind)
+    if mixture.kind in ("tied", "shared"):
+        squares, products = weights @ squares, weights @ products
+    covariances = _shaped(squares - products, mixture.kind, d)
+    # A variance below this is rounding; with a regularisation it need not be told apart.
+    bound = (
+        0.0 if reg_covar else 16 * EPS * _variances(_shaped(squares, mixture.kind, d), mixture.kind)
+    )
+    covariances = regularized(covariances, mixture.kind, reg_covar)
+    if mixture.kind not in ("tied", "shared"):
+        keep = held.reshape(-1, *[1] * (covariances.ndim - 1))
+        covariances = np.where(keep, covariances, mixture.covariances)
+    factors = factors_of(covariances, mixture.kind, bound)
+    return replace(found, covariances=covariances, factors=factors)
+
+
+def regularized(covariances: np.ndarray, kind: str, reg_covar: float) -> np.ndarray:
+    """Return covariances with `reg_covar` added to the variances; rounding makes none negative."""
+    if kind in MATRICES:
+        return covariances + reg_covar * np.eye(covariances.shape[-1])
+    return np.maximum(covariances, 0.0) + reg_covar
+
+
+def factors_of(covariances: np.ndarray, kind: str, bound: Any = 0.0) -> np.ndarray:
+    """Return the Cholesky factors of the precisions, upper triangles, or their roots.
+
+    Raises
+    ------
+    CollapsedCovariance
+        If a covariance is not finite, or a variance in it is not above `bound`.
+    """
+    if not np.isfinite(covariances).all():
+        raise CollapsedCovariance("is not finite")
+    if kind not in MATRICES:
+        if not (covariances > bound).all():
+            raise CollapsedCovariance("has a variance of 0")
+        return 1 / np.sqrt(covariances)
+    try:
+        lower = np.linalg.cholesky(covariances)
+    except np.linalg.LinAlgError as error:
+        raise CollapsedCovariance("is not positive definite") from error
+    pivots = np.square(np.diagonal(lower, axis1=-2, axis2=-1))
+    if not (pivots > bound).all():
+        raise CollapsedCovariance("is not positive definite")
+    unit = np.broadcast_to(np.eye(lower.shape[-1]), lower.shape)
+    return np.swapaxes(np.linalg.solve(lower, unit), -1, -2)
+
+
+def from_precisions(precisions: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return (covariances, factors) of the user's `precisions`.
+
+    Raises
+    ------
+    ValueError
+        If they are not symmetric and positive definite.
+    """
+    rule = "precisions_init must be finite, symmetric and positive definite, but"
+    if not np.isfinite(precisions).all():
+        raise ValueError(f"{rule} it holds NaN or infinity. Check its values.")
+    if kind not in MATRICES:
+        if not (precisions > 0).all():
+            raise ValueError(f"{rule} its least value is {precisions.min()}. Make it positive.")
+        return 1 / precisions, np.sqrt(precisions)
+    if not np.allclose(precisions, np.swapaxes(precisions, -1, -2)):
+        raise ValueError(f"{rule} it is not symmetric. Pass (P + P.T) / 2.")
+    try:
+        # Rows and columns reversed, so that the factor is an upper triangle.
+        lower = np.linalg.cholesky(precisions[..., ::-1, ::-1])
+    except np.linalg.LinAlgError as error:
+        raise ValueError(f"{rule} its Cholesky factor does not exist. Check it.") from error
+    factors = lower[..., ::-1, ::-1]
+    inverse = np.linalg.inv(factors)
+    return np.swapaxes(inverse, -1, -2) @ inverse, factors
+
+
+def drawn(
+    mixture: Mixture, count: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return `count` rows drawn from `mixture`, component by component, and their components."""
+    k, d = mixture.means.shape
+    counts = generator.multinomial(count, mixture.weights / mixture.weights.sum())
+    labels = np.repeat(np.arange(k, dtype=np.int32), counts)
+    noise = generator.standard_normal((count, d))
+    factors = mixture.factors
+    if mixture.kind in MATRICES:
+        # The inverse of a precision's factor F, transposed, is a factor of the covariance.
+        roots = np.broadcast_to(np.linalg.inv(factors), (k, d, d))
+        shifts = np.einsum("ni,nij->nj", noise, roots[labels])
+    else:
+        roots = 1 / (factors[:, None] if mixture.kind == "spherical" else factors)
+        shifts = noise * np.broadcast_to(roots, (k, roots.shape[-1] if roots.ndim else 1))[labels]
+    return mixture.means[labels] + shifts, labels
+
+
+def covariance_shape(kind: str, k: int, d: int) -> tuple[int, ...]:
+    """Return the shape of covariances and precisions."""
+    shapes = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}
+    return shapes.get(kind, ())
+
+
+def _variances(covariances: np.ndarray, kind: str) -> np.ndarray:
+    if kind in MATRICES:
+        return np.diagonal(covariances, axis1=-2, axis2=-1)
+    return covariances
+
+
+def _products(shifts: np.ndarray, kind: str) -> np.ndarray:
+    """Return the second moments of single points, (k, p - d - 1), by monomial."""
+    if kind in MATRICES:
+        i, j = np.triu_indices(shifts.shape[1])
+        return shifts[:, i] * shifts[:, j]
+    squares = np.square(shifts)
+    return squares if kind == "diag" else squares.sum(axis=1, keepdims=True)
+
+
+def _shaped(second: np.ndarray, kind: str, d: int) -> np.ndarray:
+    """Return second moments by monomial in the shape of covariances."""
+    if kind in MATRICES:
+        i, j = np.triu_indices(d)
+        whole = np.empty((*second.shape[:-1], d, d))
+        whole[..., i, j] = second
+        whole[..., j, i] = second
+        return whole
+    return second if kind == "diag" else second[..., 0] / d

@@ -1,0 +1,258 @@
+"""Mini-batch k-means: centres as running means of small random batches."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kmeans_xp.algorithms.kmeans import KMeansResult
+from kmeans_xp.algorithms.loop import Callback, Report, Run, iterate, teller
+from kmeans_xp.algorithms.moments import moments_of
+from kmeans_xp.algorithms.running import Means, Rules, check_ratio, learn
+from kmeans_xp.algorithms.sampled import check_sought, draw, start
+from kmeans_xp.algorithms.seeding import Init, check_starts
+from kmeans_xp.algorithms.settle import assigned
+from kmeans_xp.arrays import Array
+from kmeans_xp.arrays.checks import (
+    check_callback,
+    check_clusters,
+    check_count,
+    check_nonnegative,
+)
+from kmeans_xp.arrays.draws import as_generator
+from kmeans_xp.kernels import Kernel, find_kernel, frame_of
+from kmeans_xp.rows import Rows, open_rows
+from kmeans_xp.rows.arguments import open_weights
+
+# Rows, and entries, that are gathered at a time: many, since a cluster or a file is slow to ask,
+# and no more than fit a block.
+DRAWN = 1 << 14
+ENTRIES = 1 << 20
+
+
+@dataclass(frozen=True)
+class MiniBatchKMeansResult(KMeansResult):
+    """A clustering, of which centres, labels and inertia belong together.
+
+    Attributes
+    ----------
+    centers : array of shape (k, d)
+        Where X lives, in its floating dtype.
+    labels : array of shape (n,), int32
+        The index of each row's nearest centre, where X lives.
+    inertia : float
+        Weighted sum of squared distances of rows to their centres, by direct differences.
+    n_iter : int
+        How often the batches went through as many rows as X has, rounded up.
+    converged : bool
+        Whether they ended because the batches told nothing new.
+    history : tuple of float
+        After each batch, the inertia that the batches so far suggest, exponentially smoothed.
+    sizes : array of shape (k,), int64
+        How many rows each cluster has, where X lives.
+    kernel : str
+        The kernel that ran.
+    n_steps : int
+        How many batches there were.
+    means : Means
+        The running means and what they have seen, from which further batches go on.
+    """
+
+    n_steps: int
+    means: Means
+
+
+def minibatch_kmeans(
+    X: Array,
+    n_clusters: int,
+    *,
+    init: Init = "k-means++",
+    n_init: int | str = "auto",
+    batch_size: int = 1024,
+    max_iter: int = 100,
+    tol: float = 0.0,
+    max_no_improvement: int | None = 10,
+    init_size: int | None = None,
+    reassignment_ratio: float = 0.01,
+    algorithm: str = "auto",
+    sample_weight: Array | None = None,
+    rng: int | np.random.Generator | None = None,
+    callback: Callback | None = None,
+) -> MiniBatchKMeansResult:
+    """Cluster rows by k-means on small random batches: a little worse, much sooner.
+
+    Each batch moves each centre to the mean of all rows that it was ever given. In the end
+    every row is assigned to its nearest centre.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        The rows: an array of any namespace, a memory map, a Dask array, a list. Batches are
+        gathered where they live.
+    n_clusters : int
+        How many clusters, k.
+    init : {"k-means++", "k-means||", "random"}, array of shape (k, d) or callable
+        Where to start, as in `kmeans`, among `init_size` random rows; a callable gets those
+        rows instead of X.
+    n_init : int or "auto"
+        How many starts to try; the one of the least inertia on a random sample is kept. "auto"
+        is 3 for "random" and a callable, else 1.
+    batch_size : int
+        Rows of a batch. They are drawn by their weights, with replacement.
+    max_iter : int
+        How often, at most, the batches go through as many rows as X has.
+    tol : float
+        Converged if the exponentially smoothed sum of the centres' squared shifts is at most
+        `tol` times the mean variance of the features. 0 never stops.
+    max_no_improvement : int or None
+        Converged if the exponentially smoothed inertia reached no new low for so many batches.
+        None never stops.
+    init_size : int, optional
+        Rows that a start is sought among; by default three times `batch_size`, or three times
+        `n_clusters` where that is more.
+    reassignment_ratio : float
+        Now and then, a centre that has seen less than this part of what the busiest centre has
+        goes to a random row of the batch.
+    algorithm : str
+        "auto", "lloyd", or a kernel by its name, such as "portable".
+    sample_weight : array of shape (n,), optional
+        Non-negative weights of the rows; by default 1 each.
+    rng : None, int or numpy.random.Generator
+        Where random draws come from. They are made on the host: the same seed gives the same
+        answer on every backend, whatever the number of threads.
+    callback : callable, optional
+        Called with an `Iteration` after each batch; if it returns true, the fit ends there.
+
+    Returns
+    -------
+    MiniBatchKMeansResult
+        With the fields of a `KMeansResult`, `n_steps` and `means`.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind, or arrays live in different places.
+    ValueError
+        If an argument has the wrong shape or value, or X holds NaN, infinity, or values whose
+        squares do not fit the widest float.
+
+    References
+    ----------
+    D. Sculley, "Web-scale k-means clustering", WWW 2010.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kmeans_xp import minibatch_kmeans
+    >>> X = np.repeat([[0.0], [10.0]], 500, axis=0)
+    >>> result = minibatch_kmeans(X, 2, batch_size=100, rng=0)
+    >>> sorted(round(float(c)) for c in result.centers[:, 0])
+    [0, 10]
+    """
+    rows = open_rows(X)
+    n, k = rows.shape[0], check_clusters(n_clusters, rows.shape[0])
+    size = min(check_count(batch_size, "batch_size"), n)
+    sought = check_sought(init, init_size, k, size)
+    starts = check_starts(n_init, init, random=3)
+    steps = check_count(max_iter, "max_iter") * n // size
+    tol = check_nonnegative(tol, "tol")
+    patience = _check_patience(max_no_improvement)
+    check_callback(callback)
+    kernel = find_kernel(rows.xp, algorithm)
+    rules = Rules(k, kernel, check_ratio(reassignment_ratio), as_generator(rng))
+    weights = open_weights(rows, sample_weight)
+    moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
+    means = start(rows, weights, moments, rules, init, starts, sought)
+    batches = _batches(rows, weights, size, rules.generator)
+    alpha = min(1.0, 2 * size / (n + 1))
+    fit = _Fit(rules, batches, alpha, moments.weight, tol * moments.variance, patience)
+    tell = teller(callback, 1, lambda state: rows.deliver(state.means.rounded(rows)))
+    run = iterate(fit.step, _State(means), max_iter=steps, tell=tell)
+    return _settle(rows, weights, kernel, run, math.ceil(run.n_iter * size / n))
+
+
+def _settle(
+    rows: Rows, weights: Array | None, kernel: Kernel, run: Run["_State"], n_iter: int
+) -> MiniBatchKMeansResult:
+    """Assign every row, so that labels, inertia and centres belong together."""
+    centers = run.state.means.rounded(rows)
+    ended = assigned(rows, weights, frame_of(centers), kernel).checked(rows)
+    return MiniBatchKMeansResult(
+        rows.deliver(centers),
+        ended.labels,
+        ended.inertia,
+        n_iter,
+        run.converged,
+        run.history,
+        rows.deliver(ended.sizes),
+        kernel.name,
+        run.n_iter,
+        run.state.means,
+    )
+
+
+@dataclass(frozen=True)
+class _State:
+    """The means, and what their batches cost."""
+
+    means: Means
+    steps: int = 0
+    cost: float = math.inf
+    drift: float = math.inf
+    least: float = math.inf
+    stale: int = 0
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """What stays the same from batch to batch."""
+
+    rules: Rules
+    batches: Iterator[Array]
+    alpha: float
+    weight: float
+    threshold: float
+    patience: float
+
+    def step(self, state: _State) -> tuple[_State, Report]:
+        """Learn from one batch, and judge by smoothed values whether it told anything new.
+
+        They start from what the first batch cost, which the start does. That is high, so that
+        they fall for as long as the batches that follow are cheaper than the average so far;
+        scikit-learn's start with the second batch, where a lucky one ends the fit at once.
+        """
+        batch = open_rows(next(self.batches))
+        means, total, shift = learn(batch, None, state.means, self.rules)
+        alpha = self.alpha if state.steps else 1.0
+        cost = _mix(state.cost, total / batch.shape[0], alpha)
+        drift = _mix(state.drift, shift, alpha)
+        stale = 0 if cost < state.least else state.stale + 1
+        still = self.threshold > 0 and drift <= self.threshold
+        after = _State(means, state.steps + 1, cost, drift, min(cost, state.least), stale)
+        return after, Report(cost * self.weight, shift, still or stale >= self.patience)
+
+
+def _mix(old: float, new: float, alpha: float) -> float:
+    return new if alpha == 1 else old * (1 - alpha) + new * alpha
+
+
+def _batches(
+    rows: Rows, weights: Array | None, size: int, generator: np.random.Generator
+) -> Iterator[Array]:
+    """Yield batches without end; several are drawn and gathered at a time.
+
+    How many does not depend on the kernel, nor then do the draws that come after them.
+    """
+    count = max(1, min(DRAWN, ENTRIES // rows.shape[1]) // size) * size
+    while True:
+        block = rows.take(draw(rows, weights, count, generator))
+        for first in range(0, count, size):
+            yield block[first : first + size, :]
+
+
+def _check_patience(max_no_improvement: Any) -> float:
+    if max_no_improvement is None:
+        return math.inf
+    return check_count(max_no_improvement, "max_no_improvement", low=0)

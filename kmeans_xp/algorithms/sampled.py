@@ -1,0 +1,75 @@
+"""Starts that are sought among some random rows, and judged on others."""
+
+from typing import Any
+
+import numpy as np
+
+from kmeans_xp.algorithms.moments import Moments
+from kmeans_xp.algorithms.running import Means, Rules
+from kmeans_xp.algorithms.seeding import Init, check_init, seed
+from kmeans_xp.algorithms.settle import assigned
+from kmeans_xp.arrays import Array
+from kmeans_xp.arrays.checks import check_count
+from kmeans_xp.kernels import frame_of
+from kmeans_xp.rows import Rows, open_rows
+from kmeans_xp.rows.arguments import open_centers
+
+# Rows that a start is sought among, as a multiple of the batch and of k.
+START_ROWS = 3
+
+
+def check_sought(init: Init, init_size: int | None, k: int, batch_size: int) -> int:
+    """Return how many rows a start is sought among."""
+    check_init(init)
+    if init_size is None:
+        return START_ROWS * max(batch_size, k)
+    return check_count(init_size, "init_size", low=k)
+
+
+def draw(rows: Rows, weights: Array | None, count: int, generator: np.random.Generator) -> Any:
+    """Draw rows by their weights, with replacement."""
+    if weights is None:
+        return generator.integers(rows.shape[0], size=count)
+    return rows.sample(weights, generator.random(count))[0]
+
+
+def start(
+    rows: Rows,
+    weights: Array | None,
+    moments: Moments,
+    rules: Rules,
+    init: Init,
+    starts: int,
+    sought: int,
+) -> Means:
+    """Return the best of a few starts, each sought among some random rows."""
+    tries = [_seed(rows, weights, moments, rules, init, sought) for _ in range(starts)]
+    if starts > 1:
+        drawn = draw(rows, weights, min(sought, rows.shape[0]), rules.generator)
+        judge, kernel = open_rows(rows.take(drawn)), rules.kernel
+        costs = [assigned(judge, None, frame_of(centers), kernel).inertia for centers in tries]
+        tries = [tries[int(np.argmin(costs))]]
+    return Means.at(tries[0], rows)
+
+
+def _seed(
+    rows: Rows, weights: Array | None, moments: Moments, rules: Rules, init: Init, sought: int
+) -> Array:
+    n, generator = rows.shape[0], rules.generator
+    if not (isinstance(init, str) or callable(init)):
+        return open_centers(rows, init, "init", rules.k)
+    if sought >= n:
+        indices = np.arange(n)
+    elif weights is None:
+        indices = generator.choice(n, sought, replace=False)
+    else:
+        indices, weights = draw(rows, weights, sought, generator), None
+    sample = rows.take(indices)
+    few = open_rows(sample)
+    if weights is not None:
+        weights = few.small(rows.pick(weights, indices), few.wide)
+    # A name is looked up among the few; what a callable returns is the user's.
+    where = few if isinstance(init, str) else rows
+    return seed(
+        where, rows.deliver(sample), rules.k, init, weights, moments, generator, rules.kernel
+    )

@@ -1,0 +1,69 @@
+"""The last assignment of a fit, so that labels, inertia and centres belong together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Self
+
+import numpy as np
+
+from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.kernels import Frame, Kernel
+from kmeans_xp.rows import Rows
+from kmeans_xp.rows.checks import range_error
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Labels, (n,) where the rows live; their inertia; and rows of each cluster, (k,)."""
+
+    labels: Array
+    inertia: float
+    sizes: Array
+
+    def checked(self, rows: Rows) -> Self:
+        """Return itself; refuse an inertia that overflowed."""
+        if not np.isfinite(self.inertia):
+            raise range_error(rows, f"its inertia is {self.inertia}", "Divide")
+        return self
+
+
+@dataclass(frozen=True)
+class _Ended(Totals):
+    inertia: Array
+    sizes: Array
+
+
+Search = Callable[[Array], Array]
+
+
+def assigned(
+    rows: Rows,
+    weights: Array | None,
+    frame: Frame,
+    kernel: Kernel,
+    *,
+    search: Search | None = None,
+    block_rows: int | None = None,
+) -> Assignment:
+    """Assign every row to its nearest centre, or to the one that `search` of a block finds.
+
+    The inertia is by direct differences.
+    """
+    step = partial(_settle_step, kernel=kernel, frame=frame, search=search)
+    size = block_rows or kernel.block_rows(*frame.centers.shape)
+    ended, (labels,) = rows.sweep(step, weights, block_rows=size)
+    return Assignment(labels, float(to_host(ended.inertia)), ended.sizes)
+
+
+def _settle_step(
+    block: Array, weights: Array | None, *, kernel: Kernel, frame: Frame, search: Search | None
+) -> tuple[_Ended, tuple[Array]]:
+    if search is None:
+        labels, distances = kernel.nearest(block, frame)
+    else:
+        labels = search(block)
+        distances = kernel.own_distances(block, frame, labels)
+    costs = distances if weights is None else distances * weights
+    inertia = namespace_of(block).sum(costs)
+    return _Ended(inertia, kernel.count(labels, frame.centers.shape[0])), (labels,)

@@ -1,0 +1,242 @@
+"""Soft k-means: spherical EM with one stiffness for all clusters."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from kmeans_xp.algorithms.em import EM, MixtureCallback, State, delivered
+from kmeans_xp.algorithms.expectation import assigned
+from kmeans_xp.algorithms.gaussian import Mixture, maximize
+from kmeans_xp.algorithms.loop import Run
+from kmeans_xp.algorithms.moments import Moments, moments_of
+from kmeans_xp.algorithms.seeding import Init, check_init, seed
+from kmeans_xp.algorithms.starts import blank, hard_moments
+from kmeans_xp.arrays import Array, to_host
+from kmeans_xp.arrays.checks import (
+    check_callback,
+    check_clusters,
+    check_count,
+    check_nonnegative,
+)
+from kmeans_xp.arrays.draws import as_generator
+from kmeans_xp.kernels import find_kernel
+from kmeans_xp.rows import open_rows
+from kmeans_xp.rows.arguments import open_weights
+
+
+@dataclass(frozen=True)
+class SoftKMeansResult:
+    """A soft clustering, of which all parts belong together.
+
+    Attributes
+    ----------
+    centers : array of shape (k, d)
+        Where X lives, in its floating dtype.
+    responsibilities : array of shape (n, k)
+        How much of a row belongs to a cluster, where X lives; each row adds up to 1.
+    labels : array of shape (n,), int32
+        The cluster of the largest responsibility, where X lives.
+    stiffness : float
+        The inverse of the clusters' variance.
+    log_likelihood : float
+        Weighted mean of the rows' log-likelihoods.
+    weights : array of shape (k,)
+        Mixing weights of the clusters; they add up to 1.
+    n_iter : int
+        Iterations of the best start.
+    converged : bool
+        Whether they ended because the log-likelihood stood still.
+    history : tuple of float
+        The log-likelihood of the centres that each iteration started from.
+    """
+
+    centers: Array
+    responsibilities: Array
+    labels: Array
+    stiffness: float
+    log_likelihood: float
+    weights: Array
+    n_iter: int
+    converged: bool
+    history: tuple[float, ...]
+
+
+def soft_kmeans(
+    X: Array,
+    n_clusters: int,
+    *,
+    stiffness: float | None = None,
+    init: Init = "k-means++",
+    mixing: bool = True,
+    n_init: int = 1,
+    max_iter: int = 300,
+    tol: float = 1e-4,
+    reg_covar: float = 1e-6,
+    sample_weight: Array | None = None,
+    rng: int | np.random.Generator | None = None,
+    callback: MixtureCallback | None = None,
+) -> SoftKMeansResult:
+    """Cluster rows around k centres, each row in parts.
+
+    A row x belongs to the cluster of centre c and mixing weight π in proportion to
+    π exp(-β‖x - c‖²/2), where β is the stiffness. This is expectation-maximisation of Gaussians
+    of the variance 1/β; for growing β it becomes k-means.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        The rows: an array of any namespace, a memory map, a Dask array, a list.
+    n_clusters : int
+        How many clusters, k.
+    stiffness : float, optional
+        The inverse of the clusters' variance, β. By default it is learned: one variance for
+        all clusters.
+    init : {"k-means++", "k-means||", "random"}, array of shape (k, d) or callable
+        Where to start; see `kmeans_xp.kmeans`.
+    mixing : bool
+        Whether the mixing weights are learned; else they are 1/k each.
+    n_init : int
+        How many starts to try; the largest log-likelihood is kept.
+    max_iter : int
+        The most iterations of one start.
+    tol : float
+        Converged if the mean log-likelihood of a row changes by at most this.
+    reg_covar : float
+        Added to the variance where that is learned, so that it does not collapse.
+    sample_weight : array of shape (n,), optional
+        Non-negative weights of the rows; by default 1 each.
+    rng : None, int or numpy.random.Generator
+        Where random draws come from. They are made on the host.
+    callback : callable, optional
+        Called with a `MixtureIteration` after each one; if it returns true, the fit ends there.
+
+    Returns
+    -------
+    SoftKMeansResult
+        With the fields `centers`, `responsibilities`, `labels`, `stiffness`, `log_likelihood`,
+        `weights`, `n_iter`, `converged`, `history`.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind, or arrays live in different places.
+    ValueError
+        If an argument has the wrong shape or value, X holds NaN, infinity, or values whose
+        squares do not fit the widest float, or the variance collapses.
+
+    References
+    ----------
+    D. J. C. MacKay, "Information Theory, Inference, and Learning Algorithms", Cambridge
+    University Press 2003, chapters 20 and 22.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kmeans_xp import soft_kmeans
+    >>> X = np.array([[0.0], [1.0], [5.0], [10.0], [11.0]])
+    >>> result = soft_kmeans(X, 2, stiffness=1.0, init=np.array([[0.0], [11.0]]))
+    >>> result.responsibilities.round(2)
+    array([[1., 0.],
+           [1., 0.],
+           [1., 0.],
+           [0., 1.],
+           [0., 1.]])
+    """
+    em, run = fit_soft_kmeans(
+        X,
+        n_clusters,
+        stiffness=stiffness,
+        init=init,
+        mixing=mixing,
+        n_init=n_init,
+        max_iter=max_iter,
+        tol=tol,
+        reg_covar=reg_covar,
+        sample_weight=sample_weight,
+        rng=rng,
+        callback=callback,
+    )
+    found, rows = run.state.mixture, em.rows
+    log_likelihood, labels, shares = assigned(rows, em.weights, found, shares=True)
+    return SoftKMeansResult(
+        delivered(rows, found.means),
+        shares,
+        labels,
+        1 / float(found.covariances),
+        log_likelihood,
+        delivered(rows, found.weights),
+        run.n_iter,
+        run.converged,
+        run.history,
+    )
+
+
+def fit_soft_kmeans(
+    X: Array,
+    n_clusters: int,
+    *,
+    stiffness: float | None,
+    init: Init,
+    mixing: bool,
+    n_init: int,
+    max_iter: int,
+    tol: float,
+    reg_covar: float,
+    sample_weight: Array | None,
+    rng: int | np.random.Generator | None,
+    callback: MixtureCallback | None,
+) -> tuple[EM, Run[State]]:
+    """Fit as `soft_kmeans`, and keep nothing of the size of X."""
+    rows = open_rows(X)
+    k = check_clusters(n_clusters, rows.shape[0])
+    check_init(init)
+    _check_starts(n_init, init)
+    check_count(max_iter, "max_iter")
+    tol = check_nonnegative(tol, "tol")
+    reg_covar = check_nonnegative(reg_covar, "reg_covar")
+    variance = None if stiffness is None else 1 / _check_stiffness(stiffness)
+    if not isinstance(mixing, bool | np.bool_):
+        raise TypeError(f"mixing must be True or False, got {mixing!r}.")
+    check_callback(callback)
+    weights = open_weights(rows, sample_weight)
+    generator = as_generator(rng)
+    kernel = find_kernel(rows.xp)
+    moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
+    reg = reg_covar if variance is None else None
+    em = EM(rows, weights, tol, reg, bool(mixing))
+    starts = (
+        _start(em, moments, seed(rows, X, k, init, weights, moments, generator, kernel), variance)
+        for _ in range(n_init)
+    )
+    return em, em.fit(starts, max_iter=max_iter, callback=callback)
+
+
+def _start(em: EM, moments: Moments, centers: Array, variance: float | None) -> Mixture:
+    """Return clusters of equal weight at `centers`; if need be with the variance about them."""
+    means = to_host(centers).astype(np.float64)
+    if variance is not None:
+        return blank("shared", means, moments, variance)
+    start = blank("shared", means, moments, moments.variance + (em.reg_covar or 0.0))
+    found = hard_moments(em.rows, em.weights, centers, start)
+    # Without their first moments, which would move the centres.
+    found[:, 1:-1] = 0
+    learned = maximize(start, found, means, em.reg_covar)
+    return replace(learned, weights=start.weights)
+
+
+def _check_stiffness(value: Any) -> float:
+    number = check_nonnegative(value, "stiffness")
+    if number == 0 or not np.isfinite(1 / number):
+        raise ValueError(
+            f"stiffness must be positive, got stiffness={value}. Pass None to learn it."
+        )
+    return number
+
+
+def _check_starts(n_init: Any, init: Init) -> None:
+    draws = isinstance(init, str) or callable(init)
+    if check_count(n_init, "n_init") > 1 and not draws:
+        raise ValueError(
+            f"n_init must be 1 where init is an array, got {n_init}: every start would be the same."
+        )

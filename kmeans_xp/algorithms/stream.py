@@ -1,0 +1,72 @@
+"""Mini-batch k-means on a stream: one batch of the user's at a time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kmeans_xp.algorithms.moments import moments_of
+from kmeans_xp.algorithms.running import Means, Rules, check_ratio, learn
+from kmeans_xp.algorithms.sampled import check_sought, start
+from kmeans_xp.algorithms.seeding import Init, check_starts
+from kmeans_xp.algorithms.settle import Assignment, assigned
+from kmeans_xp.arrays import Array
+from kmeans_xp.arrays.checks import check_clusters, check_count
+from kmeans_xp.kernels import Kernel, find_kernel, frame_of
+from kmeans_xp.rows import Rows, open_rows
+from kmeans_xp.rows.arguments import open_weights
+from kmeans_xp.rows.checks import check_rows
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a batch taught: centres where it lives, its assignment to them, and host means."""
+
+    centers: Array
+    assignment: Assignment
+    means: Means
+    kernel: str
+
+
+def learn_batch(
+    X: Array,
+    means: Means | None,
+    n_clusters: int,
+    *,
+    init: Init,
+    n_init: int | str,
+    batch_size: int,
+    init_size: int | None,
+    reassignment_ratio: float,
+    algorithm: str,
+    sample_weight: Array | None,
+    generator: np.random.Generator,
+) -> Learned:
+    """Let `means`, of host arrays, learn from the batch `X`; without any, start among its rows.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `minibatch_kmeans`; a first batch must have a row for each cluster.
+    """
+    rows = open_rows(X)
+    ratio = check_ratio(reassignment_ratio)
+    kernel = find_kernel(rows.xp, algorithm)
+    weights = open_weights(rows, sample_weight)
+    k = check_clusters(n_clusters, rows.shape[0]) if means is None else len(means.seen)
+    rules = Rules(k, kernel, ratio, generator)
+    if means is None:
+        size = check_count(batch_size, "batch_size")
+        sought = check_sought(init, init_size, k, size)
+        starts = check_starts(n_init, init, random=3)
+        moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
+        here = start(rows, weights, moments, rules, init, starts, sought)
+    else:
+        check_rows(rows, block_rows=kernel.block_rows(1, rows.shape[1]))
+        here = means.beside(rows)
+    return _learned(rows, weights, learn(rows, weights, here, rules)[0], kernel)
+
+
+def _learned(rows: Rows, weights: Array | None, means: Means, kernel: Kernel) -> Learned:
+    centers = means.rounded(rows)
+    assignment = assigned(rows, weights, frame_of(centers), kernel).checked(rows)
+    return Learned(rows.deliver(centers), assignment, means.on_host(), kernel.name)

@@ -1,0 +1,151 @@
+"""The scikit-learn estimator of bisecting k-means."""
+
+from typing import Any, Self
+
+from kmeans_xp.algorithms.bisecting import bisecting_kmeans
+from kmeans_xp.algorithms.loop import Callback
+from kmeans_xp.algorithms.seeding import Init
+from kmeans_xp.algorithms.tree import predict_leaves
+from kmeans_xp.arrays import Array
+from kmeans_xp.arrays.draws import as_generator
+from kmeans_xp.estimators.base import CenterEstimator
+from kmeans_xp.estimators.progress import progress
+
+
+class BisectingKMeans(CenterEstimator):
+    """Bisecting k-means clustering.
+
+    Parameters
+    ----------
+    n_clusters : int
+        How many clusters, k.
+    init : {"k-means++", "k-means||", "random"} or callable
+        Where each bisection starts; see `kmeans_xp.bisecting_kmeans`.
+    n_init : int
+        How many starts each bisection tries; the least inertia is kept.
+    random_state : None, int, numpy.random.Generator or numpy.random.RandomState
+        Where random draws come from.
+    max_iter : int
+        The most iterations of one start.
+    verbose : int
+        If not 0, show the progress on standard error: a bar if rich is installed, else a line
+        a bisection.
+    tol : float
+        A bisection has converged if the squared shifts of its two centres add up to at most
+        `tol` times the mean variance of the features in the cluster.
+    algorithm : str
+        "auto", "lloyd", or a kernel by its name, such as "portable".
+    bisecting_strategy : {"biggest_inertia", "largest_cluster"}
+        Which cluster is divided next: that of the largest inertia, or of the most rows.
+    callback : callable, optional
+        Called with an `Iteration` after each bisection; if it returns true, the tree stays as
+        it is then, with fewer clusters.
+
+    Attributes
+    ----------
+    cluster_centers_ : array of shape (k, d)
+        Where X lives, in its floating dtype.
+    labels_ : array of shape (n,), int32
+        The cluster that each row falls into; equals ``predict(X)``.
+    inertia_ : float
+        Weighted sum of squared distances of rows to their centres.
+    n_iter_ : int
+        Bisections.
+    converged_ : bool
+        Whether the k-means of each bisection converged.
+    history_ : tuple of float
+        The inertia that each bisection started from.
+    tree_ : Tree
+        The bisections, as small host arrays `centers` and `children`.
+    kernel_ : str
+        The kernel that ran.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : array of shape (d,)
+        Names of the features, where X is a data frame.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kmeans_xp import BisectingKMeans
+    >>> X = np.array([[1.0, 2.0], [1.0, 4.0], [20.0, 2.0], [20.0, 4.0], [99.0, 3.0]])
+    >>> model = BisectingKMeans(n_clusters=3, n_init=5, random_state=0).fit(X)
+    >>> sorted(model.cluster_centers_.tolist())
+    [[1.0, 3.0], [20.0, 3.0], [99.0, 3.0]]
+    >>> bool((model.predict(X) == model.labels_).all())
+    True
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        init: Init = "random",
+        n_init: int = 1,
+        random_state: Any = None,
+        max_iter: int = 300,
+        verbose: int = 0,
+        tol: float = 1e-4,
+        algorithm: str = "auto",
+        bisecting_strategy: str = "biggest_inertia",
+        callback: Callback | None = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.init = init
+        self.n_init = n_init
+        self.random_state = random_state
+        self.max_iter = max_iter
+        self.verbose = verbose
+        self.tol = tol
+        self.algorithm = algorithm
+        self.bisecting_strategy = bisecting_strategy
+        self.callback = callback
+
+    def fit(self, X: Array, y: None = None, sample_weight: Array | None = None) -> Self:
+        """Cluster the rows of `X`.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            The rows.
+        y : None
+            Not used; here for scikit-learn's pipelines.
+        sample_weight : array of shape (n,), optional
+            Non-negative weights of the rows; by default 1 each.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `kmeans_xp.bisecting_kmeans`. A model that was fitted before stays as it was.
+        """
+        with progress(self.verbose, self.callback, self.n_clusters) as callback:
+            result = bisecting_kmeans(
+                X,
+                self.n_clusters,
+                init=self.init,
+                n_init=self.n_init,
+                max_iter=self.max_iter,
+                tol=self.tol,
+                bisecting_strategy=self.bisecting_strategy,
+                algorithm=self.algorithm,
+                sample_weight=sample_weight,
+                rng=as_generator(self.random_state, "random_state"),
+                callback=callback,
+            )
+        self._take(X, result)
+        self.tree_ = result.tree
+        if result.centers.shape[0] == self.n_clusters:
+            self._warn_of_empty(result.sizes)
+        return self
+
+    def predict(self, X: Array) -> Array:
+        """Return the leaf that each row falls into, (n,) int32, where `X` lives.
+
+        At each bisection it goes to the nearer half, so that the nearest of all centres may be
+        another one.
+        """
+        return predict_leaves(self._open(X), self.tree_)

@@ -1,0 +1,217 @@
+"""The scikit-learn estimator of mini-batch k-means."""
+
+from typing import Any, Self
+
+from sklearn.utils.validation import validate_data
+
+from kmeans_xp.algorithms.loop import Callback
+from kmeans_xp.algorithms.minibatch import minibatch_kmeans
+from kmeans_xp.algorithms.running import Means
+from kmeans_xp.algorithms.seeding import Init
+from kmeans_xp.algorithms.stream import learn_batch
+from kmeans_xp.arrays import Array
+from kmeans_xp.arrays.draws import as_generator
+from kmeans_xp.estimators.base import CenterEstimator
+from kmeans_xp.estimators.progress import progress
+
+
+class MiniBatchKMeans(CenterEstimator):
+    """Mini-batch k-means clustering.
+
+    Parameters
+    ----------
+    n_clusters : int
+        How many clusters, k.
+    init : {"k-means++", "k-means||", "random"}, array of shape (k, d) or callable
+        Where to start; see `kmeans_xp.minibatch_kmeans`.
+    max_iter : int
+        How often, at most, the batches go through as many rows as X has.
+    batch_size : int
+        Rows of a batch.
+    verbose : int
+        If not 0, show the progress on standard error: a bar if rich is installed, else a line
+        each ten batches.
+    random_state : None, int, numpy.random.Generator or numpy.random.RandomState
+        Where random draws come from.
+    tol : float
+        Converged if the exponentially smoothed sum of the centres' squared shifts is at most
+        `tol` times the mean variance of the features. 0 never stops.
+    max_no_improvement : int or None
+        Converged if the exponentially smoothed inertia reached no new low for so many batches.
+    init_size : int, optional
+        Rows that a start is sought among; by default three times `batch_size`, or three times
+        `n_clusters` where that is more.
+    n_init : int or "auto"
+        How many starts to try. "auto" is 3 for "random" and a callable, else 1.
+    reassignment_ratio : float
+        A centre that has seen less than this part of what the busiest centre has goes to a
+        random row of the batch.
+    algorithm : str
+        "auto", "lloyd", or a kernel by its name, such as "portable".
+    callback : callable, optional
+        Called with an `Iteration` after each batch of `fit`; if it returns true, the fit ends
+        there.
+
+    Attributes
+    ----------
+    cluster_centers_ : array of shape (k, d)
+        Where X lives, in its floating dtype.
+    labels_ : array of shape (n,), int32
+        The cluster of each row (of the last batch, after `partial_fit`); equals ``predict(X)``.
+    inertia_ : float
+        Weighted sum of squared distances of those rows to their centres.
+    n_iter_ : int
+        How often the batches went through as many rows as X has. Not after a first
+        `partial_fit`, nor are `converged_` and `history_`.
+    n_steps_ : int
+        How many batches there were.
+    converged_ : bool
+        Whether they ended because the batches told nothing new.
+    history_ : tuple of float
+        After each batch, the inertia that the batches so far suggest.
+    kernel_ : str
+        The kernel that ran.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : array of shape (d,)
+        Names of the features, where X is a data frame.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kmeans_xp import MiniBatchKMeans
+    >>> X = np.repeat([[1.0, 2.0], [10.0, 4.0]], 500, axis=0)
+    >>> model = MiniBatchKMeans(n_clusters=2, batch_size=100, random_state=0).fit(X)
+    >>> sorted(model.cluster_centers_.tolist())
+    [[1.0, 2.0], [10.0, 4.0]]
+    >>> model.partial_fit(X[:50]).n_steps_ == len(model.history_) + 1
+    True
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        init: Init = "k-means++",
+        max_iter: int = 100,
+        batch_size: int = 1024,
+        verbose: int = 0,
+        random_state: Any = None,
+        tol: float = 0.0,
+        max_no_improvement: int | None = 10,
+        init_size: int | None = None,
+        n_init: int | str = "auto",
+        reassignment_ratio: float = 0.01,
+        algorithm: str = "auto",
+        callback: Callback | None = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.init = init
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.verbose = verbose
+        self.random_state = random_state
+        self.tol = tol
+        self.max_no_improvement = max_no_improvement
+        self.init_size = init_size
+        self.n_init = n_init
+        self.reassignment_ratio = reassignment_ratio
+        self.algorithm = algorithm
+        self.callback = callback
+
+    def fit(self, X: Array, y: None = None, sample_weight: Array | None = None) -> Self:
+        """Cluster the rows of `X`.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            The rows.
+        y : None
+            Not used; here for scikit-learn's pipelines.
+        sample_weight : array of shape (n,), optional
+            Non-negative weights of the rows; by default 1 each.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `kmeans_xp.minibatch_kmeans`. A model that was fitted before stays as it was.
+        """
+        generator = as_generator(self.random_state, "random_state")
+        with progress(self.verbose, self.callback, None, every=10) as callback:
+            result = minibatch_kmeans(
+                X,
+                self.n_clusters,
+                init=self.init,
+                n_init=self.n_init,
+                batch_size=self.batch_size,
+                max_iter=self.max_iter,
+                tol=self.tol,
+                max_no_improvement=self.max_no_improvement,
+                init_size=self.init_size,
+                reassignment_ratio=self.reassignment_ratio,
+                algorithm=self.algorithm,
+                sample_weight=sample_weight,
+                rng=generator,
+                callback=callback,
+            )
+        self._take(X, result)
+        self.n_steps_ = result.n_steps
+        self._means = result.means.on_host()
+        self._generator = generator
+        return self
+
+    def partial_fit(self, X: Array, y: None = None, sample_weight: Array | None = None) -> Self:
+        """Learn from one batch; go on from what was learned before, by `fit` too.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            The batch, from any backend; the next may come from another. The first must have a
+            row for each cluster.
+        y : None
+            Not used; here for scikit-learn's pipelines.
+        sample_weight : array of shape (n,), optional
+            Non-negative weights of the rows; by default 1 each.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `kmeans_xp.minibatch_kmeans`. The model stays as it was.
+        """
+        means, generator, steps = self._memory()
+        if means is not None:
+            self._open(X)
+        learned = learn_batch(
+            X,
+            means,
+            self.n_clusters,
+            init=self.init,
+            n_init=self.n_init,
+            batch_size=self.batch_size,
+            init_size=self.init_size,
+            reassignment_ratio=self.reassignment_ratio,
+            algorithm=self.algorithm,
+            sample_weight=sample_weight,
+            generator=generator,
+        )
+        validate_data(self, X, reset=means is None, skip_check_array=True)
+        self._means, self._generator, self.n_steps_ = learned.means, generator, steps + 1
+        self.cluster_centers_ = learned.centers
+        self.labels_ = learned.assignment.labels
+        self.inertia_ = learned.assignment.inertia
+        self.kernel_ = learned.kernel
+        return self
+
+    def _memory(self) -> tuple[Means | None, Any, int]:
+        """Return what earlier batches left: means, the state of the draws, and their number."""
+        if "_means" in vars(self):
+            return self._means, self._generator, self.n_steps_
+        return None, as_generator(self.random_state, "random_state"), 0

@@ -1,0 +1,171 @@
+"""The scikit-learn estimator of soft k-means."""
+
+from typing import Any, Self
+
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
+from sklearn.utils.validation import validate_data
+
+from kmeans_xp.algorithms.assign import transform_distances
+from kmeans_xp.algorithms.em import MixtureCallback, delivered
+from kmeans_xp.algorithms.expectation import assigned
+from kmeans_xp.algorithms.seeding import Init
+from kmeans_xp.algorithms.soft import fit_soft_kmeans
+from kmeans_xp.arrays import Array
+from kmeans_xp.arrays.draws import as_generator
+from kmeans_xp.estimators.densities import Densities
+from kmeans_xp.estimators.progress import progress
+
+
+class SoftKMeans(
+    Densities, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator
+):
+    """Soft k-means clustering: each row belongs to the clusters in parts.
+
+    Parameters
+    ----------
+    n_clusters : int
+        How many clusters, k.
+    stiffness : float, optional
+        The inverse of the clusters' variance. By default it is learned.
+    init : {"k-means++", "k-means||", "random"}, array of shape (k, d) or callable
+        Where to start; see `kmeans_xp.kmeans`.
+    mixing : bool
+        Whether the mixing weights are learned; else they are 1/k each.
+    n_init : int
+        How many starts to try; the largest log-likelihood is kept.
+    max_iter : int
+        The most iterations of one start.
+    tol : float
+        Converged if the mean log-likelihood of a row changes by at most this.
+    reg_covar : float
+        Added to the variance where that is learned.
+    verbose : int
+        If not 0, show the progress on standard error.
+    random_state : None, int, numpy.random.Generator or numpy.random.RandomState
+        Where random draws come from.
+    callback : callable, optional
+        Called with a `MixtureIteration` after each one; if it returns true, the fit ends there.
+
+    Attributes
+    ----------
+    cluster_centers_ : array of shape (k, d)
+        Where X lives, in its floating dtype.
+    labels_ : array of shape (n,), int32
+        The cluster of the largest responsibility; equals ``predict(X)``.
+    stiffness_ : float
+        The inverse of the clusters' variance.
+    weights_ : array of shape (k,)
+        Mixing weights of the clusters.
+    log_likelihood_ : float
+        Weighted mean of the rows' log-likelihoods.
+    n_iter_ : int
+        Iterations of the best start.
+    converged_ : bool
+        Whether they ended because the log-likelihood stood still.
+    history_ : tuple of float
+        The log-likelihood of the centres that each iteration started from.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : array of shape (d,)
+        Names of the features, where X is a data frame.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kmeans_xp import SoftKMeans
+    >>> X = np.array([[1.0, 2.0], [1.0, 4.0], [10.0, 2.0], [10.0, 4.0]])
+    >>> model = SoftKMeans(n_clusters=2, random_state=0).fit(X)
+    >>> sorted(model.cluster_centers_.round(6).tolist())
+    [[1.0, 3.0], [10.0, 3.0]]
+    >>> model.predict_proba(X).round(6).max(axis=1)
+    array([1., 1., 1., 1.])
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        stiffness: float | None = None,
+        init: Init = "k-means++",
+        mixing: bool = True,
+        n_init: int = 1,
+        max_iter: int = 300,
+        tol: float = 1e-4,
+        reg_covar: float = 1e-6,
+        verbose: int = 0,
+        random_state: Any = None,
+        callback: MixtureCallback | None = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.stiffness = stiffness
+        self.init = init
+        self.mixing = mixing
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.verbose = verbose
+        self.random_state = random_state
+        self.callback = callback
+
+    def fit(self, X: Array, y: None = None, sample_weight: Array | None = None) -> Self:
+        """Cluster the rows of `X`.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            The rows.
+        y : None
+            Not used; here for scikit-learn's pipelines.
+        sample_weight : array of shape (n,), optional
+            Non-negative weights of the rows; by default 1 each.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `kmeans_xp.soft_kmeans`. A model that was fitted before stays as it was.
+        """
+        with progress(self.verbose, self.callback, self.max_iter) as callback:
+            em, run = fit_soft_kmeans(
+                X,
+                self.n_clusters,
+                stiffness=self.stiffness,
+                init=self.init,
+                mixing=self.mixing,
+                n_init=self.n_init,
+                max_iter=self.max_iter,
+                tol=self.tol,
+                reg_covar=self.reg_covar,
+                sample_weight=sample_weight,
+                rng=as_generator(self.random_state, "random_state"),
+                callback=callback,
+            )
+        mixture, rows = run.state.mixture, em.rows
+        log_likelihood, labels, _ = assigned(rows, em.weights, mixture, shares=False)
+        validate_data(self, X, skip_check_array=True)
+        self._mixture = mixture
+        self.cluster_centers_ = delivered(rows, mixture.means)
+        self.labels_ = labels
+        self.stiffness_ = 1 / float(mixture.covariances)
+        self.weights_ = delivered(rows, mixture.weights)
+        self.log_likelihood_ = log_likelihood
+        self._set_run(run)
+        return self
+
+    def transform(self, X: Array) -> Array:
+        """Return the distance of each row to each centre, (n, k), where `X` lives."""
+        rows = self._open(X)
+        return transform_distances(rows, self._mixture.means)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self._mixture.means.shape[0])

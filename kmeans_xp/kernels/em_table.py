@@ -1,0 +1,94 @@
+"""The table of EM kernels, and how one is chosen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import array_api_compat
+
+from kmeans_xp.arrays import Array, Namespace
+from kmeans_xp.kernels import em_host, em_portable
+from kmeans_xp.kernels.components import Components
+
+# Monomials up to which two products of them are faster than two products a component.
+MANY = 2500
+
+
+@dataclass(frozen=True)
+class EMKernel:
+    """One implementation of the two halves of an EM iteration.
+
+    Attributes
+    ----------
+    name : str
+        For tests and benchmarks.
+    exact : bool
+        Whether differences are taken, so that moments are about the components' means.
+    runs_on : callable
+        Whether it takes arrays of a namespace.
+    block_rows : callable
+        (k, p, d) -> rows that a block should have.
+    prepare, expect, moments : callable
+        As `kmeans_xp.kernels.em_portable` specifies.
+    """
+
+    name: str
+    exact: bool
+    runs_on: Callable[[Namespace], bool]
+    block_rows: Callable[[int, int, int], int]
+    prepare: Callable[[Array, Array, str], Array]
+    expect: Callable[[Array, Components], tuple[Array, Array, Array]]
+    moments: Callable[[Array, Array, Components], Array]
+
+
+def _any_namespace(xp: Namespace) -> bool:
+    return True
+
+
+# The first row that fits is taken, so tuned kernels stand above the portable ones.
+TABLE: tuple[EMKernel, ...] = (
+    EMKernel(
+        "numpy polynomial",
+        False,
+        array_api_compat.is_numpy_namespace,
+        em_host.polynomial_rows,
+        em_host.monomials,
+        em_host.expect_by_polynomial,
+        em_portable.moments_by_polynomial,
+    ),
+    EMKernel(
+        "portable polynomial",
+        False,
+        _any_namespace,
+        em_portable.polynomial_rows,
+        em_portable.monomials,
+        em_portable.expect_by_polynomial,
+        em_portable.moments_by_polynomial,
+    ),
+    EMKernel(
+        "numpy difference",
+        True,
+        array_api_compat.is_numpy_namespace,
+        em_host.difference_rows,
+        em_portable.differences,
+        em_portable.expect_by_difference,
+        em_portable.moments_by_difference,
+    ),
+    EMKernel(
+        "portable difference",
+        True,
+        _any_namespace,
+        em_portable.difference_rows,
+        em_portable.differences,
+        em_portable.expect_by_difference,
+        em_portable.moments_by_difference,
+    ),
+)
+
+
+def find_em_kernel(xp: Namespace, count: int, *, exact: bool = False) -> EMKernel:
+    """Return the kernel for arrays of `xp` and `count` monomials.
+
+    By difference if `exact` or if there are very many, else by polynomial.
+    """
+    exact = exact or count > MANY
+    return next(kernel for kernel in TABLE if kernel.exact == exact and kernel.runs_on(xp))

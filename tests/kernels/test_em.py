@@ -1,0 +1,112 @@
+"""Every EM kernel agrees with plain arithmetic, on every kind of mixture."""
+
+import array_api_compat.numpy as xp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+
+from kmeans_xp.algorithms.expectation import expectation_of
+from kmeans_xp.algorithms.gaussian import Mixture, factors_of
+from kmeans_xp.kernels.components import KINDS, MATRICES, monomial_count
+from kmeans_xp.kernels.em_table import TABLE, find_em_kernel
+from kmeans_xp.rows import open_rows
+from tests.data import cloud
+
+HOST = cloud(50, 3, seed=0) + 3.0
+ORIGIN = np.array([3.0, 2.5, 3.5])
+
+
+def mixture(kind, k=4, d=3):
+    rng = np.random.default_rng(1)
+    roots = rng.standard_normal((k, d, d))
+    full = roots @ np.swapaxes(roots, 1, 2) + 0.5 * np.eye(d)
+    covariances = {
+        "full": full,
+        "tied": full[0],
+        "diag": full[:, 0, :] ** 2 + 0.1,
+        "spherical": full[:, 0, 0],
+        "shared": full[0, 0, 0],
+    }[kind]
+    weights = np.arange(1.0, k + 1) / np.arange(1.0, k + 1).sum()
+    means = 3.0 + rng.standard_normal((k, d))
+    factors = factors_of(covariances, kind)
+    return Mixture(kind, weights, means, covariances, factors, ORIGIN, np.ones(d))
+
+
+def matrices(m):
+    k, d = m.means.shape
+    if m.kind in MATRICES:
+        return np.broadcast_to(m.covariances, (k, d, d))
+    if m.kind == "diag":
+        return np.stack([np.diag(c) for c in m.covariances])
+    return np.broadcast_to(m.covariances, k)[:, None, None] * np.eye(d)
+
+
+def log_densities(m, X):
+    parts = zip(m.weights, m.means, matrices(m), strict=True)
+    return np.stack([np.log(w) + multivariate_normal(c, s).logpdf(X) for w, c, s in parts])
+
+
+def moments(m, shares, about):
+    found = []
+    for r, anchor in zip(shares, np.broadcast_to(about, m.means.shape), strict=True):
+        x = HOST - anchor
+        second = np.einsum("n,ni,nj->ij", r, x, x)
+        i, j = np.triu_indices(3)
+        second = {"diag": np.diag(second)}.get(m.kind, np.array([np.trace(second)]))
+        if m.kind in MATRICES:
+            second = np.einsum("n,ni,nj->ij", r, x, x)[i, j]
+        found.append(np.concatenate([[r.sum()], r @ x, second]))
+    return np.stack(found)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kernel", TABLE, ids=lambda kernel: kernel.name)
+def test_shares_densities_and_moments(kernel, kind, backend):
+    X = backend.asarray(HOST)
+    rows = open_rows(X)
+    if not kernel.runs_on(rows.xp):
+        pytest.skip(f"{kernel.name} does not take {rows.xp.__name__}")
+    m = mixture(kind)
+    parts = expectation_of(rows, m, exact=kernel.exact).parts
+    shares, logs, prepared = kernel.expect(rows.take(range(50)), parts)
+    read = backend.to_numpy if backend.name != "dask" else np.asarray
+    expected = log_densities(m, HOST)
+    rtol = 1e-9 if backend.float64 else 1e-3
+    assert_allclose(read(logs), logsumexp(expected, axis=0), rtol=rtol, atol=rtol)
+    given = np.exp(expected - logsumexp(expected, axis=0))
+    assert_allclose(read(shares), given, rtol=rtol, atol=rtol)
+    found = read(kernel.moments(prepared, shares, parts))
+    assert found.shape == (4, monomial_count(kind, 3))
+    about = m.means if kernel.exact else ORIGIN
+    assert_allclose(found, moments(m, given, about), rtol=rtol, atol=100 * rtol)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_differences_are_taken_where_polynomials_would_cancel(kind):
+    rows = open_rows(HOST)
+    near = mixture(kind)
+    assert not expectation_of(rows, near).kernel.exact
+    factors = near.factors * 1e6
+    far = Mixture(kind, near.weights, near.means, near.covariances, factors, ORIGIN, np.ones(3))
+    assert expectation_of(rows, far).kernel.exact
+    single = open_rows(HOST.astype(np.float32))
+    assert not expectation_of(single, near).kernel.exact
+
+
+def test_many_features_take_differences():
+    X = cloud(20, 90)
+    m = mixture("full", 2, 90)
+    wide = Mixture(
+        "full", m.weights, m.means, m.covariances, m.factors, X.mean(axis=0), np.ones(90)
+    )
+    assert expectation_of(open_rows(X), wide).kernel.exact
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_tuned_rows_stand_above_portable_ones(exact):
+    assert find_em_kernel(xp, 10, exact=exact).name.startswith("numpy")
+    names = [kernel.name for kernel in TABLE]
+    assert len(set(names)) == len(names)

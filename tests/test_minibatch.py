@@ -1,0 +1,466 @@
+"""Mini-batch k-means: the function, the estimator, and streams of batches."""
+
+import dataclasses
+import inspect
+import pickle
+import re
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.cluster import MiniBatchKMeans as Theirs
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from kmeans_xp import (
+    Iteration,
+    KMeansResult,
+    MiniBatchKMeans,
+    MiniBatchKMeansResult,
+    minibatch_kmeans,
+)
+from tests import reference
+from tests.callers import GOOD
+from tests.data import blobs, cloud, same_partition, some_rows
+from tests.processes import run_measured
+from tests.test_refusals import BAD_ROWS, BAD_WEIGHTS, refuses
+
+# Each check that is expected to fail, with its reason.
+EXPECTED_FAILURES = {
+    "check_sample_weight_equivalence_on_dense_data": (
+        "it compares two random runs, and repeating rows changes which ones a seed draws; "
+        "scikit-learn's own MiniBatchKMeans fails it too"
+    ),
+}
+
+X, PLANTED = blobs(n=600, d=3, k=4)
+START = some_rows(cloud(600, 3, seed=1), 5)
+HOST = cloud(600, 3, seed=1)
+
+
+@parametrize_with_checks(
+    [MiniBatchKMeans(), MiniBatchKMeans(3, init="random", batch_size=20)],
+    expected_failed_checks=lambda _: EXPECTED_FAILURES,
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
+
+
+def plain(X, centers, batches, counts=None):
+    """Sculley's means, batch by batch, at their plainest; what each batch cost before."""
+    centers = np.array(centers, dtype=np.float64)
+    counts = np.zeros(len(centers)) if counts is None else counts
+    costs = []
+    for batch, w in batches:
+        labels, d2 = reference.nearest(batch, centers)
+        costs.append(np.sum(w * d2))
+        for j in range(len(centers)):
+            held = labels == j
+            counts[j] += w[held].sum()
+            if w[held].sum():
+                gap = np.sum(w[held, None] * (batch[held] - centers[j]), axis=0)
+                centers[j] += gap / counts[j]
+    return centers, counts, costs
+
+
+def batches_of(X, size, w=None):
+    w = np.ones(len(X)) if w is None else w
+    return [(X[i : i + size], w[i : i + size]) for i in range(0, len(X), size)]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_stream_gives_running_means(backend, weighted):
+    w = np.random.default_rng(0).uniform(0.1, 2, 600) if weighted else None
+    model = MiniBatchKMeans(5, init=backend.asarray(START), reassignment_ratio=0.0)
+    for rows, part in batches_of(HOST, 100, w):
+        here = backend.asarray(part) if weighted else None
+        assert model.partial_fit(backend.asarray(rows), sample_weight=here) is model
+    centers, _, _ = plain(HOST, START, batches_of(HOST, 100, w))
+    rtol = 1e-9 if backend.float64 else 1e-3
+    assert_allclose(backend.to_numpy(model.cluster_centers_), centers, rtol=rtol, atol=rtol)
+    assert backend.owns(model.cluster_centers_)
+    assert backend.owns(model.labels_)
+    assert model.labels_.shape == (100,)
+    assert model.n_steps_ == 6
+    expected = reference.nearest(HOST[500:], centers)[1] * (1 if w is None else w[500:])
+    assert_allclose(model.inertia_, expected.sum(), rtol=max(rtol, 1e-9))
+
+
+def test_a_weight_of_three_is_three_copies():
+    one, three = (MiniBatchKMeans(5, init=START, reassignment_ratio=0.0) for _ in range(2))
+    for rows, _ in batches_of(HOST, 150):
+        one.partial_fit(rows, sample_weight=np.full(150, 3.0))
+        three.partial_fit(np.repeat(rows, 3, axis=0))
+    assert_allclose(one.cluster_centers_, three.cluster_centers_, rtol=1e-12)
+    assert_allclose(one.inertia_, three.inertia_, rtol=1e-12)
+
+
+def test_a_stream_goes_on_from_a_fit_and_from_backend_to_backend(backend):
+    single = HOST.astype("float32")
+    model = MiniBatchKMeans(5, random_state=0, reassignment_ratio=0.0).fit(single)
+    before, counts = model._means.centers.copy(), model._means.seen.copy()
+    steps = model.n_steps_
+    model.partial_fit(backend.asarray(single[:200], "float32"))
+    centers, _, _ = plain(HOST, before, batches_of(single[:200], 200), counts)
+    assert_allclose(backend.to_numpy(model.cluster_centers_), centers, rtol=1e-4, atol=1e-5)
+    assert model.n_steps_ == steps + 1
+    assert backend.owns(model.predict(backend.asarray(single)))
+    model.partial_fit(single[200:])
+    assert type(model.cluster_centers_) is np.ndarray
+
+
+def test_a_long_stream_does_not_stall_in_single_precision():
+    rng = np.random.default_rng(0)
+    start = np.array([[0.0], [100.0]], dtype=np.float32)
+    model = MiniBatchKMeans(2, init=start, reassignment_ratio=0.0)
+    total, seen = 0.0, 0
+    weight = np.full(10, 1e5)
+    for _ in range(200):
+        rows = rng.uniform(0, 1, (10, 1)).astype(np.float32)
+        model.partial_fit(rows, sample_weight=weight)
+        total, seen = total + float(rows.sum(dtype=np.float64)), seen + 10
+    assert_allclose(model.cluster_centers_[0, 0], total / seen, rtol=1e-6)
+
+
+def test_the_first_batch_must_have_a_row_for_each_cluster():
+    model = MiniBatchKMeans(8)
+    refuses(lambda: model.partial_fit(HOST[:7]), "n_clusters", "8.*7")
+    assert not [a for a in vars(model) if a.endswith("_")]
+    model.partial_fit(HOST[:8]).partial_fit(HOST[8:9])
+    assert model.n_steps_ == 2
+    assert model.labels_.shape == (1,)
+
+
+def test_a_batch_of_another_width_or_with_a_gap_changes_nothing():
+    model = MiniBatchKMeans(3, random_state=0).partial_fit(HOST[:100])
+    before = dict(vars(model))
+    bad = HOST[:50].copy()
+    bad[3, 1] = np.nan
+    for rows, w in [(HOST[:, :2], None), (bad, None), (HOST, -np.ones(600))]:
+        with pytest.raises(ValueError, match=r"\b(X|sample_weight)\b"):
+            model.partial_fit(rows, sample_weight=w)
+        assert vars(model).keys() == before.keys()
+        assert all(vars(model)[name] is value for name, value in before.items())
+
+
+def test_starved_centres_go_to_rows_of_the_batch():
+    far = START.copy()
+    far[3:] += 1e3
+    kept = minibatch_kmeans(HOST, 5, init=far, reassignment_ratio=0.0, rng=0)
+    assert np.count_nonzero(kept.sizes) == 3
+    assert_array_equal(kept.centers[3:], far[3:])
+    moved = minibatch_kmeans(HOST, 5, init=far, rng=0)
+    assert np.count_nonzero(moved.sizes) == 5
+    assert moved.inertia < kept.inertia
+
+
+def test_at_most_half_a_batch_is_given_to_the_starved():
+    start = np.r_[HOST[:1], 1e3 + np.arange(1, 12)[:, None] * np.ones(3)]
+    model = MiniBatchKMeans(12, init=start, random_state=0).partial_fit(HOST[:12])
+    assert np.count_nonzero(np.abs(model.cluster_centers_).max(axis=1) < 100) == 1 + 6
+
+
+def test_results_live_where_x_lives(backend):
+    rows = backend.asarray(X, "float32")
+    result = minibatch_kmeans(rows, 4, batch_size=100, rng=0)
+    assert backend.owns(result.centers)
+    assert backend.owns(result.labels)
+    assert backend.dtype(result.centers) == "float32"
+    assert backend.dtype(result.labels) == "int32"
+    labels = backend.to_numpy(result.labels)
+    assert same_partition(labels, PLANTED)
+    assert_array_equal(labels, reference.nearest(X, backend.to_numpy(result.centers))[0])
+    model = MiniBatchKMeans(4, batch_size=100, random_state=0).fit(rows)
+    assert_array_equal(backend.to_numpy(model.predict(rows)), backend.to_numpy(model.labels_))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("init", ["k-means++", "random"])
+def test_every_backend_draws_the_batches_of_numpy(backend, weighted, init):
+    backend.need("float64")
+    w = np.random.default_rng(0).uniform(0.1, 2.0, 600) if weighted else None
+    options = {"init": init, "batch_size": 90, "max_iter": 3, "init_size": 200, "rng": 5}
+    here = None if w is None else backend.asarray(w)
+    ours = minibatch_kmeans(backend.asarray(HOST), 6, sample_weight=here, **options)
+    theirs = minibatch_kmeans(HOST, 6, sample_weight=w, **options)
+    assert ours.n_steps == theirs.n_steps
+    assert_allclose(backend.to_numpy(ours.centers), theirs.centers, rtol=1e-9, atol=1e-12)
+    assert_allclose(ours.inertia, theirs.inertia, rtol=1e-9)
+    assert_allclose(ours.history, theirs.history, rtol=1e-9)
+
+
+def test_labels_inertia_and_centres_belong_together():
+    w = np.random.default_rng(1).uniform(0, 2, 600)
+    result = minibatch_kmeans(HOST, 7, batch_size=64, rng=0, sample_weight=w)
+    labels, d2 = reference.nearest(HOST, result.centers)
+    assert_array_equal(result.labels, labels)
+    assert_allclose(result.inertia, np.sum(w * d2), rtol=1e-12)
+    assert_array_equal(result.sizes, np.bincount(labels, minlength=7))
+
+
+def test_rows_are_drawn_by_their_weights():
+    w = np.where(np.arange(600) < 300, 0.0, 1.0)
+    result = minibatch_kmeans(HOST, 5, rng=0, sample_weight=w, batch_size=50)
+    assert_allclose(result.means.seen.sum(), 50 * result.n_steps, rtol=1e-12)
+    heavy = np.full(600, 1e-9)
+    heavy[7] = 1.0
+    result = minibatch_kmeans(HOST, 2, rng=0, sample_weight=heavy, batch_size=50, max_iter=1)
+    assert np.min(np.sum((result.centers - HOST[7]) ** 2, axis=1)) < 1e-12
+
+
+def test_the_history_estimates_the_inertia():
+    whole = minibatch_kmeans(HOST, 5, rng=0, batch_size=200, max_iter=20)
+    assert len(whole.history) == whole.n_steps
+    assert_allclose(whole.history[-1], whole.inertia, rtol=0.15)
+    w = np.full(600, 5.0)
+    heavy = minibatch_kmeans(HOST, 5, rng=0, batch_size=200, max_iter=20, sample_weight=w)
+    assert_allclose(heavy.history[-1], heavy.inertia, rtol=0.15)
+
+
+def test_the_history_is_the_smoothed_cost_of_the_batches():
+    options = {"init": START, "batch_size": 100, "max_no_improvement": None, "max_iter": 2}
+    told = []
+    result = minibatch_kmeans(HOST, 5, rng=0, callback=told.append, **options)
+    drawn = np.random.default_rng(0).integers(600, size=(9, 100))
+    alpha, centers, smooth, expected = 200 / 601, START, None, []
+    for batch, after in zip(drawn, told, strict=False):
+        cost = reference.nearest(HOST[batch], centers)[1].sum() / 100
+        smooth = cost if smooth is None else (1 - alpha) * smooth + alpha * cost
+        expected.append(smooth * 600)
+        centers = after.centers
+    assert_allclose(result.history[:9], expected, rtol=1e-9)
+
+
+def test_max_no_improvement_and_tol_stop():
+    long = minibatch_kmeans(HOST, 5, rng=0, batch_size=100, max_no_improvement=None, max_iter=50)
+    assert (long.n_steps, long.n_iter, long.converged) == (300, 50, False)
+    soon = minibatch_kmeans(HOST, 5, rng=0, batch_size=100, max_no_improvement=3, max_iter=50)
+    assert soon.n_steps < 100
+    assert soon.converged is True
+    assert soon.n_steps == int(np.argmin(soon.history)) + 1 + 3
+    counts = [
+        minibatch_kmeans(
+            HOST, 5, rng=0, batch_size=100, max_no_improvement=None, max_iter=50, tol=tol
+        ).n_steps
+        for tol in (1e-1, 1e-2, 0.0)
+    ]
+    assert counts[0] < counts[1] < counts[2] == 300
+
+
+def test_the_callback_sees_every_batch_and_stops():
+    seen = []
+    result = minibatch_kmeans(HOST, 5, rng=0, batch_size=100, callback=seen.append)
+    assert all(isinstance(i, Iteration) for i in seen)
+    assert [i.number for i in seen] == list(range(1, result.n_steps + 1))
+    assert tuple(i.inertia for i in seen) == result.history
+    assert all(i.centers.shape == (5, 3) and i.shift >= 0 for i in seen)
+    assert_array_equal(seen[-1].centers, result.centers)
+    stopped = minibatch_kmeans(HOST, 5, rng=0, batch_size=100, callback=lambda i: i.number == 2)
+    assert (stopped.n_steps, stopped.n_iter, stopped.converged) == (2, 1, False)
+    assert_array_equal(stopped.labels, reference.nearest(HOST, stopped.centers)[0])
+
+
+def test_the_same_seed_gives_the_same_bits_and_inputs_stay():
+    rows, w, start = HOST.copy(), np.ones(600), START.copy()
+    a, b = (minibatch_kmeans(rows, 5, init=start, rng=3, sample_weight=w) for _ in range(2))
+    assert_array_equal(a.centers, b.centers)
+    assert a.history == b.history
+    assert_array_equal(rows, HOST)
+    assert_array_equal(start, START)
+    assert len({minibatch_kmeans(HOST, 5, rng=s).inertia for s in range(4)}) > 1
+
+
+@pytest.mark.parametrize(
+    ("init", "calls"), [("k-means++", 1), ("k-means||", 1), ("random", 3), (START, 1)]
+)
+def test_starts(init, calls):
+    result = minibatch_kmeans(HOST, 5, init=init, rng=0)
+    assert result.inertia < 1.3 * minibatch_kmeans(HOST, 5, n_init=5, rng=0).inertia
+    assert calls in (1, 3)
+
+
+def test_a_callable_start_gets_a_sample():
+    shown = []
+
+    def init(rows, n_clusters, rng):
+        shown.append(rows)
+        return rows[:n_clusters]
+
+    minibatch_kmeans(HOST, 5, init=init, rng=0, batch_size=20)
+    assert [rows.shape for rows in shown] == [(60, 3)] * 3
+    assert len({rows[0, 0] for rows in shown}) == 3
+    minibatch_kmeans(HOST, 5, init=init, rng=0, init_size=77, n_init=1)
+    assert shown[-1].shape == (77, 3)
+    assert all((row == HOST).all(axis=1).any() for row in shown[-1])
+
+
+def test_several_starts_are_judged_on_a_sample():
+    far = [HOST[:5] + 50.0, HOST[:5]]
+    init = lambda rows, k, rng: far.pop()  # noqa: E731
+    result = minibatch_kmeans(HOST, 5, init=init, n_init=2, rng=0, reassignment_ratio=0.0,
+                              callback=lambda _: True)  # fmt: skip
+    assert np.abs(result.centers).max() < 10
+
+
+def test_a_memory_map_is_an_array(tmp_path):
+    np.save(tmp_path / "rows.npy", HOST)
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    w = np.linspace(0, 1, 600)
+    ours, theirs = (
+        minibatch_kmeans(rows, 5, rng=1, batch_size=70, sample_weight=w) for rows in (mapped, HOST)
+    )
+    assert_array_equal(ours.centers, theirs.centers)
+    assert type(ours.centers) is np.ndarray
+    model = MiniBatchKMeans(5, random_state=0).partial_fit(mapped[:50]).partial_fit(mapped[50:])
+    assert_array_equal(model.predict(mapped[50:]), model.labels_)
+
+
+STREAM = """
+import numpy as np
+from kmeans_xp import minibatch_kmeans
+# A sparse file: rows that were never written read as zeros and take no room on the disk.
+X = np.memmap({path!r}, dtype="float32", mode="w+", shape=(8_000_000, 16))
+X[:4_000_000:64] = 10.0
+X.flush()
+del X
+X = np.memmap({path!r}, dtype="float32", mode="r", shape=(8_000_000, 16))
+minibatch_kmeans(X[:5000], 2, rng=0)
+measure()
+result = minibatch_kmeans(X, 2, rng=0)
+report()
+assert np.count_nonzero(result.sizes) == 2
+"""
+
+
+def test_a_large_map_is_streamed(tmp_path):
+    # The file has 512 MB, the labels 32 MB.
+    assert run_measured(STREAM.format(path=str(tmp_path / "large"))) < 250
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_quality_and_steps_are_those_of_scikit_learn(seed):
+    rows = cloud(5000, 6, seed=seed).astype(np.float32)
+    ours = np.mean([minibatch_kmeans(rows, 20, rng=s).inertia for s in range(6)])
+    theirs = np.mean([Theirs(20, random_state=s).fit(rows).inertia_ for s in range(6)])
+    assert ours < 1.01 * theirs
+
+
+def test_the_result_describes_its_fields():
+    assert issubclass(MiniBatchKMeansResult, KMeansResult)
+    doc = inspect.getdoc(MiniBatchKMeansResult)
+    for field in dataclasses.fields(MiniBatchKMeansResult):
+        assert re.search(rf"^{field.name} :", doc, re.M), field.name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        minibatch_kmeans(HOST, 2, rng=0).inertia = 0.0
+
+
+def test_defaults_are_those_of_scikit_learn():
+    # Of its parameters we leave out compute_labels: labels, inertia and centres come together.
+    ours, theirs = MiniBatchKMeans().get_params(), Theirs().get_params()
+    assert theirs.keys() - ours.keys() == {"compute_labels"}
+    assert {name: ours[name] for name in theirs.keys() & ours.keys()} == {
+        name: value for name, value in theirs.items() if name in ours
+    }
+
+
+def test_attributes_and_methods_of_the_estimator():
+    model = MiniBatchKMeans(4, random_state=0).fit(X)
+    assert same_partition(model.labels_, PLANTED)
+    assert type(model.inertia_) is float
+    assert model.n_steps_ == len(model.history_)
+    assert model.n_features_in_ == 3
+    assert_allclose(model.score(X), -model.inertia_, rtol=1e-12)
+    assert_array_equal(np.argmin(model.transform(X), axis=1), model.labels_)
+    assert_array_equal(model.get_feature_names_out()[:2], ["minibatchkmeans0", "minibatchkmeans1"])
+    for method in ("predict", "transform", "score"):
+        with pytest.raises(NotFittedError):
+            getattr(MiniBatchKMeans(), method)(X)
+
+
+def test_a_pickle_opens_without_the_backend_and_goes_on(backend):
+    model = MiniBatchKMeans(4, random_state=0).fit(backend.asarray(X, "float32"))
+    data = pickle.dumps(model)
+    for word in (b"torch", b"jax", b"cupy", b"dask", b"array_api_strict"):
+        assert word not in data
+    opened = pickle.loads(data)
+    assert type(opened.cluster_centers_) is np.ndarray
+    rows = X.astype("float32")
+    assert_array_equal(opened.predict(rows), opened.labels_)
+    a, b = (m.partial_fit(rows[:90]) for m in (opened, model))
+    assert_allclose(a.cluster_centers_, b.cluster_centers_, rtol=1e-6)
+
+
+def _interrupt(iteration):
+    if iteration.number == 2:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_fit_leaves_the_model_as_it_was():
+    model = MiniBatchKMeans(3, random_state=0).fit(X)
+    before = {k: v for k, v in vars(model).items() if k.endswith("_")}
+    model.set_params(callback=_interrupt, n_clusters=7)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(HOST[:, :2])
+    after = {k: v for k, v in vars(model).items() if k.endswith("_")}
+    assert after.keys() == before.keys()
+    assert all(after[name] is before[name] for name in before)
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names:UserWarning")
+@pytest.mark.parametrize("trouble", BAD_ROWS)
+def test_bad_rows(trouble):
+    rows, about = BAD_ROWS[trouble]
+    refuses(lambda: minibatch_kmeans(rows, 2, rng=0), "X", about)
+    refuses(lambda: MiniBatchKMeans(2).partial_fit(rows), "X", about)
+
+
+@pytest.mark.parametrize("trouble", BAD_WEIGHTS)
+def test_bad_weights(trouble):
+    w, about = BAD_WEIGHTS[trouble]
+    refuses(lambda: minibatch_kmeans(GOOD, 2, sample_weight=w), "sample_weight", about)
+    refuses(lambda: MiniBatchKMeans(2).partial_fit(GOOD, sample_weight=w), "sample_weight", about)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("batch_size", 0),
+        ("batch_size", 2.5),
+        ("max_iter", 0),
+        ("tol", -1.0),
+        ("max_no_improvement", -1),
+        ("init_size", 1),
+        ("init_size", "all"),
+        ("reassignment_ratio", -0.1),
+        ("reassignment_ratio", 1.5),
+        ("n_init", 0),
+        ("n_init", "many"),
+        ("init", "kmeans"),
+        ("init", np.ones((3, 3))),
+        ("algorithm", "elkan"),
+        ("rng", -1),
+        ("callback", 3),
+    ],
+)
+def test_bad_arguments(name, value):
+    refuses(lambda: minibatch_kmeans(GOOD, 2, **{name: value}), name)
+
+
+@pytest.mark.parametrize("n_clusters", [0, 13, 2.0, True])
+def test_bad_numbers_of_clusters(n_clusters):
+    refuses(lambda: minibatch_kmeans(GOOD, n_clusters), "n_clusters")
+
+
+def test_degenerate_data():
+    same = minibatch_kmeans(np.ones((50, 2)), 3, rng=0)
+    assert same.inertia == 0
+    few = minibatch_kmeans(HOST[:5], 5, rng=0)
+    assert 0 <= few.inertia < np.sum((HOST[:5] - HOST[:5].mean(axis=0)) ** 2)
+    one = minibatch_kmeans(HOST, 1, rng=0, max_iter=200, max_no_improvement=None)
+    assert_allclose(one.centers[0], HOST.mean(axis=0), atol=0.05)
+    for dtype in ("int16", "bool", "float16", ">f4"):
+        rows = (HOST > 0).astype(dtype)
+        assert minibatch_kmeans(rows, 2, rng=0).centers.dtype.kind == "f"
+    far = (X + 1e5).astype("float32")
+    assert same_partition(minibatch_kmeans(far, 4, rng=0).labels, PLANTED)
