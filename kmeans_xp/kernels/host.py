@@ -11,8 +11,8 @@ from kmeans_xp.kernels.frame import Frame
 SCORE_BYTES = 1 << 22
 # Entries and rows of a block at most: enough to repay the fixed costs of a step, few enough to be
 # in the last cache still when its sums are taken.
-BLOCK = 1 << 20
-BLOCK_ROWS = 1 << 15
+BLOCK = 1 << 19
+BLOCK_ROWS = 1 << 16
 # With so few centres at most, scores lie centre by centre, so that SIMD lanes run over rows.
 FEW = 128
 # With fewer features than this, rows are transposed for the same reason.

@@ -72,8 +72,9 @@ class HostRows(MemoryRows):
                 total = add(total, more)
             return total
 
-        bounds = [len(starts) * i // RUNS for i in range(RUNS + 1)]
-        runs = [(a, b) for a, b in itertools.pairwise(bounds) if a < b]
+        count = min(RUNS, len(starts))
+        bounds = [len(starts) * i // count for i in range(count + 1)]
+        runs = list(itertools.pairwise(bounds))
         # One BLAS thread for a single block too: threads could round a product differently.
         with one_blas_thread():
             if self.threads == 1 or len(runs) == 1:
