@@ -192,13 +192,12 @@ class Problem:
         """Seed, and iterate to the end of one start."""
         rows, weights, generator = self.rows, self.weights, self.generator
         centers = seed(rows, X, self.k, init, weights, self.moments, generator, self.kernel)
-        step = partial(self.step, origin=self.moments.origin)
-        return iterate(step, centers, max_iter=max_iter, tell=tell)
+        return iterate(self.step, centers, max_iter=max_iter, tell=tell)
 
     @quiet()
-    def step(self, centers: Array, *, origin: Array) -> tuple[Array, Report]:
+    def step(self, centers: Array) -> tuple[Array, Report]:
         """Assign every row, and move each centre to the mean of its rows."""
-        frame = frame_of(centers, origin)
+        frame = frame_of(centers, self.moments.origin)
         step = partial(_lloyd_step, kernel=self.kernel, frame=frame)
         totals = self.rows.fold(step, self.weights, block_rows=self.block_rows)
         moved, facts = self.move(frame, totals)
