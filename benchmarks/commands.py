@@ -7,17 +7,17 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import grid, peers, scaling
+from benchmarks import grid, growth, peers, scaling
 from benchmarks.cli import PROGRAM
 from benchmarks.contest import Settings
-from benchmarks.datasets import UnavailableError, check
-from benchmarks.races import RACES
+from benchmarks.datasets import GENERATED, UnavailableError, check
+from benchmarks.races import RACES, Race
 
 RESULTS = Path(__file__).parent / "results"
-SETS = ("geo", "color", "flights", "patches", "digits", "blobs")
 DEFAULTS = Settings()
 QUICK_SETS = ("digits", "blobs:20000x8@16")
 QUICK = Settings(rounds=2, max_seconds=5.0)
+GROWTH = Settings(rounds=3, max_seconds=20.0)
 
 
 def main(arguments: Sequence[str] | None, parents: Sequence[argparse.ArgumentParser]) -> int:
@@ -37,6 +37,7 @@ def _parser(parents: Sequence[argparse.ArgumentParser]) -> argparse.ArgumentPars
     for module, options, run in (
         (peers, _peers_options(), _peers),
         (scaling, _scaling_options(), _scaling),
+        (growth, _growth_options(), _growth),
     ):
         summary = (module.__doc__ or "").partition(": ")[2].strip()
         command = commands.add_parser(
@@ -62,7 +63,7 @@ def _shared_options() -> argparse.ArgumentParser:
 def _peers_options() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False)
     add = options.add_argument
-    add("--sets", nargs="+", metavar="SET", help=f"default: {' '.join(SETS)}; see datasets.py")
+    add("--sets", nargs="+", metavar="SET", help="default: each race's own; see datasets.py")
     add("--races", nargs="+", choices=list(RACES), default=list(RACES))
     add("--only", nargs="+", default=[], metavar="WORD", help="only peers named with a WORD")
     on = "where ours runs too; default: on every backend that finds a GPU"
@@ -85,11 +86,21 @@ def _scaling_options() -> argparse.ArgumentParser:
     return options
 
 
+def _growth_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    add = options.add_argument
+    add("--rows-of", choices=list(GENERATED), default="normal", help="default: normal")
+    add("--only", nargs="+", default=[], metavar="WORD", help="only peers named with a WORD")
+    add("--rounds", type=_positive_int, metavar="N", default=GROWTH.rounds)
+    budget = f"begin no further round of a size after this; default: {GROWTH.max_seconds:g}"
+    add("--max-seconds", type=_positive_float, metavar="S", default=GROWTH.max_seconds, help=budget)
+    return options
+
+
 def _peers(options: argparse.Namespace, command: str) -> None:
     base = QUICK if options.quick else DEFAULTS
     plan = peers.Plan(
-        specs=[check(spec) for spec in options.sets or (QUICK_SETS if options.quick else SETS)],
-        races=[RACES[name] for name in options.races],
+        races=_races(options),
         settings=Settings(
             rounds=options.rounds or base.rounds,
             max_seconds=options.max_seconds or base.max_seconds,
@@ -107,6 +118,15 @@ def _peers(options: argparse.Namespace, command: str) -> None:
     peers.run(plan)
 
 
+def _races(options: argparse.Namespace) -> dict[str, list[Race]]:
+    """The races of each set, by its spec."""
+    races = [RACES[name] for name in options.races]
+    if named := options.sets or (QUICK_SETS if options.quick else None):
+        return {check(spec): races for spec in named}
+    specs = dict.fromkeys(spec for race in races for spec in race.sets)
+    return {spec: [race for race in races if spec in race.sets] for spec in specs}
+
+
 def _scaling(options: argparse.Namespace, command: str) -> None:
     targets = grid.targets(options.backends)
     absent = set(options.backends) - {target.backend for target in targets}
@@ -114,6 +134,19 @@ def _scaling(options: argparse.Namespace, command: str) -> None:
         raise ValueError(f"--backends: {', '.join(sorted(absent))} cannot be used here")
     chosen = grid.choose("quick" if options.quick else options.grid, targets)
     scaling.run(scaling.Plan(chosen, targets, command, _name(options), options.out))
+
+
+def _growth(options: argparse.Namespace, command: str) -> None:
+    plan = growth.Plan(
+        sweeps=growth.QUICK if options.quick else growth.SWEEPS,
+        rows_of=options.rows_of,
+        settings=Settings(rounds=options.rounds, max_seconds=options.max_seconds),
+        only=options.only,
+        command=command,
+        name=_name(options),
+        folder=options.out,
+    )
+    growth.run(plan)
 
 
 def _targets(named: Sequence[str] | None) -> list[grid.Target]:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from benchmarks.datasets import DataSet
-from benchmarks.judge import judge
 from benchmarks.neighbours import Neighbours
 from benchmarks.problem import Outcome, Problem, pose
 from benchmarks.races import Entry, Race
@@ -36,7 +35,7 @@ class Score:
     is_ours: bool
     seconds: list[float] = field(default_factory=list)
     n_iter: list[int] = field(default_factory=list)
-    inertias: list[float] = field(default_factory=list)
+    qualities: list[float] = field(default_factory=list)
     mismatches: int | None = None
     failure: str | None = None
 
@@ -46,9 +45,9 @@ class Score:
         return statistics.median(self.seconds)
 
     @property
-    def inertia(self) -> float:
-        """Mean inertia of the answers that were judged."""
-        return statistics.fmean(self.inertias)
+    def quality(self) -> float:
+        """Mean worth of the answers that were judged, by the race's measure."""
+        return statistics.fmean(self.qualities)
 
     def ratio(self, other: Score) -> float:
         """How many times as long as the other this one took: the median over the rounds."""
@@ -94,7 +93,7 @@ def contest(race: Race, data: DataSet, entries: Sequence[Entry], settings: Setti
             if outcome is None:
                 continue
             if number == 0 or race.new_seeds:
-                _judge(problem, outcome, scores[turn])
+                _judge(race, problem, outcome, scores[turn])
             if turn == 0:
                 problem = replace(problem, iterations=outcome.n_iter)
     return Result(race, data, scores, neighbours.share())
@@ -135,8 +134,8 @@ def _attempt(problem: Problem, entry: Entry, score: Score) -> tuple[float, Outco
         return None
 
 
-def _judge(problem: Problem, outcome: Outcome, score: Score) -> None:
-    verdict = judge(problem.X, outcome.centers, outcome.labels)
-    score.inertias.append(verdict.inertia)
+def _judge(race: Race, problem: Problem, outcome: Outcome, score: Score) -> None:
+    verdict = race.measure.judge(problem.X, outcome)
+    score.qualities.append(verdict.quality)
     if verdict.mismatches is not None:
         score.mismatches = (score.mismatches or 0) + verdict.mismatches

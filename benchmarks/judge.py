@@ -12,14 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-ENTRIES = 4_000_000  # of a block's distance matrix: 32 MB of float64
+Host = NDArray[np.float64]
+
+ENTRIES = 4_000_000  # of a block and of its distance matrix: 32 MB of float64
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What an answer is worth: its inertia, and how many of its labels are not nearest."""
+    """What an answer is worth, and how many of its labels brute force contradicts."""
 
-    inertia: float
+    quality: float
     mismatches: int | None
 
 
@@ -33,23 +35,25 @@ def judge(
     Ties count as mismatches too, so a handful of them in float32 is no fault.
     """
     total, wrong = 0.0, 0
-    for rows, nearest, distances in _blocks(X, np.asarray(centers, dtype=np.float64)):
-        total += float(distances.sum())
+    exact = np.asarray(centers, dtype=np.float64)
+    for rows, block in blocks(X, len(exact)):
+        found = nearest(block, exact)
+        total += float(((block - exact[found]) ** 2).sum())
         if labels is not None:
-            wrong += int(np.count_nonzero(np.asarray(labels[rows]) != nearest))
+            wrong += int(np.count_nonzero(np.asarray(labels[rows]) != found))
     return Verdict(total, None if labels is None else wrong)
 
 
-def _blocks(
-    X: NDArray[np.float32], centers: NDArray[np.float64]
-) -> Iterator[tuple[slice, NDArray[np.intp], NDArray[np.float64]]]:
-    """Rows, their nearest centres and the squared distances to these, block by block."""
-    origin = centers.mean(axis=0)
-    about = centers - origin
-    half_norms = (about**2).sum(axis=1) / 2
-    step = max(1, ENTRIES // len(centers))
+def blocks(X: NDArray[np.float32], width: int) -> Iterator[tuple[slice, Host]]:
+    """Rows in float64, a block at a time, for a step that makes `width` numbers of each row."""
+    step = max(1, ENTRIES // max(width, X.shape[1]))
     for start in range(0, len(X), step):
         rows = slice(start, start + step)
-        block = X[rows].astype(np.float64) - origin
-        nearest = (half_norms - block @ about.T).argmin(axis=1)
-        yield rows, nearest, ((block - about[nearest]) ** 2).sum(axis=1)
+        yield rows, X[rows].astype(np.float64)
+
+
+def nearest(block: Host, centers: Host) -> NDArray[np.intp]:
+    """The index of each row's nearest centre; the expanded form is taken amid the centres."""
+    origin = centers.mean(axis=0)
+    about = centers - origin
+    return ((about**2).sum(axis=1) / 2 - (block - origin) @ about.T).argmin(axis=1)

@@ -15,6 +15,7 @@ PACKAGES = (
     "scikit-learn",
     "scikit-learn-intelex",
     "faiss-cpu",
+    "superkmeans",
     "numba",
     "torch",
     "jax",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,16 @@ from benchmarks import machine, neighbours, report
 from benchmarks.contest import Result, Score, Settings, contest
 from benchmarks.datasets import DataSet, UnavailableError, load
 from benchmarks.grid import Target
+from benchmarks.measures import Measure
 from benchmarks.races import Entry, Race, on_device
 
 NOTE = """\
 Times are medians over interleaved rounds in one process; *time / ours* is the median of the
 rounds' ratios. *Inertia* is computed for everybody by one float64 function from the centres
 they returned (the mean, where each round has a new seed), *against ours* its relative
-difference, and *not nearest* counts the labels that a float64 brute force contradicts.
+difference, and *not nearest* counts the labels that a float64 brute force contradicts. For
+mixtures it is the same with the mean *log-likelihood* of a row, more being better, and its
+difference.
 """
 
 
@@ -25,8 +28,7 @@ difference, and *not nearest* counts the labels that a float64 brute force contr
 class Plan:
     """What to run and where to put the report."""
 
-    specs: Sequence[str]
-    races: Sequence[Race]
+    races: Mapping[str, Sequence[Race]]  # of each set, by its spec
     settings: Settings
     targets: Sequence[Target]
     only: Sequence[str]
@@ -40,11 +42,12 @@ def run(plan: Plan) -> None:
     """Run the plan, print every table as it is ready, then store the report."""
     results = []
     for data in _sets(plan):
+        races = plan.races[data.name]
         # The budget is a set's; each of its races gets an equal part.
-        seconds = plan.settings.max_seconds / len(plan.races)
+        seconds = plan.settings.max_seconds / len(races)
         settings = replace(plan.settings, max_seconds=seconds)
-        for race in plan.races:
-            result = contest(race, data, entries_of(race, plan), settings)
+        for race in races:
+            result = contest(race, data, entries_of(race, plan.targets, plan.only), settings)
             print(f"\n{_caption(result)}\n\n{details(result)}", flush=True)
             results.append(result)
     here = machine.describe()
@@ -62,16 +65,16 @@ def run(plan: Plan) -> None:
     )
 
 
-def entries_of(race: Race, plan: Plan) -> list[Entry]:
+def entries_of(race: Race, targets: Sequence[Target], only: Sequence[str]) -> list[Entry]:
     """Those of a race's entries that are installed and asked for, ours first."""
     first, *peers = race.entries
-    chosen = [p for p in peers if not plan.only or any(word in p.name for word in plan.only)]
-    further = [on_device(race, target) for target in plan.targets]
+    chosen = [p for p in peers if not only or any(word in p.name for word in only)]
+    further = [on_device(race, target) for target in targets]
     return [first, *further, *(peer for peer in chosen if peer.installed)]
 
 
 def _sets(plan: Plan) -> Iterator[DataSet]:
-    for spec in plan.specs:
+    for spec in plan.races:
         try:
             data = load(spec)
         except UnavailableError as reason:
@@ -84,14 +87,15 @@ def _sets(plan: Plan) -> Iterator[DataSet]:
 
 def details(result: Result) -> str:
     """Everybody's time and result in one race on one set."""
+    measure = result.race.measure
     header = (
         "contestant", "time", "time / ours", "iterations", "per iteration",
-        "inertia", "against ours", "not nearest",
+        measure.name, "against ours", measure.contradicted,
     )  # fmt: skip
-    return report.table(header, [_row(score, result.ours) for score in result.scores])
+    return report.table(header, [_row(score, result.ours, measure) for score in result.scores])
 
 
-def _row(score: Score, ours: Score) -> list[str]:
+def _row(score: Score, ours: Score, measure: Measure) -> list[str]:
     if score.failure is not None:
         return [f"{score.name}: {score.failure}", *[""] * 7]
     iterations = _mean(score.n_iter)
@@ -101,8 +105,8 @@ def _row(score: Score, ours: Score) -> list[str]:
         report.times(score.ratio(ours)),
         "" if iterations is None else f"{iterations:.4g}",
         "" if not iterations else report.duration(score.median / iterations),
-        f"{score.inertia:.8g}",
-        "" if score is ours else f"{score.inertia / ours.inertia - 1:+.1e}",
+        f"{score.quality:.8g}",
+        "" if score is ours else f"{measure.difference(score.quality, ours.quality):+.1e}",
         "" if score.mismatches is None else f"{score.mismatches:,}",
     ]
 
@@ -173,11 +177,12 @@ def as_json(result: Result) -> dict[str, Any]:
         "rows": n,
         "features": d,
         "k": result.data.k,
+        "measure": result.race.measure.name,
         "neighbours": result.neighbours,
         "fastest_peer": None if peer is None else peer.name,
         "speed_up": None if peer is None else peer.ratio(result.ours),
         "contestants": [
-            vars(s) if s.failure else {**vars(s), "median": s.median, "inertia": s.inertia}
+            vars(s) if s.failure else {**vars(s), "median": s.median, "quality": s.quality}
             for s in result.scores
         ],
     }

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from benchmarks.datasets import DataSet, Matrix
+from benchmarks.mixtures import Mixture
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Outcome:
     centers: Any = None
     labels: Any = None
     n_iter: int | None = None
+    mixture: Mixture | None = None
 
 
 # Timed: does the work and nothing else.

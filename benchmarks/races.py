@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 
-from benchmarks.contestants import faiss_cpu, intelex, ours, scikit_learn
+from benchmarks.contestants import faiss_cpu, intelex, ours, scikit_learn, super_kmeans
 from benchmarks.grid import Target
+from benchmarks.measures import INERTIA, LIKELIHOOD, Measure
 from benchmarks.problem import Prepare
 
 OURS = "kmeans_xp"
+SETS = ("geo", "color", "flights", "patches", "digits", "blobs")
+MIXTURE_SETS = ("flights@16", "digits")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,22 @@ class Race:
     entries: tuple[Entry, ...]
     # A new seed every round, so that luck in the draws averages out.
     new_seeds: bool = False
+    measure: Measure = INERTIA
+    # Where it is run unless other sets are named.
+    sets: tuple[str, ...] = SETS
+
+
+def _mixtures(covariance_type: str) -> Race:
+    return Race(
+        f"gmm-{covariance_type}",
+        f"Gaussian mixture, {covariance_type} covariances, all from the same parameters",
+        (
+            Entry(OURS, partial(ours.mixture, covariance_type=covariance_type)),
+            Entry("scikit-learn", partial(scikit_learn.mixture, covariance_type=covariance_type)),
+        ),
+        measure=LIKELIHOOD,
+        sets=MIXTURE_SETS,
+    )
 
 
 RACES = {
@@ -59,6 +78,7 @@ RACES = {
                 Entry("scikit-learn elkan", partial(scikit_learn.lloyd, algorithm="elkan")),
                 Entry("scikit-learn-intelex", intelex.lloyd, "sklearnex"),
                 Entry("faiss-cpu", faiss_cpu.lloyd, "faiss"),
+                Entry("superkmeans, own start", super_kmeans.lloyd, "superkmeans"),
             ),
         ),
         Race(
@@ -85,8 +105,36 @@ RACES = {
                 Entry("scikit-learn", scikit_learn.predict),
                 Entry("scikit-learn-intelex", intelex.predict, "sklearnex"),
                 Entry("faiss-cpu", faiss_cpu.predict, "faiss"),
+                Entry("superkmeans", super_kmeans.predict, "superkmeans"),
             ),
         ),
+        Race(
+            "minibatch",
+            "A whole default fit, MiniBatchKMeans(k, random_state=seed).fit(X)",
+            (Entry(OURS, ours.minibatch), Entry("scikit-learn", scikit_learn.minibatch)),
+            new_seeds=True,
+        ),
+        Race(
+            "bisecting",
+            "A whole default fit, BisectingKMeans(k, random_state=seed).fit(X)",
+            (Entry(OURS, ours.bisecting), Entry("scikit-learn", scikit_learn.bisecting)),
+            new_seeds=True,
+        ),
+        Race(
+            "soft",
+            "Soft k-means beside mixtures of round Gaussians, all from the same parameters",
+            (
+                Entry(OURS, ours.soft),
+                Entry(f"{OURS} mixture", partial(ours.mixture, covariance_type="spherical")),
+                Entry(
+                    "scikit-learn mixture",
+                    partial(scikit_learn.mixture, covariance_type="spherical"),
+                ),
+            ),
+            measure=LIKELIHOOD,
+            sets=MIXTURE_SETS,
+        ),
+        *map(_mixtures, ("full", "tied", "diag", "spherical")),
     )
 }
 

@@ -1,32 +1,90 @@
-"""Every public way to hand rows, weights or centres to the library."""
+"""Every public way to hand rows, weights or centres to the library.
+
+test_house.py sees to it that no public function or method is missing.
+"""
+
+import copy
+from functools import cache, partial
 
 import numpy as np
 
-from kmeans_xp import KMeans, assign, inertia, kmeans, kmeans_plusplus
+from kmeans_xp import (
+    BisectingKMeans,
+    GaussianMixture,
+    KMeans,
+    MiniBatchKMeans,
+    SoftKMeans,
+    assign,
+    bisecting_kmeans,
+    gaussian_mixture,
+    inertia,
+    kmeans,
+    kmeans_plusplus,
+    minibatch_kmeans,
+    soft_kmeans,
+)
 from tests.data import cloud
 
 GOOD = cloud(12, 3, seed=1)
 
+# Each algorithm as a function and as an estimator.
+ALGORITHMS = {
+    kmeans: KMeans,
+    minibatch_kmeans: MiniBatchKMeans,
+    bisecting_kmeans: BisectingKMeans,
+    soft_kmeans: SoftKMeans,
+    gaussian_mixture: GaussianMixture,
+}
+FITTING = ("fit", "fit_predict", "fit_transform", "partial_fit")
+LOOKING = ("predict", "transform", "predict_proba", "score_samples", "bic", "aic")
 
-def _fitted():
-    return KMeans(2, random_state=0).fit(GOOD)
 
+@cache
+def _model(estimator):
+    return estimator(2, random_state=0).fit(GOOD)
+
+
+def _method(estimator, name, fitted, X, sample_weight=None):
+    model = copy.deepcopy(_model(estimator)) if fitted else estimator(2, random_state=0)
+    given = {} if sample_weight is None else {"sample_weight": sample_weight}
+    return getattr(model, name)(X, **given)
+
+
+def _methods(names, *, fitted):
+    """A call of each of these methods, on each estimator that has it."""
+    return {
+        f"{estimator.__name__}.{name}": partial(_method, estimator, name, fitted)
+        for estimator in ALGORITHMS.values()
+        for name in names
+        if name in dir(estimator)
+    }
+
+
+def _function(call, **options):
+    return lambda X, w=None: call(X, 2, sample_weight=w, **options)
+
+
+_WEIGHTED_AND_FITTED = {
+    **_methods(["score"], fitted=True),
+    "MiniBatchKMeans.partial_fit again": partial(_method, MiniBatchKMeans, "partial_fit", True),
+}
+_LOOKING = _methods(LOOKING, fitted=True)
+
+OF_WEIGHTS = {
+    **{call.__name__: _function(call, rng=0) for call in [*ALGORITHMS, kmeans_plusplus]},
+    "kmeans random": _function(kmeans, init="random", rng=0),
+    "kmeans ||": _function(kmeans, init="k-means||", rng=0),
+    "kmeans from a start": _function(kmeans, init=GOOD[:2]),
+    "inertia": lambda X, w=None: inertia(X, GOOD[:2], sample_weight=w),
+    **_methods(FITTING, fitted=False),
+    **_WEIGHTED_AND_FITTED,
+}
 
 OF_ROWS = {
-    "kmeans": lambda X: kmeans(X, 2, rng=0),
-    "kmeans random": lambda X: kmeans(X, 2, init="random", rng=0),
-    "kmeans ||": lambda X: kmeans(X, 2, init="k-means||", rng=0),
-    "kmeans from a start": lambda X: kmeans(X, 2, init=GOOD[:2]),
-    "kmeans_plusplus": lambda X: kmeans_plusplus(X, 2, rng=0),
+    **OF_WEIGHTS,
     "assign": lambda X: assign(X, GOOD[:2]),
-    "inertia": lambda X: inertia(X, GOOD[:2]),
     "inertia of labels": lambda X: inertia(X, GOOD[:2], np.zeros(12, dtype=int)),
-    "KMeans.fit": lambda X: KMeans(2, random_state=0).fit(X),
-    "KMeans.fit_predict": lambda X: KMeans(2, random_state=0).fit_predict(X),
-    "KMeans.fit_transform": lambda X: KMeans(2, random_state=0).fit_transform(X),
-    "KMeans.predict": lambda X: _fitted().predict(X),
-    "KMeans.transform": lambda X: _fitted().transform(X),
-    "KMeans.score": lambda X: _fitted().score(X),
+    **_LOOKING,
 }
 
 AGAINST_CENTERS = [
@@ -34,22 +92,9 @@ AGAINST_CENTERS = [
     "assign",
     "inertia",
     "inertia of labels",
-    "KMeans.predict",
-    "KMeans.transform",
-    "KMeans.score",
+    *_WEIGHTED_AND_FITTED,
+    *_LOOKING,
 ]
-
-OF_WEIGHTS = {
-    "kmeans": lambda X, w: kmeans(X, 2, rng=0, sample_weight=w),
-    "kmeans random": lambda X, w: kmeans(X, 2, init="random", rng=0, sample_weight=w),
-    "kmeans from a start": lambda X, w: kmeans(X, 2, init=X[:2, :], sample_weight=w),
-    "kmeans_plusplus": lambda X, w: kmeans_plusplus(X, 2, rng=0, sample_weight=w),
-    "inertia": lambda X, w: inertia(X, X[:2, :], sample_weight=w),
-    "KMeans.fit": lambda X, w: KMeans(2, random_state=0).fit(X, sample_weight=w),
-    "KMeans.fit_predict": lambda X, w: KMeans(2).fit_predict(X, sample_weight=w),
-    "KMeans.fit_transform": lambda X, w: KMeans(2).fit_transform(X, sample_weight=w),
-    "KMeans.score": lambda X, w: _fitted().score(X, sample_weight=w),
-}
 
 OF_CENTERS = {
     "assign": lambda X, c: assign(X, c),
@@ -57,7 +102,22 @@ OF_CENTERS = {
     "inertia of labels": lambda X, c: inertia(X, c, np.zeros(12, dtype=int)),
 }
 
+# Functions and estimators that start from an array of centres, or what a callable returns.
 OF_A_START = {
     "kmeans": lambda X, c: kmeans(X, 2, init=c),
     "KMeans.fit": lambda X, c: KMeans(2, init=c).fit(X),
+    "minibatch_kmeans": lambda X, c: minibatch_kmeans(X, 2, init=c),
+    "MiniBatchKMeans.fit": lambda X, c: MiniBatchKMeans(2, init=c).fit(X),
+    "MiniBatchKMeans.partial_fit": lambda X, c: MiniBatchKMeans(2, init=c).partial_fit(X),
+    "soft_kmeans": lambda X, c: soft_kmeans(X, 2, init=c),
+    "SoftKMeans.fit": lambda X, c: SoftKMeans(2, init=c).fit(X),
+}
+OF_A_CALLABLE = {
+    **OF_A_START,
+    "bisecting_kmeans": lambda X, c: bisecting_kmeans(X, 2, init=c),
+    "BisectingKMeans.fit": lambda X, c: BisectingKMeans(2, init=c).fit(X),
+}
+OF_MEANS = {
+    "gaussian_mixture": lambda X, c: gaussian_mixture(X, 2, means_init=c),
+    "GaussianMixture.fit": lambda X, c: GaussianMixture(2, means_init=c).fit(X),
 }

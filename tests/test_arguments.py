@@ -1,27 +1,42 @@
 """Options outside their range: the error names the argument and repeats the value."""
 
+import inspect
 import re
 
 import numpy as np
 import pytest
 
 from kmeans_xp import KMeans, inertia, kmeans, kmeans_plusplus
+from tests.callers import ALGORITHMS
 from tests.data import cloud
 
 X = cloud(20, 2)
 NOT_A_COUNT = [0, -1, 2.5, 3.0, True, "3", None, np.float64(2), [2], np.nan]
+NOT_A_MEASURE = [-1e-9, -1, np.nan, np.inf, -np.inf, "small", None, True, [1e-4], 1j]
 
 BAD = [
     *(("n_clusters", v) for v in [*NOT_A_COUNT, 21, np.int64(-3)]),
+    *(("n_components", v) for v in [*NOT_A_COUNT, 21, np.int64(-3)]),
     *(("max_iter", v) for v in NOT_A_COUNT),
     *(("n_init", v) for v in [*(v for v in NOT_A_COUNT if v != "3"), "many", "Auto"]),
-    *(("tol", v) for v in [-1e-9, -1, np.nan, np.inf, -np.inf, "small", None, True, [1e-4], 1j]),
+    *(("batch_size", v) for v in NOT_A_COUNT),
+    *(("init_size", v) for v in [*(v for v in NOT_A_COUNT if v is not None), 1]),
+    *(("max_no_improvement", v) for v in [-1, 2.5, True, "3", [2], np.nan]),
+    *(("tol", v) for v in NOT_A_MEASURE),
+    *(("reg_covar", v) for v in NOT_A_MEASURE),
+    *(("reassignment_ratio", v) for v in [*NOT_A_MEASURE, 1.5]),
+    *(("stiffness", v) for v in [*(v for v in NOT_A_MEASURE if v is not None), 0.0]),
+    *(("mixing", v) for v in ["yes", 1, None]),
+    *(("covariance_type", v) for v in ["round", "Full", "", None, 3]),
+    *(("bisecting_strategy", v) for v in ["smallest", "", None, 3]),
+    *(("init_params", v) for v in ["k-means", "", None, X[:3]]),
     *(("init", v) for v in ["kmeans++", "kmeans", "", "K-MEANS++", None, [], {}]),
     *(("algorithm", v) for v in ["elkan2", "Lloyd", "", None, 3, True]),
     *(("empty_clusters", v) for v in ["error", "Farthest", "", None, 3, True]),
     *(("callback", v) for v in ["print", 3, [print]]),
 ]
-SEEDS = ["seed", -1, 1.5, np.nan, (lambda: 3)]
+# No lambda: its repr has an address, and parallel workers would not agree on the test's name.
+SEEDS = ["seed", -1, 1.5, np.nan, len]
 
 
 def refuses(call, argument, value):
@@ -33,48 +48,60 @@ def refuses(call, argument, value):
         assert repr(value) in message or str(value) in message, message
 
 
-def _id(case):
-    return f"{case[0]}={case[1]!r}"
+def _cases(calls):
+    """Each bad value of each option that a function or estimator has."""
+    return [
+        pytest.param(call, name, value, id=f"{call.__name__}-{name}={value!r}")
+        for call in calls
+        for name, value in BAD
+        if name in inspect.signature(call).parameters
+    ]
 
 
-@pytest.mark.parametrize("case", BAD, ids=_id)
-def test_kmeans_refuses(case):
-    name, value = case
-    options = {"n_clusters": 3, "rng": 0} | {name: value}
-    refuses(lambda: kmeans(X, **options), name, value)
+@pytest.mark.parametrize(("function", "name", "value"), _cases(ALGORITHMS))
+def test_a_function_refuses(function, name, value):
+    options = {_many(function): 3, "rng": 0} | {name: value}
+    refuses(lambda: function(X, **options), name, value)
 
 
-@pytest.mark.parametrize("case", BAD, ids=_id)
-def test_the_estimator_refuses_at_fit_and_not_before(case):
-    name, value = case
-    options = {"n_clusters": 3, "random_state": 0} | {name: value}
-    model = KMeans(**options)
+@pytest.mark.parametrize(("estimator", "name", "value"), _cases(ALGORITHMS.values()))
+def test_an_estimator_refuses_at_fit_and_not_before(estimator, name, value):
+    options = {_many(estimator): 3, "random_state": 0} | {name: value}
+    model = estimator(**options)
     refuses(lambda: model.fit(X), name, value)
-    assert not hasattr(model, "cluster_centers_")
+    assert vars(model).keys() == model.get_params().keys()
     assert model.get_params()[name] is value
 
 
-@pytest.mark.parametrize("seed", SEEDS, ids=repr)
-def test_rng(seed):
-    refuses(lambda: kmeans(X, 3, rng=seed), "rng", seed)
-    refuses(lambda: kmeans_plusplus(X, 3, rng=seed), "rng", seed)
+def _many(call):
+    """The option that says how many clusters."""
+    return next(name for name in inspect.signature(call).parameters if name.startswith("n_"))
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=repr)
-def test_random_state(seed):
-    refuses(lambda: KMeans(3, random_state=seed).fit(X), "random_state", seed)
+@pytest.mark.parametrize("function", [*ALGORITHMS, kmeans_plusplus])
+def test_rng(function, seed):
+    refuses(lambda: function(X, 3, rng=seed), "rng", seed)
 
 
-def test_random_state_takes_what_scikit_learn_takes():
-    a, b = (KMeans(3, random_state=np.random.RandomState(3)).fit(X) for _ in range(2))
-    assert np.array_equal(a.cluster_centers_, b.cluster_centers_)
-    KMeans(3, random_state=np.random.default_rng(3)).fit(X)
-    KMeans(3, random_state=None).fit(X)
+@pytest.mark.parametrize("seed", SEEDS, ids=repr)
+@pytest.mark.parametrize("estimator", ALGORITHMS.values())
+def test_random_state(estimator, seed):
+    refuses(lambda: estimator(3, random_state=seed).fit(X), "random_state", seed)
+
+
+@pytest.mark.parametrize("estimator", ALGORITHMS.values())
+def test_random_state_takes_what_scikit_learn_takes(estimator):
+    a, b = (estimator(3, random_state=np.random.RandomState(3)).fit(X) for _ in range(2))
+    assert np.array_equal(a.predict(X), b.predict(X))
+    estimator(3, random_state=np.random.default_rng(3)).fit(X)
+    estimator(3, random_state=None).fit(X)
 
 
 @pytest.mark.parametrize("verbose", ["loud", -1, 1.5, None])
-def test_verbose(verbose):
-    refuses(lambda: KMeans(3, verbose=verbose).fit(X), "verbose", verbose)
+@pytest.mark.parametrize("estimator", ALGORITHMS.values())
+def test_verbose(estimator, verbose):
+    refuses(lambda: estimator(3, verbose=verbose).fit(X), "verbose", verbose)
 
 
 @pytest.mark.parametrize("value", [*(v for v in NOT_A_COUNT if v is not None), "many"])

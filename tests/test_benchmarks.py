@@ -8,13 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import neighbours, report, scaling
+from benchmarks import growth, neighbours, peers, report, roofline, scaling
 from benchmarks.cli import main
 from benchmarks.contest import Score, Settings, contest
 from benchmarks.datasets import DataSet, UnavailableError, check, load
 from benchmarks.grid import GRIDS, Target, choose
 from benchmarks.judge import judge
 from benchmarks.machine import describe
+from benchmarks.measures import INERTIA, LIKELIHOOD
+from benchmarks.mixtures import Mixture, likelihood, start_of
 from benchmarks.problem import Outcome, pose
 from benchmarks.races import RACES, Entry, Race
 from benchmarks.timing import Budget, turns
@@ -93,7 +95,7 @@ def test_the_referee_agrees_with_brute_force():
     labels = distances.argmin(axis=1)
     wrong = np.where(np.arange(len(X)) < 5, (labels + 1) % 7, labels)
     verdict = judge(X, centers, wrong)
-    assert verdict.inertia == pytest.approx(distances.min(axis=1).sum(), rel=1e-12)
+    assert verdict.quality == pytest.approx(distances.min(axis=1).sum(), rel=1e-12)
     assert verdict.mismatches == 5
     assert judge(X, centers).mismatches is None
 
@@ -153,16 +155,68 @@ def test_peers_get_as_many_iterations_as_ours_took():
     assert given == [2, 4, 4]  # the first is the warm-up
 
 
-@pytest.mark.parametrize("race", RACES)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", RACES)
 @pytest.mark.parametrize("number", [0, 1])
-def test_ours_and_scikit_learn_answer_alike(race, number):
+def test_ours_and_scikit_learn_answer_alike(name, number):
+    race = RACES[name]
     problem = pose(load("blobs:500x4@5"), seed=1, tol=1e-4, max_iter=50)
-    outcome = RACES[race].entries[number].prepare(problem)()
-    assert outcome.centers.shape == (5, 4)
-    worst = judge(problem.X, problem.X.mean(axis=0, keepdims=True)).inertia
-    verdict = judge(problem.X, outcome.centers, outcome.labels)
-    assert 0 < verdict.inertia < worst
+    verdict = race.measure.judge(problem.X, race.entries[number].prepare(problem)())
+    middle = problem.X.mean(axis=0, keepdims=True)
+    if race.measure is INERTIA:
+        assert 0 < verdict.quality < judge(problem.X, middle).quality
+    else:
+        one = Mixture("spherical", np.ones(1), middle, np.array([problem.X.var()]))
+        assert verdict.quality > likelihood(problem.X, one).quality
     assert verdict.mismatches in (None, 0)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", [name for name in RACES if name.startswith("gmm")])
+def test_mixtures_start_from_the_same_parameters(name):
+    problem = pose(load("blobs:500x4@5"), seed=1, tol=0.0, max_iter=3)
+    ours, peer = (entry.prepare(problem)().mixture for entry in RACES[name].entries)
+    np.testing.assert_allclose(ours.means, peer.means, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(ours.matrices(), peer.matrices(), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["lloyd", "predict"])
+def test_superkmeans_takes_part(name):
+    pytest.importorskip("superkmeans")
+    race = RACES[name]
+    problem = replace(pose(load("blobs:500x4@5"), seed=1, tol=0.0, max_iter=10), iterations=10)
+    entry = next(entry for entry in race.entries if entry.needs == "superkmeans")
+    ours, theirs = (
+        race.measure.judge(problem.X, e.prepare(problem)()) for e in (race.entries[0], entry)
+    )
+    assert theirs.quality == pytest.approx(ours.quality, rel=0.3)
+    assert theirs.mismatches in (None, 0)
+
+
+@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
+def test_the_referee_of_mixtures_agrees_with_scipy(kind):
+    from scipy.stats import multivariate_normal
+
+    X = load("blobs:300x3@2").X + np.float32(100)
+    start = start_of(X, X[:2], kind)
+    inverse = np.linalg.inv if kind in {"full", "tied"} else np.reciprocal
+    covariances = inverse(start["precisions_init"])
+    mixture = Mixture(kind, np.array([0.25, 0.75]), start["means_init"], covariances)
+    densities = [
+        weight * multivariate_normal(mean, covariance).pdf(X)
+        for weight, mean, covariance in zip(
+            mixture.weights, mixture.means, mixture.matrices(), strict=True
+        )
+    ]
+    labels = np.argmax(densities, axis=0)
+    verdict = likelihood(X, mixture, np.where(np.arange(300) < 4, 1 - labels, labels))
+    assert verdict.quality == pytest.approx(np.log(np.sum(densities, axis=0)).mean(), rel=1e-9)
+    assert verdict.mismatches == 4
+
+
+def test_inertias_differ_by_a_ratio_and_logarithms_by_a_difference():
+    assert INERTIA.difference(3.0, 2.0) == 0.5
+    assert LIKELIHOOD.difference(-1.0, 0.0) == -1.0
 
 
 def test_durations_and_ratios_read_well():
@@ -191,17 +245,21 @@ def test_neighbours_are_remarked_on_only_when_busy():
 
 
 def test_peers_from_the_command_line(tmp_path, capsys):
-    line = "peers --sets blobs:400x3@4 --only lloyd --on numpy --rounds 1 --max-iter 5"
+    line = (
+        "peers --sets blobs:400x3@4 --races lloyd minibatch soft --only lloyd --on numpy "
+        "--rounds 1 --max-iter 5"
+    )
     words = line.split()
     assert main([*words, "--out", str(tmp_path), "--name", "small"]) == 0
     printed = capsys.readouterr().out
     stored = json.loads((tmp_path / "small.json").read_text())
     assert stored["command"] == f"python -m benchmarks {line}"
     assert str(tmp_path) not in (tmp_path / "small.md").read_text()
-    assert {r["race"] for r in stored["results"]} == set(RACES)
+    assert [r["race"] for r in stored["results"]] == ["lloyd", "minibatch", "soft"]
     lloyd = stored["results"][0]["contestants"]
     assert [c["name"] for c in lloyd] == ["kmeans_xp", "kmeans_xp numpy CPU", "scikit-learn lloyd"]
-    inertias = [c["inertia"] for c in lloyd]
+    assert [r["measure"] for r in stored["results"]] == ["inertia", "inertia", "log-likelihood"]
+    inertias = [c["quality"] for c in lloyd]
     assert inertias == pytest.approx([inertias[0]] * 3, rel=1e-5)
     assert "| kmeans_xp numpy CPU |" in printed
 
@@ -214,6 +272,49 @@ def test_scaling_from_the_command_line(tmp_path):
     assert {(p["n"], p["d"], p["k"]) for p in stored["points"]} >= {(1000, 3, 16), (1000, 16, 64)}
     assert all(math.isfinite(p["inertia"]) for p in stored["points"])
     assert (tmp_path / "scaling-quick.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_races_keep_to_their_own_sets(monkeypatch):
+    plans = []
+    monkeypatch.setattr(peers, "run", plans.append)
+    assert main(["peers", "--races", "lloyd", "soft"]) == 0
+    races = {spec: [race.name for race in races] for spec, races in plans[0].races.items()}
+    assert races["patches"] == ["lloyd"]
+    assert races["digits"] == ["lloyd", "soft"]
+    assert races["flights@16"] == ["soft"]
+
+
+def test_so_many_iterations_and_no_more():
+    entries = RACES["lloyd"].entries[:2]
+    settings = Settings(rounds=1, tol=0.0, max_iter=4)
+    result = contest(RACES["lloyd"], load("normal:800x6@30"), entries, settings)
+    assert [score.n_iter for score in result.scores] == [[4], [4]]
+
+
+def test_growth_from_the_command_line(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(growth, "QUICK", growth.sweeps(growth.Size(200, 3, 4, 2), (1, 2)))
+    monkeypatch.setattr(roofline, "SIDE", 64)
+    monkeypatch.setattr(roofline, "STREAM_BYTES", 4_096)
+    words = ["growth", "--quick", "--only", "lloyd", "--rounds", "1"]
+    assert main([*words, "--out", str(tmp_path)]) == 0
+    stored = json.loads((tmp_path / "growth-quick.json").read_text())
+    assert {p["contestant"] for p in stored["points"]} == {"kmeans_xp", "scikit-learn lloyd"}
+    assert len(stored["points"]) == 2 * 5  # the base is part of every sweep
+    assert min(stored["roof"].values()) > 0
+    text = (tmp_path / "growth-quick.md").read_text()
+    assert all(f"## Over {name}" in text for name in ("rows", "features", "clusters", "iterations"))
+    assert (tmp_path / "growth-quick.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_grows_as_the_square_is_seen_to():
+    assert growth.exponent([1, 2, 4, 8], [9.0, 4.0, 16.0, 64.0]) == pytest.approx(2)
+
+
+def test_the_roof_is_the_slower_of_arithmetic_and_memory():
+    roof = roofline.Roof(flops=1000.0, bandwidth=100.0)
+    assert roof.seconds(10, 5, 2) == 4 * 10 * 5 / 100
+    assert roof.seconds(10, 5, 200) == 2 * 10 * 5 * 200 / 1000
 
 
 @pytest.mark.parametrize(

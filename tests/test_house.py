@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import kmeans_xp
+from tests.callers import ALGORITHMS, GOOD, OF_CENTERS, OF_ROWS, OF_WEIGHTS
 
 ROOT = Path(kmeans_xp.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
@@ -32,6 +33,26 @@ SIGNATURES = {
         "algorithm='auto', empty_clusters='farthest', sample_weight=None, rng=None, "
         "callback=None)"
     ),
+    "minibatch_kmeans": (
+        "(X, n_clusters, *, init='k-means++', n_init='auto', batch_size=1024, max_iter=100, "
+        "tol=0.0, max_no_improvement=10, init_size=None, reassignment_ratio=0.01, "
+        "algorithm='auto', sample_weight=None, rng=None, callback=None)"
+    ),
+    "bisecting_kmeans": (
+        "(X, n_clusters, *, init='random', n_init=1, max_iter=300, tol=0.0001, "
+        "bisecting_strategy='biggest_inertia', algorithm='auto', sample_weight=None, rng=None, "
+        "callback=None)"
+    ),
+    "soft_kmeans": (
+        "(X, n_clusters, *, stiffness=None, init='k-means++', mixing=True, n_init=1, "
+        "max_iter=300, tol=0.0001, reg_covar=1e-06, sample_weight=None, rng=None, "
+        "callback=None)"
+    ),
+    "gaussian_mixture": (
+        "(X, n_components, *, covariance_type='full', init='k-means++', n_init=1, max_iter=100, "
+        "tol=0.001, reg_covar=1e-06, weights_init=None, means_init=None, precisions_init=None, "
+        "sample_weight=None, rng=None, callback=None)"
+    ),
     "kmeans_plusplus": ("(X, n_clusters, *, n_local_trials=None, sample_weight=None, rng=None)"),
     "assign": "(X, centers)",
     "inertia": "(X, centers, labels=None, *, sample_weight=None)",
@@ -40,8 +61,27 @@ SIGNATURES = {
         "verbose=0, random_state=None, algorithm='auto', empty_clusters='farthest', "
         "callback=None)"
     ),
+    "MiniBatchKMeans": (
+        "(n_clusters=8, *, init='k-means++', max_iter=100, batch_size=1024, verbose=0, "
+        "random_state=None, tol=0.0, max_no_improvement=10, init_size=None, n_init='auto', "
+        "reassignment_ratio=0.01, algorithm='auto', callback=None)"
+    ),
+    "BisectingKMeans": (
+        "(n_clusters=8, *, init='random', n_init=1, random_state=None, max_iter=300, verbose=0, "
+        "tol=0.0001, algorithm='auto', bisecting_strategy='biggest_inertia', callback=None)"
+    ),
+    "SoftKMeans": (
+        "(n_clusters=8, *, stiffness=None, init='k-means++', mixing=True, n_init=1, "
+        "max_iter=300, tol=0.0001, reg_covar=1e-06, verbose=0, random_state=None, callback=None)"
+    ),
+    "GaussianMixture": (
+        "(n_components=1, *, covariance_type='full', tol=0.001, reg_covar=1e-06, max_iter=100, "
+        "n_init=1, init_params='kmeans', weights_init=None, means_init=None, "
+        "precisions_init=None, random_state=None, warm_start=False, verbose=0, "
+        "verbose_interval=10, callback=None)"
+    ),
 }
-FUNCTIONS = ["kmeans", "kmeans_plusplus", "assign", "inertia"]
+RESULTS = [name for name in kmeans_xp.__all__ if name.endswith(("Result", "Iteration"))]
 
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
 
@@ -200,8 +240,7 @@ def test_nothing_is_left_unfinished(path):
 
 
 def test_public_names_exist():
-    wanted = {*SIGNATURES, "KMeansResult", "Iteration", "__version__"}
-    assert wanted <= set(kmeans_xp.__all__)
+    assert {*SIGNATURES, *RESULTS, "__version__"} == set(kmeans_xp.__all__)
     for name in kmeans_xp.__all__:
         assert getattr(kmeans_xp, name) is not None
     with pytest.raises(AttributeError, match="kmeanz"):
@@ -215,7 +254,7 @@ def test_signatures_are_the_agreed_ones(name):
     assert str(inspect.Signature(bare)) == SIGNATURES[name]
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, "KMeans"])
+@pytest.mark.parametrize("name", SIGNATURES)
 def test_public_docstrings_are_complete(name):
     thing = getattr(kmeans_xp, name)
     doc = inspect.getdoc(thing)
@@ -228,9 +267,47 @@ def test_public_docstrings_are_complete(name):
     assert ">>> " in doc
 
 
-@pytest.mark.parametrize("name", ["KMeansResult", "Iteration"])
+@pytest.mark.parametrize("function", ALGORITHMS)
+def test_an_estimator_has_the_options_of_its_function(function):
+    """Its base hands over, by their names, those that the function takes."""
+    taken = inspect.signature(function).parameters.keys() - {"X", "sample_weight", "rng", "init"}
+    options = inspect.signature(ALGORITHMS[function]).parameters.keys()
+    its_own = {"random_state", "verbose", "verbose_interval", "warm_start", "init", "init_params"}
+    assert options - its_own == taken
+
+
+@pytest.mark.parametrize("estimator", ALGORITHMS.values())
+def test_estimators_describe_their_attributes(estimator):
+    model = estimator(2, random_state=0).fit(GOOD)
+    doc = inspect.getdoc(estimator).partition("\nAttributes\n")[2]
+    for name in vars(model):
+        if name.endswith("_"):
+            assert re.search(rf"^(\w+, )*{name}(, \w+)* :", doc, re.M), name
+
+
+@pytest.mark.parametrize("name", RESULTS)
 def test_results_describe_their_fields(name):
     thing = getattr(kmeans_xp, name)
+    assert thing.__dataclass_params__.frozen
     doc = inspect.getdoc(thing)
     for field in thing.__dataclass_fields__:
         assert re.search(rf"^(\w+, )*{field}(, \w+)* :", doc, re.M), field
+
+
+def _takes(name: str, parameter: str) -> set[str]:
+    """A public function, or the methods of a public class, that take such a parameter."""
+    thing = getattr(kmeans_xp, name)
+    parts = {name: thing}
+    if inspect.isclass(thing):
+        # scikit-learn's set_fit_request and the like take a sample_weight that is a mere bool.
+        hidden = ("_", "set_")
+        parts = {f"{name}.{m}": f for m, f in inspect.getmembers(thing) if not m.startswith(hidden)}
+    calls = {m: inspect.signature(f).parameters for m, f in parts.items() if callable(f)}
+    return {m for m, parameters in calls.items() if parameter in parameters}
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_every_public_call_is_tried_with_bad_input(name):
+    assert _takes(name, "X") <= OF_ROWS.keys()
+    assert _takes(name, "sample_weight") <= OF_WEIGHTS.keys()
+    assert _takes(name, "centers") <= OF_CENTERS.keys()

@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from kmeans_xp.plotting import cluster_colors, plot_clusters, plot_palette
 
 matplotlib = pytest.importorskip("matplotlib")
-from matplotlib.colors import to_hex  # noqa: E402
+from matplotlib.colors import to_hex, to_rgb  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
 
@@ -72,6 +72,57 @@ def test_one_feature_is_a_histogram_of_every_row(ax, iris):
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("length", "rows")
 
 
+def test_shares_mix_the_clusters_colours(ax, iris):
+    X, labels, centers = iris
+    shares = np.eye(3)[labels] * 0.8 + np.array([0.2, 0.0, 0.0])
+    plot_clusters(X[:, :2], shares, centers[:, :2], ax=ax)
+    rows = ax.collections[0]
+    own = np.array([to_rgb(color) for color in cluster_colors(3)])
+    for place, color in zip(rows.get_offsets(), rows.get_facecolors()[:, :3], strict=True):
+        (twins,) = np.nonzero((X[:, :2] == place).all(axis=1))
+        wanted = (shares @ own)[twins]
+        assert np.abs(wanted - color).max(axis=1).min() < 1e-12
+
+
+def test_shares_of_one_feature_add_up_to_its_rows(ax, iris):
+    X, labels, centers = iris
+    shares = np.eye(3)[labels] * 0.7 + 0.1
+    plot_clusters(X[:, 2:3], shares, centers[:, 2:3], covariances=np.full((3, 1, 1), 4.0), ax=ax)
+    for k, color in enumerate(lower(cluster_colors(3))):
+        shown = [p for p in ax.patches if to_hex(p.get_facecolor()) == color]
+        bars = [p.get_height() for p in shown if p.get_alpha() is None]
+        (band,) = (p for p in shown if p.get_alpha() is not None)
+        np.testing.assert_allclose(sum(bars), shares[:, k].sum())
+        np.testing.assert_allclose(band.get_x(), centers[k, 2] - 2)
+        np.testing.assert_allclose(band.get_width(), 4)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize("d", [2, 4])
+def test_covariances_are_ellipses_on_the_axes_of_the_rows(ax, iris, d, alone):
+    X, labels, centers = iris
+    X, centers = X[:, :d], centers[:, :d]
+    spread = np.stack([np.cov(X[labels == k].T) for k in range(3)])
+    given = spread
+    if alone:
+        given = np.diagonal(spread, axis1=1, axis2=2)
+        spread = given[:, :, None] * np.eye(d)
+    plot_clusters(X, labels, centers, covariances=given, ax=ax)
+    axes = np.eye(2) if d == 2 else PCA(n_components=2).fit(X).components_
+    ellipses = [ax.patches[i : i + 2] for i in (0, 2, 4)]
+    for (one, two), covariance, center in zip(
+        ellipses, spread, ax.collections[1].get_offsets(), strict=True
+    ):
+        np.testing.assert_allclose(one.center, center)
+        np.testing.assert_allclose(two.width, 2 * one.width)
+        # All points of an ellipse are one deviation away from its centre.
+        shifts = one.get_patch_transform().transform(one.get_path().vertices) - center
+        inverse = np.linalg.inv(axes @ covariance @ axes.T)
+        distances = np.einsum("ni,ij,nj->n", shifts, inverse, shifts)
+        corners = np.linalg.norm(one.get_path().vertices, axis=1) < 1 + 1e-9
+        np.testing.assert_allclose(distances[corners], 1, rtol=1e-3)
+
+
 def test_of_many_rows_a_sample_is_drawn_repeatably(iris):
     X, labels, centers = iris
     drawn = []
@@ -114,6 +165,10 @@ def test_rows_of_every_backend_are_drawn(backend, iris):
     ours, theirs = (a.collections[0] for a in (ax, wanted))
     np.testing.assert_allclose(ours.get_offsets(), theirs.get_offsets(), rtol=1e-6)
     np.testing.assert_array_equal(ours.get_facecolors(), theirs.get_facecolors())
+    shares = np.eye(3, dtype=np.float32)[labels]
+    plot_clusters(there[0], backend.asarray(shares), ax=ax, max_points=99)
+    shared = ax.collections[2].get_facecolors()
+    np.testing.assert_array_equal(shared, theirs.get_facecolors())
 
 
 def test_a_memory_map_is_drawn(tmp_path, ax, iris):
@@ -130,6 +185,10 @@ def test_a_memory_map_is_drawn(tmp_path, ax, iris):
         ({"centers": np.zeros((2, 3))}, r"centers must have shape \(k, 4\)"),
         ({"feature_names": ["one"]}, "feature_names must name 4"),
         ({"X": np.zeros(150)}, "X must be a 2-d array"),
+        ({"labels": np.zeros((150, 2))}, "labels must have a column for each of 3 centers"),
+        ({"labels": np.zeros((150, 3, 1))}, "labels must have shape"),
+        ({"covariances": np.zeros((4, 4))}, r"covariances must have shape \(3, 4, 4\)"),
+        ({"centers": None, "covariances": np.zeros((3, 4, 4))}, "covariances need the centers"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(ax, iris, change, part):

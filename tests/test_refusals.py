@@ -8,8 +8,19 @@ import pytest
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
-from kmeans_xp import KMeans, assign, inertia, kmeans
-from tests.callers import AGAINST_CENTERS, GOOD, OF_A_START, OF_CENTERS, OF_ROWS, OF_WEIGHTS
+from kmeans_xp import assign, inertia, kmeans
+from tests.callers import (
+    AGAINST_CENTERS,
+    ALGORITHMS,
+    GOOD,
+    LOOKING,
+    OF_A_CALLABLE,
+    OF_A_START,
+    OF_CENTERS,
+    OF_MEANS,
+    OF_ROWS,
+    OF_WEIGHTS,
+)
 
 
 def spoiled(value, dtype=np.float64, at=(7, 1)):
@@ -137,12 +148,25 @@ def test_bad_centres(trouble, caller):
     refuses(lambda: OF_CENTERS[caller](GOOD, centers), "centers", about)
 
 
+BAD_STARTS = {
+    **BAD_CENTERS,
+    "too many": (np.ones((3, 3)), "3"),
+    "too few": (np.ones((1, 3)), "1"),
+}
+
+
 @pytest.mark.parametrize("caller", OF_A_START)
-@pytest.mark.parametrize("trouble", [*BAD_CENTERS, "too many", "too few"])
+@pytest.mark.parametrize("trouble", BAD_STARTS)
 def test_bad_starts(trouble, caller):
-    more = {"too many": (np.ones((3, 3)), "3"), "too few": (np.ones((1, 3)), "1")}
-    start, about = (BAD_CENTERS | more)[trouble]
+    start, about = BAD_STARTS[trouble]
     refuses(lambda: OF_A_START[caller](GOOD, start), "init", about)
+
+
+@pytest.mark.parametrize("caller", OF_MEANS)
+@pytest.mark.parametrize("trouble", [name for name in BAD_STARTS if name != "nothing"])
+def test_bad_means(trouble, caller):
+    means, about = BAD_STARTS[trouble]
+    refuses(lambda: OF_MEANS[caller](GOOD, means), "means_init", about)
 
 
 BAD_CALLABLES = {
@@ -157,10 +181,10 @@ BAD_CALLABLES = {
 }
 
 
-@pytest.mark.parametrize("caller", OF_A_START)
+@pytest.mark.parametrize("caller", OF_A_CALLABLE)
 @pytest.mark.parametrize("trouble", BAD_CALLABLES)
 def test_callables_that_return_bad_starts(trouble, caller):
-    refuses(lambda: OF_A_START[caller](GOOD, BAD_CALLABLES[trouble]), "init")
+    refuses(lambda: OF_A_CALLABLE[caller](GOOD, BAD_CALLABLES[trouble]), "init")
 
 
 BAD_LABELS = {
@@ -182,23 +206,26 @@ def test_bad_labels(trouble):
     refuses(lambda: inertia(GOOD, GOOD[:2], labels), "labels", about)
 
 
-def test_methods_that_need_a_fit():
-    for method in ("predict", "transform", "score", "get_feature_names_out"):
-        with pytest.raises(NotFittedError, match="KMeans"):
-            getattr(KMeans(2), method)(GOOD)
+@pytest.mark.parametrize("estimator", ALGORITHMS.values())
+def test_methods_that_need_a_fit(estimator):
+    model = estimator(2)
+    for method in {*LOOKING, "score", "get_feature_names_out"} & set(dir(model)):
+        with pytest.raises(NotFittedError, match=estimator.__name__):
+            getattr(model, method)(GOOD)
 
 
-def test_an_error_in_fit_leaves_nothing_half_fitted():
-    model = KMeans(2, random_state=0)
+@pytest.mark.parametrize("estimator", ALGORITHMS.values())
+def test_an_error_in_fit_leaves_nothing_half_fitted(estimator):
+    model = estimator(2, random_state=0)
     with pytest.raises(ValueError, match=r"\bX\b"):
         model.fit(spoiled(np.nan))
     with pytest.raises(ValueError, match="sample_weight"):
         model.fit(GOOD, sample_weight=-np.ones(12))
-    assert not [a for a in vars(model) if a.endswith("_") and not a.startswith("__")]
+    assert vars(model).keys() == model.get_params().keys()
     model.fit(GOOD)
     before = dict(vars(model))
     for bad in (spoiled(np.nan), np.ones((12, 5)) * np.nan, GOOD[:1], GOOD[:, 0]):
-        with pytest.raises(ValueError, match=r"\bX\b|n_clusters"):
+        with pytest.raises(ValueError, match=r"\bX\b|n_clusters|n_components"):
             model.fit(bad)
         assert vars(model).keys() == before.keys()
         assert all(vars(model)[name] is value for name, value in before.items())

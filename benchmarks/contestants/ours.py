@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from benchmarks.mixtures import REG_COVAR, Mixture, start_of
 from benchmarks.problem import Outcome, Problem, Run
 
 
@@ -42,15 +45,88 @@ def seeding(problem: Problem, *, backend: str = "numpy", device: str | None = No
 
 def fit(problem: Problem, *, backend: str = "numpy", device: str | None = None) -> Run:
     from kmeans_xp import KMeans
-    from kmeans_xp.arrays import to_host
 
-    X = _place(problem.X, backend, device)
     model = KMeans(problem.k, max_iter=problem.max_iter, random_state=problem.seed)
+    return _fitting(model, "n_iter_", _place(problem.X, backend, device))
+
+
+def minibatch(problem: Problem, *, backend: str = "numpy", device: str | None = None) -> Run:
+    from kmeans_xp import MiniBatchKMeans
+
+    model = MiniBatchKMeans(problem.k, random_state=problem.seed)
+    return _fitting(model, "n_steps_", _place(problem.X, backend, device))
+
+
+def _fitting(model: Any, iterations: str, X: Any) -> Run:
+    from kmeans_xp.arrays import to_host
 
     def run() -> Outcome:
         model.fit(X)
         centers, labels = to_host(model.cluster_centers_), to_host(model.labels_)
-        return Outcome(centers, labels, model.n_iter_)
+        return Outcome(centers, labels, getattr(model, iterations))
+
+    return run
+
+
+def bisecting(problem: Problem, *, backend: str = "numpy", device: str | None = None) -> Run:
+    """Without labels: they come from the tree, and need not be the nearest centres."""
+    from kmeans_xp import BisectingKMeans
+    from kmeans_xp.arrays import to_host
+
+    X = _place(problem.X, backend, device)
+    model = BisectingKMeans(problem.k, max_iter=problem.max_iter, random_state=problem.seed)
+
+    def run() -> Outcome:
+        return Outcome(to_host(model.fit(X).cluster_centers_))
+
+    return run
+
+
+def soft(problem: Problem, *, backend: str = "numpy", device: str | None = None) -> Run:
+    from kmeans_xp import SoftKMeans
+    from kmeans_xp.arrays import to_host
+
+    X, start = (_place(array, backend, device) for array in (problem.X, problem.start))
+    model = SoftKMeans(
+        problem.k, init=start, tol=problem.tol, max_iter=problem.max_iter, reg_covar=REG_COVAR
+    )
+
+    def run() -> Outcome:
+        labels = to_host(model.fit_predict(X))
+        weights, centers = to_host(model.weights_), to_host(model.cluster_centers_)
+        variances = np.full(problem.k, 1 / model.stiffness_)
+        fitted = Mixture("spherical", weights, centers, variances)
+        return Outcome(labels=labels, n_iter=model.n_iter_, mixture=fitted)
+
+    return run
+
+
+def mixture(
+    problem: Problem,
+    *,
+    covariance_type: str,
+    backend: str = "numpy",
+    device: str | None = None,
+) -> Run:
+    from kmeans_xp import GaussianMixture
+    from kmeans_xp.arrays import to_host
+
+    X = _place(problem.X, backend, device)
+    start = start_of(problem.X, problem.start, covariance_type)
+    model = GaussianMixture(
+        problem.k,
+        covariance_type=covariance_type,
+        tol=problem.tol,
+        max_iter=problem.max_iter,
+        reg_covar=REG_COVAR,
+        **{name: _place(array, backend, device) for name, array in start.items()},
+    )
+
+    def run() -> Outcome:
+        labels = to_host(model.fit_predict(X))
+        found = map(to_host, (model.weights_, model.means_, model.covariances_))
+        fitted = Mixture(covariance_type, *found)
+        return Outcome(labels=labels, n_iter=model.n_iter_, mixture=fitted)
 
     return run
 

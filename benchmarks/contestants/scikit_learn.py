@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.mixtures import REG_COVAR, Mixture, start_of
 from benchmarks.problem import Outcome, Problem, Run
 
 
@@ -42,6 +43,50 @@ def fit(problem: Problem) -> Run:
     def run() -> Outcome:
         model.fit(problem.X)
         return Outcome(model.cluster_centers_, model.labels_, model.n_iter_)
+
+    return run
+
+
+def minibatch(problem: Problem) -> Run:
+    from sklearn.cluster import MiniBatchKMeans
+
+    model = MiniBatchKMeans(problem.k, random_state=problem.seed)
+
+    def run() -> Outcome:
+        model.fit(problem.X)
+        return Outcome(model.cluster_centers_, model.labels_, model.n_steps_)
+
+    return run
+
+
+def bisecting(problem: Problem) -> Run:
+    """Without labels: they come from the tree, and need not be the nearest centres."""
+    from sklearn.cluster import BisectingKMeans
+
+    model = BisectingKMeans(problem.k, max_iter=problem.max_iter, random_state=problem.seed)
+
+    def run() -> Outcome:
+        return Outcome(model.fit(problem.X).cluster_centers_)
+
+    return run
+
+
+def mixture(problem: Problem, *, covariance_type: str) -> Run:
+    from sklearn.mixture import GaussianMixture
+
+    model = GaussianMixture(
+        problem.k,
+        covariance_type=covariance_type,
+        tol=problem.tol,
+        max_iter=problem.max_iter,
+        reg_covar=REG_COVAR,
+        **start_of(problem.X, problem.start, covariance_type),
+    )
+
+    def run() -> Outcome:
+        labels = model.fit_predict(problem.X)
+        fitted = Mixture(covariance_type, model.weights_, model.means_, model.covariances_)
+        return Outcome(labels=labels, n_iter=model.n_iter_, mixture=fitted)
 
     return run
 

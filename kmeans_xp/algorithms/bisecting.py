@@ -142,10 +142,10 @@ def bisecting_kmeans(
     generator = as_generator(rng)
     by_inertia = bisecting_strategy == "biggest_inertia"
     fit = Bisections(kernel, init, n_init, max_iter, tol, by_inertia, generator)
-    state = fit.root(rows, weights)
     tell = teller(callback, 1, lambda state: rows.deliver(state.centers(rows)))
-    run = iterate(fit.step, state, max_iter=k - 1, tell=tell)
-    return _settle(rows, weights, kernel, run, len(run.state.leaves) if run.stopped else k)
+    with rows.together():
+        run = iterate(fit.step, fit.root(rows, weights), max_iter=k - 1, tell=tell)
+        return _settle(rows, weights, kernel, run, len(run.state.leaves) if run.stopped else k)
 
 
 def _settle(

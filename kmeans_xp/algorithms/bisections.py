@@ -1,18 +1,17 @@
 """Bisections: which cluster is divided next, and how."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
 from kmeans_xp.algorithms.kmeans import Problem
-from kmeans_xp.algorithms.loop import Report, Run
+from kmeans_xp.algorithms.loop import Report
 from kmeans_xp.algorithms.moments import Moments, moments_of
-from kmeans_xp.algorithms.pairs import Pair, divide
+from kmeans_xp.algorithms.pairs import Divided, Division
 from kmeans_xp.algorithms.seeding import Init
 from kmeans_xp.algorithms.tree import Tree
-from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
-from kmeans_xp.kernels import Frame, Kernel, frame_of
+from kmeans_xp.arrays import Array, to_host
+from kmeans_xp.kernels import Kernel
 from kmeans_xp.rows import Rows
 
 # Rows of a cluster that a callable start is shown at most.
@@ -60,14 +59,6 @@ class Grown:
 
 
 @dataclass(frozen=True)
-class Halves(Totals):
-    """Inertia and number of rows of both halves, (2,) each."""
-
-    inertia: Array
-    sizes: Array
-
-
-@dataclass(frozen=True)
 class Bisections:
     """What stays the same from bisection to bisection."""
 
@@ -95,46 +86,40 @@ class Bisections:
             if divided is None:
                 leaves.append(replace(leaf, score=0.0))
                 continue
-            halves, run = divided
-            pair = to_host(run.state.centers)
+            halves, found = divided
+            pair = to_host(found.centers)
             after = Grown(
                 (*leaves, *halves),
                 (*state.pairs, pair),
                 (*state.parents, leaf.place),
-                state.converged and run.converged,
+                state.converged and found.converged,
             )
             moved = pair.astype(np.float64) - to_host(leaf.center)
             return after, Report(state.inertia, float(np.sum(moved * moved)), False)
         return replace(state, leaves=tuple(leaves)), Report(state.inertia, 0.0, True)
 
-    def _divide(self, leaf: Leaf, node: int) -> tuple[list[Leaf], Run[Pair]] | None:
+    def _divide(self, leaf: Leaf, node: int) -> tuple[list[Leaf], Divided] | None:
         """Return the halves of a leaf and their k-means; None if its rows coincide."""
         few, (weights,) = leaf.rows.compact(leaf.weights)
         moments = leaf.moments or self._moments(few, weights)
         if not moments.squares.any():
             return None
         threshold = self.tol * moments.variance
-        problem = Problem(
-            few, weights, 2, self.kernel, moments, threshold, "farthest", self.generator
+        division = Division.of(
+            Problem(few, weights, 2, self.kernel, moments, threshold, "farthest", self.generator)
         )
-        tries = [self._halve(problem) for _ in range(self.n_init)]
-        run, totals, labels = min(tries, key=lambda found: float(found[1].inertia.sum()))
-        if not totals.sizes.all():
+        shown = (self._shown(few) for _ in range(self.n_init))
+        tries = [division.run(some, self.init, self.max_iter) for some in shown]
+        found = min(tries, key=lambda found: float(found.inertia.sum()))
+        if not found.sizes.all():
             return None
         halves = []
-        for side, (inertia, size) in enumerate(zip(totals.inertia, totals.sizes, strict=True)):
-            rows, (w,) = leaf.rows.subset(labels == side, leaf.weights)
-            score = inertia if self.by_inertia or not inertia else size
-            center = run.state.centers[side, :]
-            halves.append(Leaf(rows, w, center, float(inertia), float(score), (node, side)))
-        return halves, run
-
-    def _halve(self, problem: Problem) -> tuple[Run[Pair], Halves, Array]:
-        rows, kernel = problem.rows, self.kernel
-        run = divide(problem, self._shown(rows), self.init, self.max_iter)
-        step = partial(_halves_step, kernel=kernel, frame=frame_of(run.state.centers))
-        totals, (labels,) = rows.sweep(step, problem.weights, block_rows=problem.block_rows)
-        return run, Halves(to_host(totals.inertia), to_host(totals.sizes)), labels
+        for side in (0, 1):
+            rows, (w,) = leaf.rows.subset(found.labels == side, leaf.weights)
+            inertia, center = float(found.inertia[side]), found.centers[side, :]
+            score = inertia if self.by_inertia or not inertia else float(found.sizes[side])
+            halves.append(Leaf(rows, w, center, inertia, score, (node, side), found.moments[side]))
+        return halves, found
 
     def _shown(self, rows: Rows) -> Array | None:
         """Return what a callable start is shown."""
@@ -146,14 +131,3 @@ class Bisections:
 
     def _moments(self, rows: Rows, weights: Array | None) -> Moments:
         return moments_of(rows, weights, block_rows=self.kernel.block_rows(1, rows.shape[1]))
-
-
-def _halves_step(
-    block: Array, weights: Array | None, *, kernel: Kernel, frame: Frame
-) -> tuple[Halves, tuple[Array]]:
-    xp = namespace_of(block)
-    labels, distances = kernel.nearest(block, frame)
-    costs = distances if weights is None else distances * weights
-    second = xp.sum(costs * xp.astype(labels, costs.dtype))
-    inertia = xp.stack([xp.sum(costs * xp.astype(1 - labels, costs.dtype)), second])
-    return Halves(inertia, kernel.count(labels, 2)), (labels,)

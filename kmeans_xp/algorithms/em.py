@@ -112,7 +112,8 @@ class EM:
 
     def _improved(self, mixture: Mixture, *, exact: bool | None = None) -> tuple[Mixture, float]:
         """Return the next mixture, and the mean log-likelihood of this one."""
-        ready = expectation_of(self.rows, mixture, exact=exact)
+        # Weights may be of any size, and their products too large or small for narrow floats.
+        ready = expectation_of(self.rows, mixture, exact=exact, narrow=self.weights is None)
         step = partial(_em_step, kernel=ready.kernel, parts=ready.parts)
         with quiet():
             totals = self.rows.fold(step, self.weights, block_rows=ready.block_rows)
@@ -125,9 +126,9 @@ class EM:
         try:
             return maximize(mixture, moments, anchors, self.reg_covar), float(found / weight)
         except CollapsedCovariance:
-            if ready.kernel.exact:
+            if exact:
                 raise
-        # It may be the cancellation of polynomials that made it collapse.
+        # It may be the cancellation of polynomials, or rounding, that made it collapse.
         return self._improved(mixture, exact=True)
 
     def _teller(

@@ -1,5 +1,6 @@
 """What a given mixture says of rows: labels, shares, log densities. The first half of EM."""
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,13 +10,17 @@ import numpy as np
 from kmeans_xp.algorithms.gaussian import Mixture
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels.components import Components, monomial_count
+from kmeans_xp.kernels.components import MATRICES, Components, monomial_count
 from kmeans_xp.kernels.em_table import EMKernel, find_em_kernel
 from kmeans_xp.rows import Rows
 from kmeans_xp.rows.checks import check_rows
 
 # Differences are taken where polynomials would lose more than this to cancellation.
 LOSS = 1e-8
+# Monomials from which on differences in the rows' precision are faster than polynomials in the
+# widest one, and what rounding may add to a row's distance from a mean, in standard deviations.
+NARROW = 400
+NARROW_LOSS = 1e-4
 
 
 @dataclass(frozen=True)
@@ -28,27 +33,40 @@ class Expectation:
 
 
 @quiet()
-def expectation_of(rows: Rows, mixture: Mixture, *, exact: bool | None = None) -> Expectation:
-    """Prepare `mixture`; by differences if `exact`, by default where they are needed."""
+def expectation_of(
+    rows: Rows, mixture: Mixture, *, exact: bool | None = None, narrow: bool = True
+) -> Expectation:
+    """Prepare `mixture`; by differences if `exact`, by default where they are needed or faster.
+
+    With `narrow`, these may be in the rows' precision.
+    """
     k, d = mixture.means.shape
     count = monomial_count(mixture.kind, d)
+    loss = mixture.cancellation()
+    narrow = narrow and exact is None and count > NARROW and _narrows(mixture, rows, loss)
     if exact is None:
-        loss = mixture.cancellation() * float(rows.xp.finfo(rows.wide).eps)
-        exact = not loss < LOSS
-    kernel = find_em_kernel(rows.xp, count, exact=exact)
+        exact = narrow or not loss * float(rows.xp.finfo(rows.wide).eps) < LOSS
+    kernel = find_em_kernel(rows.xp, mixture.kind, d, exact=exact)
     origin = rows.small(mixture.origin, rows.wide)
     # The origin as it is there, so that means are about the same one as rows.
     about = to_host(origin).astype(np.float64)
+    dtype = rows.dtype if narrow else rows.wide
     parts = Components(
         mixture.kind,
         origin,
-        _small(rows, mixture.means - about),
-        _small(rows, mixture.factors),
+        rows.small(mixture.means - about, dtype),
+        rows.small(mixture.factors, dtype),
         _small(rows, mixture.constants()),
         None if kernel.exact else _small(rows, mixture.coefficients(about)),
         rows.dtype,
     )
     return Expectation(kernel, parts, kernel.block_rows(k, count, d))
+
+
+def _narrows(mixture: Mixture, rows: Rows, loss: float) -> bool:
+    """Whether the rows' precision is enough for matrices: by their digits, and by their range."""
+    digits = math.sqrt(loss) * float(rows.xp.finfo(rows.dtype).eps) < NARROW_LOSS
+    return mixture.kind in MATRICES and digits and 2.0**-40 < mixture.spread.max() < 2.0**40
 
 
 def _small(rows: Rows, values: np.ndarray) -> Array:

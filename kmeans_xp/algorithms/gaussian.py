@@ -162,8 +162,16 @@ def factors_of(covariances: np.ndarray, kind: str, bound: Any = 0.0) -> np.ndarr
     pivots = np.square(np.diagonal(lower, axis1=-2, axis2=-1))
     if not (pivots > bound).all():
         raise CollapsedCovariance("is not positive definite")
-    unit = np.broadcast_to(np.eye(lower.shape[-1]), lower.shape)
-    return np.swapaxes(np.linalg.solve(lower, unit), -1, -2)
+    return np.swapaxes(_inverse(lower), -1, -2)
+
+
+def _inverse(lower: np.ndarray) -> np.ndarray:
+    """Return the inverses of lower triangles."""
+    # Imported here: SciPy takes longer to import than the rest of the package together.
+    from scipy.linalg.lapack import dtrtri
+
+    flat = lower.reshape(-1, *lower.shape[-2:])
+    return np.stack([dtrtri(one, lower=1)[0] for one in flat]).reshape(lower.shape)
 
 
 def from_precisions(precisions: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:

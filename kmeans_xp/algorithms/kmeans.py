@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.algorithms.empty import CHOICES, ClusterTotals, relocate
+from kmeans_xp.algorithms.lloyd import Afresh, Following, Tally
 from kmeans_xp.algorithms.loop import Callback, Report, Run, iterate, teller
 from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.algorithms.seeding import Init, check_init, check_starts, seed
@@ -22,7 +23,7 @@ from kmeans_xp.arrays.checks import (
 )
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels import Frame, Kernel, find_kernel, frame_of
+from kmeans_xp.kernels import Frame, Kernel, Task, Tracking, find_lloyd, frame_of
 from kmeans_xp.rows import Rows, open_rows
 from kmeans_xp.rows.arguments import open_weights
 
@@ -150,24 +151,22 @@ def kmeans(
     tol = check_nonnegative(tol, "tol")
     check_callback(callback)
     check_choice(empty_clusters, "empty_clusters", CHOICES)
-    kernel = find_kernel(rows.xp, algorithm)
     weights = open_weights(rows, sample_weight)
     generator = as_generator(rng)
-    moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
-    problem = Problem(
-        rows, weights, k, kernel, moments, tol * moments.variance, empty_clusters, generator
-    )
-    best: KMeansResult | None = None
-    for number in range(1, starts + 1):
-        tell = teller(callback, number, rows.deliver)
-        run = problem.run(X, init, max_iter=max_iter, tell=tell)
-        result = problem.settle(run)
-        if best is None or result.inertia < best.inertia:
-            best = result
-        if run.stopped:
-            break
-    assert best is not None
-    return replace(best, centers=rows.deliver(best.centers), sizes=rows.deliver(best.sizes))
+    with rows.together():
+        task = _task(rows, k) if rows.in_place else None
+        kernel, tracking = find_lloyd(rows.xp, algorithm, task)
+        moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
+        threshold = tol * moments.variance
+        problem = Problem(
+            rows, weights, k, kernel, moments, threshold, empty_clusters, generator, tracking
+        )
+        return problem.best(X, init, starts=starts, max_iter=max_iter, callback=callback)
+
+
+def _task(rows: Rows, k: int) -> Task:
+    n, d = rows.shape
+    return Task(n, d, k, rows.dtype, rows.held, rows.few)
 
 
 @dataclass(frozen=True)
@@ -182,28 +181,56 @@ class Problem:
     threshold: float
     empty_clusters: str
     generator: np.random.Generator
+    tracking: Tracking | None = None
 
     @property
     def block_rows(self) -> int:
         """Return how many rows a block has."""
         return self.kernel.block_rows(self.k, self.rows.shape[1])
 
-    def run(self, X: Any, init: Init, *, max_iter: int, tell: Callable[..., Any]) -> Run[Array]:
-        """Seed, and iterate to the end of one start."""
+    def best(
+        self, X: Any, init: Init, *, starts: int, max_iter: int, callback: Callback | None
+    ) -> KMeansResult:
+        """Return the best of several starts."""
+        best: KMeansResult | None = None
+        for number in range(1, starts + 1):
+            tell = teller(callback, number, self.rows.deliver)
+            result, stopped = self.solve(X, init, max_iter=max_iter, tell=tell)
+            if best is None or result.inertia < best.inertia:
+                best = result
+            if stopped:
+                break
+        assert best is not None
+        centers, sizes = self.rows.deliver(best.centers), self.rows.deliver(best.sizes)
+        return replace(best, centers=centers, sizes=sizes)
+
+    def solve(
+        self, X: Any, init: Init, *, max_iter: int, tell: Callable[..., Any]
+    ) -> tuple[KMeansResult, bool]:
+        """Seed, and iterate to the end of one start; return also whether `tell` stopped it."""
         rows, weights, generator = self.rows, self.weights, self.generator
         centers = seed(rows, X, self.k, init, weights, self.moments, generator, self.kernel)
-        return iterate(self.step, centers, max_iter=max_iter, tell=tell)
+        tally = self.tally()
+        run = iterate(partial(self.step, tally=tally), centers, max_iter=max_iter, tell=tell)
+        return self.settle(run, tally), run.stopped
+
+    def tally(self) -> Tally:
+        """Return where the totals of a run come from."""
+        rows, tracking = self.rows, self.tracking
+        if tracking is None:
+            return Afresh(rows, self.weights, self.kernel)
+        tracker = tracking.start(_task(rows, self.k))
+        return Following(rows, self.weights, self.kernel, tracker)
 
     @quiet()
-    def step(self, centers: Array) -> tuple[Array, Report]:
+    def step(self, centers: Array, *, tally: Tally) -> tuple[Array, Report]:
         """Assign every row, and move each centre to the mean of its rows."""
         frame = frame_of(centers, self.moments.origin)
-        step = partial(_lloyd_step, kernel=self.kernel, frame=frame)
-        totals = self.rows.fold(step, self.weights, block_rows=self.block_rows)
+        totals = tally.totals(frame)
         moved, facts = self.move(frame, totals)
         inertia, shift, empty = (float(fact) for fact in to_host(facts))
         if inertia < CANCELLED * float(self.moments.squares.sum()):
-            inertia = self._ended(frame).inertia
+            inertia = self._ended(frame, tally).inertia
         if empty:
             totals = self.fill(frame, totals)
             moved, facts = self.move(frame, totals)
@@ -242,9 +269,10 @@ class Problem:
         inertia = gain + float(self.moments.squares.sum())
         return moved, xp.stack([inertia, xp.sum(step * step), empty])
 
-    def settle(self, run: Run[Array]) -> KMeansResult:
+    def settle(self, run: Run[Array], tally: Tally) -> KMeansResult:
         """Assign once more, so that labels, inertia and centres belong together."""
-        ended = self._ended(frame_of(run.state)).checked(self.rows)
+        frame = frame_of(run.state, self.moments.origin)
+        ended = self._ended(frame, tally).checked(self.rows)
         return KMeansResult(
             run.state,
             ended.labels,
@@ -253,15 +281,9 @@ class Problem:
             run.converged,
             run.history,
             ended.sizes,
-            self.kernel.name,
+            (self.tracking or self.kernel).name,
         )
 
-    def _ended(self, frame: Frame) -> Assignment:
-        return assigned(self.rows, self.weights, frame, self.kernel)
-
-
-def _lloyd_step(
-    block: Array, weights: Array | None, *, kernel: Kernel, frame: Frame
-) -> ClusterTotals:
-    labels = kernel.labels(block, frame)
-    return ClusterTotals(*kernel.sum_by_label(block, labels, weights, frame))
+    def _ended(self, frame: Frame, tally: Tally) -> Assignment:
+        labels = tally.labels(frame)
+        return assigned(self.rows, self.weights, frame, self.kernel, labels=labels)

@@ -163,14 +163,15 @@ def minibatch_kmeans(
     kernel = find_kernel(rows.xp, algorithm)
     rules = Rules(k, kernel, check_ratio(reassignment_ratio), as_generator(rng))
     weights = open_weights(rows, sample_weight)
-    moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
-    means = start(rows, weights, moments, rules, init, starts, sought)
-    batches = _batches(rows, weights, size, rules.generator)
-    alpha = min(1.0, 2 * size / (n + 1))
-    fit = _Fit(rules, batches, alpha, moments.weight, tol * moments.variance, patience)
     tell = teller(callback, 1, lambda state: rows.deliver(state.means.rounded(rows)))
-    run = iterate(fit.step, _State(means), max_iter=steps, tell=tell)
-    return _settle(rows, weights, kernel, run, math.ceil(run.n_iter * size / n))
+    with rows.together():
+        moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
+        means = start(rows, weights, moments, rules, init, starts, sought)
+        batches = _batches(rows, weights, size, rules.generator)
+        alpha = min(1.0, 2 * size / (n + 1))
+        fit = _Fit(rules, batches, alpha, moments.weight, tol * moments.variance, patience)
+        run = iterate(fit.step, _State(means), max_iter=steps, tell=tell)
+        return _settle(rows, weights, kernel, run, math.ceil(run.n_iter * size / n))
 
 
 def _settle(

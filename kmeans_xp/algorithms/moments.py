@@ -65,10 +65,8 @@ def moments_of(rows: Rows, weights: Array | None, *, block_rows: int) -> Moments
 
 def _middle(rows: Rows) -> Array:
     """Return the median of a few rows, feature by feature, which no outlier moves."""
-    n = rows.shape[0]
-    count = min(n, 63)
-    few = rows.take([n * i // count for i in range(count)])
-    return rows.xp.sort(few, axis=0)[count // 2, :]
+    few = rows.few(63)
+    return rows.xp.sort(few, axis=0)[few.shape[0] // 2, :]
 
 
 def _moments_step(block: Array, weights: Array | None, *, reference: Array) -> _Sums:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from kmeans_xp.algorithms.masses import Computed, masses_to
 from kmeans_xp.algorithms.moments import Moments, moments_of
-from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.arrays import Array, Totals
 from kmeans_xp.arrays.checks import check_choice, check_clusters, check_count
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.kernels import Frame, Kernel, find_kernel, frame_of
@@ -87,8 +88,9 @@ def kmeans_plusplus(
     weights = open_weights(rows, sample_weight)
     generator = as_generator(rng)
     kernel = find_kernel(rows.xp)
-    moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
-    indices = plus_plus(_Draws(rows, weights, moments, generator, kernel), k, trials)
+    with rows.together():
+        moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
+        indices = plus_plus(_Draws(rows, weights, moments, generator, kernel), k, trials)
     return rows.deliver(rows.take(indices)), rows.deliver(rows.small(indices))
 
 
@@ -142,19 +144,13 @@ def seed(
 
 @dataclass(frozen=True)
 class _Draws:
-    """What draws by squared distance need, and how far the rows are from their centres."""
+    """What a seeding draws from, and with what."""
 
     rows: Rows
     weights: Array | None
     moments: Moments
     generator: np.random.Generator
     kernel: Kernel
-
-    @property
-    def dtype(self) -> Any:
-        """Return the dtype of masses: half the memory where single precision has the range."""
-        usual = 2.0**-40 < self.moments.variance < 2.0**40
-        return self.rows.xp.float32 if usual and self.weights is None else self.rows.wide
 
     def one(self) -> int:
         """Draw one row by its weight."""
@@ -163,39 +159,26 @@ class _Draws:
             return int(u[0] * self.rows.shape[0])
         return self.rows.sample(self.weights, u)[0][0]
 
-    def several(self, mass: Array, count: int) -> list[int]:
-        """Draw rows by their mass; none if every row is at a centre."""
-        return self.rows.sample(mass, self.generator.random(count))[0]
-
-    def mass(self, added: list[int], before: Array | None, width: int) -> Array:
-        """Return weight times squared distance to the nearest centre, once `added` are some."""
-        frame = frame_of(self.rows.take(added))
-        step = partial(_mass_step, kernel=self.kernel, frame=frame, dtype=self.dtype)
-        size = self.kernel.block_rows(width, self.rows.shape[1])
-        return self.rows.map(step, before, self.weights, block_rows=size, spare=before)[0]
-
-    def best(self, drawn: list[int], mass: Array) -> int:
-        """Return which of the candidates lowers the mass most."""
-        frame = frame_of(self.rows.take(drawn))
-        step = partial(_potential_step, kernel=self.kernel, frame=frame, wide=self.rows.wide)
-        size = self.kernel.block_rows(len(drawn), self.rows.shape[1])
-        potentials = self.rows.fold(step, mass, self.weights, block_rows=size).mass
-        return drawn[int(np.argmin(to_host(potentials)))]
+    def several(self, mass: Array, count: int) -> tuple[list[int], float]:
+        """Draw rows by their mass, none if every row is at a centre; return its sum too."""
+        return self.rows.sample(mass, self.generator.random(count))
 
 
 def plus_plus(draws: _Draws, k: int, trials: int | None = None) -> list[int]:
     """Return the rows that greedy k-means++ chooses."""
     trials = 2 + int(math.log(k)) if trials is None else trials
     indices = [draws.one()]
-    mass = draws.mass(indices, None, trials)
+    rows, weights, moments, kernel = draws.rows, draws.weights, draws.moments, draws.kernel
+    masses = masses_to(rows, weights, moments, kernel, indices[0], k=k, trials=trials)
     while len(indices) < k:
-        drawn = draws.several(mass, trials)
+        drawn, total = draws.several(masses.mass, trials)
         if not drawn:  # fewer distinct rows than k: some come again
             indices.append(draws.one())
             continue
-        indices.append(draws.best(drawn, mass) if trials > 1 else drawn[0])
+        best = masses.best(drawn, total)
+        indices.append(drawn[best])
         if len(indices) < k:
-            mass = draws.mass(indices[-1:], mass, trials)
+            masses.keep(drawn, best)
     return indices
 
 
@@ -206,19 +189,20 @@ def parallel(draws: _Draws, k: int) -> Array:
     """
     rows, kernel, width = draws.rows, draws.kernel, OVERSAMPLING * k
     indices = [draws.one()]
-    mass = draws.mass(indices, None, width)
+    masses = Computed(rows, draws.weights, draws.moments, kernel, width=width)
+    masses.add(indices)
     for _ in range(ROUNDS):
-        drawn = sorted(set(draws.several(mass, width)))
+        drawn = sorted(set(draws.several(masses.mass, width)[0]))
         if not drawn:
             break
         indices += drawn
-        mass = draws.mass(drawn, mass, width)
+        masses.add(drawn)
     while len(indices) < k:  # fewer distinct rows than k: some come again
         indices.append(draws.one())
     candidates = rows.take(indices)
     step = partial(_weight_step, kernel=kernel, frame=frame_of(candidates))
     size = kernel.block_rows(*candidates.shape)
-    votes = rows.fold(step, draws.weights, block_rows=size).mass
+    votes = rows.fold(step, draws.weights, block_rows=size).weights
     few = open_rows(candidates)
     return few.take(plus_plus(replace(draws, rows=few, weights=votes), k))
 
@@ -243,42 +227,11 @@ def random_rows(
 
 
 @dataclass(frozen=True)
-class _Mass(Totals):
-    mass: Array
+class _Votes(Totals):
+    weights: Array
 
 
-def _mass_step(
-    block: Array,
-    mass: Array | None,
-    weights: Array | None,
-    *,
-    kernel: Kernel,
-    frame: Frame,
-    dtype: Any,
-) -> tuple[Array]:
-    xp = namespace_of(block)
-    new = xp.min(kernel.distances(block, frame, dtype), axis=1)
-    new = new if weights is None else new * weights
-    return (new if mass is None else xp.minimum(mass, new),)
-
-
-def _potential_step(
-    block: Array,
-    mass: Array,
-    weights: Array | None,
-    *,
-    kernel: Kernel,
-    frame: Frame,
-    wide: Any,
-) -> _Mass:
-    """Return what the mass would come to with each candidate as a centre."""
-    xp = namespace_of(block)
-    new = kernel.distances(block, frame, mass.dtype)
-    new = new if weights is None else new * weights[:, None]
-    return _Mass(xp.sum(xp.minimum(mass[:, None], new), axis=0, dtype=wide))
-
-
-def _weight_step(block: Array, weights: Array | None, *, kernel: Kernel, frame: Frame) -> _Mass:
+def _weight_step(block: Array, weights: Array | None, *, kernel: Kernel, frame: Frame) -> _Votes:
     """Return the weight of the rows that are nearest to each candidate."""
     labels = kernel.labels(block, frame)
-    return _Mass(kernel.sum_by_label(block, labels, weights, frame)[1])
+    return _Votes(kernel.sum_by_label(block, labels, weights, frame)[1])

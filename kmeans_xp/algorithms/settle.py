@@ -44,25 +44,33 @@ def assigned(
     kernel: Kernel,
     *,
     search: Search | None = None,
+    labels: Array | None = None,
     block_rows: int | None = None,
 ) -> Assignment:
     """Assign every row to its nearest centre, or to the one that `search` of a block finds.
 
-    The inertia is by direct differences.
+    Where `labels` are known already, they are taken over. The inertia is by direct differences.
     """
     step = partial(_settle_step, kernel=kernel, frame=frame, search=search)
     size = block_rows or kernel.block_rows(*frame.centers.shape)
-    ended, (labels,) = rows.sweep(step, weights, block_rows=size)
+    ended, (labels,) = rows.sweep(step, weights, labels, block_rows=size, spare=labels)
     return Assignment(labels, float(to_host(ended.inertia)), ended.sizes)
 
 
 def _settle_step(
-    block: Array, weights: Array | None, *, kernel: Kernel, frame: Frame, search: Search | None
+    block: Array,
+    weights: Array | None,
+    labels: Array | None,
+    *,
+    kernel: Kernel,
+    frame: Frame,
+    search: Search | None,
 ) -> tuple[_Ended, tuple[Array]]:
-    if search is None:
+    if labels is None and search is not None:
+        labels = search(block)
+    if labels is None:
         labels, distances = kernel.nearest(block, frame)
     else:
-        labels = search(block)
         distances = kernel.own_distances(block, frame, labels)
     costs = distances if weights is None else distances * weights
     inertia = namespace_of(block).sum(costs)

@@ -1,18 +1,19 @@
 """Soft k-means: spherical EM with one stiffness for all clusters."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from kmeans_xp.algorithms.em import EM, MixtureCallback, State, delivered
 from kmeans_xp.algorithms.expectation import assigned
-from kmeans_xp.algorithms.gaussian import Mixture, maximize
+from kmeans_xp.algorithms.gaussian import Mixture
 from kmeans_xp.algorithms.loop import Run
 from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.algorithms.seeding import Init, check_init, seed
-from kmeans_xp.algorithms.starts import blank, hard_moments
-from kmeans_xp.arrays import Array, to_host
+from kmeans_xp.algorithms.starts import blank
+from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.checks import (
     check_callback,
     check_clusters,
@@ -20,7 +21,7 @@ from kmeans_xp.arrays.checks import (
     check_nonnegative,
 )
 from kmeans_xp.arrays.draws import as_generator
-from kmeans_xp.kernels import find_kernel
+from kmeans_xp.kernels import Frame, Kernel, find_kernel, frame_of
 from kmeans_xp.rows import open_rows
 from kmeans_xp.rows.arguments import open_weights
 
@@ -205,24 +206,34 @@ def fit_soft_kmeans(
     moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
     reg = reg_covar if variance is None else None
     em = EM(rows, weights, tol, reg, bool(mixing))
-    starts = (
-        _start(em, moments, seed(rows, X, k, init, weights, moments, generator, kernel), variance)
-        for _ in range(n_init)
-    )
+    seeds = (seed(rows, X, k, init, weights, moments, generator, kernel) for _ in range(n_init))
+    starts = (_start(em, moments, centers, variance, kernel) for centers in seeds)
     return em, em.fit(starts, max_iter=max_iter, callback=callback)
 
 
-def _start(em: EM, moments: Moments, centers: Array, variance: float | None) -> Mixture:
+def _start(
+    em: EM, moments: Moments, centers: Array, variance: float | None, kernel: Kernel
+) -> Mixture:
     """Return clusters of equal weight at `centers`; if need be with the variance about them."""
     means = to_host(centers).astype(np.float64)
     if variance is not None:
         return blank("shared", means, moments, variance)
-    start = blank("shared", means, moments, moments.variance + (em.reg_covar or 0.0))
-    found = hard_moments(em.rows, em.weights, centers, start)
-    # Without their first moments, which would move the centres.
-    found[:, 1:-1] = 0
-    learned = maximize(start, found, means, em.reg_covar)
-    return replace(learned, weights=start.weights)
+    step = partial(_cost_step, kernel=kernel, frame=frame_of(centers))
+    cost = em.rows.fold(step, em.weights, block_rows=kernel.block_rows(*means.shape)).cost
+    learned = float(to_host(cost)) / (moments.weight * means.shape[1])
+    return blank("shared", means, moments, learned + (em.reg_covar or 0.0))
+
+
+@dataclass(frozen=True)
+class _Cost(Totals):
+    cost: Array
+
+
+def _cost_step(block: Array, weights: Array | None, *, kernel: Kernel, frame: Frame) -> _Cost:
+    """Return the weighted squared distances to the nearest centres."""
+    _, distances = kernel.nearest(block, frame)
+    costs = distances if weights is None else distances * weights
+    return _Cost(namespace_of(costs).sum(costs))
 
 
 def _check_stiffness(value: Any) -> float:

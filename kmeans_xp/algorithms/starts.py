@@ -175,7 +175,7 @@ def _fold(rows: Rows, step: Any, start: Mixture, *aligned: Array | None) -> np.n
     """Return the moments, (k, p), of the shares that `step` gives."""
     k, d = start.means.shape
     count = monomial_count(start.kind, d)
-    kernel = find_em_kernel(rows.xp, count)
+    kernel = find_em_kernel(rows.xp, start.kind, d)
     # Steps bring the differences, so that here all means are 0.
     none = rows.small(np.zeros((k, d)), rows.wide)
     parts = Components(start.kind, none[0, :], none, none, none[:, 0], None, rows.dtype)

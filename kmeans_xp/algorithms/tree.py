@@ -9,7 +9,7 @@ import numpy as np
 
 from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.namespace import device_of
-from kmeans_xp.kernels import Frame, Kernel, find_kernel, frame_of
+from kmeans_xp.kernels import Kernel, Pair, find_kernel
 from kmeans_xp.rows import Rows
 from kmeans_xp.rows.checks import check_rows
 
@@ -60,8 +60,8 @@ class Tree:
 
     def search(self, rows: Rows, kernel: Kernel) -> Any:
         """Return the function of a block of `rows` that finds the label of each row."""
-        frames = [frame_of(rows.small(pair, rows.dtype)) for pair in self.centers]
-        return partial(_descend, kernel=kernel, frames=frames, children=self.children.tolist())
+        pairs = [kernel.pair(rows.small(pair, rows.dtype), None) for pair in self.centers]
+        return partial(_descend, pairs=pairs, children=self.children.tolist())
 
 
 def tree_block_rows(kernel: Kernel, d: int) -> int:
@@ -83,12 +83,10 @@ def _leaf_step(block: Array, *, search: Any) -> tuple[Array]:
     return (search(block),)
 
 
-def _descend(
-    block: Array, *, kernel: Kernel, frames: list[Frame], children: list[list[int]]
-) -> Array:
+def _descend(block: Array, *, pairs: list[Pair], children: list[list[int]]) -> Array:
     """Return the leaf of each row of a block: at each bisection, that of the nearer half."""
     xp, device = namespace_of(block), device_of(block)
-    if not frames:
+    if not pairs:
         return xp.zeros(block.shape[0], dtype=xp.int32, device=device)
     found, places = [], []
     waiting = [(0, xp.arange(block.shape[0], device=device))]
@@ -98,7 +96,7 @@ def _descend(
             found.append(xp.full(where.shape[0], -1 - node, dtype=xp.int32, device=device))
             places.append(where)
             continue
-        labels = kernel.labels(xp.take(block, where, axis=0), frames[node])
+        labels = pairs[node].labels(xp.take(block, where, axis=0))
         for side, below in enumerate(children[node]):
             (held,) = xp.nonzero(labels == side)
             if held.shape[0]:

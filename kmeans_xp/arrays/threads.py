@@ -32,7 +32,11 @@ def one_blas_thread() -> Iterator[None]:
 
     The setting belongs to the process, and threadpoolctl lets only one thread at a time change
     OpenBLAS's. So where folds overlap, each of them puts back what was there before the first.
+    Inside another one of its own thread it changes nothing.
     """
+    if _here.held:
+        yield
+        return
     libraries = _controller().lib_controllers
     with _holders.lock:
         if not _holders.count:
@@ -40,13 +44,21 @@ def one_blas_thread() -> Iterator[None]:
         _holders.count += 1
         for library in libraries:
             library.set_num_threads(1)
+    _here.held = True
     try:
         yield
     finally:
+        _here.held = False
         with _holders.lock:
             _holders.count -= 1
             for library, threads in zip(libraries, _holders.before, strict=True):
                 library.set_num_threads(threads)
+
+
+class _Here(threading.local):
+    """Whether the thread holds BLAS to one thread."""
+
+    held = False
 
 
 class _Holders:
@@ -59,6 +71,7 @@ class _Holders:
 
 
 _holders = _Holders()
+_here = _Here()
 
 
 @cache

@@ -9,6 +9,7 @@ from typing import Annotated, ParamSpec
 import typer
 
 from kmeans_xp import __version__
+from kmeans_xp.cli import options
 from kmeans_xp.cli.errors import INTERRUPTED, complain, one_line_warnings, report
 
 app = typer.Typer(
@@ -19,10 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-
-INPUT = "Input"
-WHERE = "Where the work is done"
-OUTPUT = "Output"
 
 Parameters = ParamSpec("Parameters")
 
@@ -65,64 +62,6 @@ def one_line(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
     return guarded
 
 
-Spec = Annotated[
-    str,
-    typer.Argument(
-        metavar="INPUT",
-        help="An .npy (mapped, not read whole), .npz, .csv, .tsv or .parquet file, an image "
-        "(each pixel a row), or sample:NAME for data that scikit-learn ships, such as "
-        "sample:iris or the photograph sample:china.",
-    ),
-]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Columns to use, by name or position from 0, separated by commas. "
-        "By default every numeric column.",
-        rich_help_panel=INPUT,
-    ),
-]
-Key = Annotated[
-    str | None, typer.Option(help="Which array of an .npz file.", rich_help_panel=INPUT)
-]
-Backend = Annotated[
-    str,
-    typer.Option(
-        help="Array library to compute with; kmeans-xp info lists them.", rich_help_panel=WHERE
-    ),
-]
-Device = Annotated[
-    str | None,
-    typer.Option(help="Device of the backend, such as cuda:0.", rich_help_panel=WHERE),
-]
-Labels = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        help="Write labels to .csv, .tsv or .parquet (beside the rows) or .npy (alone).",
-        rich_help_panel=OUTPUT,
-    ),
-]
-LabelName = Annotated[
-    str, typer.Option(help="Name of the column of labels.", rich_help_panel=OUTPUT)
-]
-Plot = Annotated[
-    Path | None,
-    typer.Option(
-        help="Draw a .png: an image beside its k colours, or the rows coloured by cluster.",
-        rich_help_panel=OUTPUT,
-    ),
-]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print the summary as JSON.", rich_help_panel=OUTPUT)
-]
-Quiet = Annotated[
-    bool,
-    typer.Option("--quiet", "-q", help="No summary, no progress bar.", rich_help_panel=OUTPUT),
-]
-
-
 def _show_version(wanted: bool) -> None:
     if wanted:
         sys.stdout.write(f"kmeans_xp {__version__}\n")
@@ -130,7 +69,7 @@ def _show_version(wanted: bool) -> None:
 
 
 @app.callback()
-def options(
+def common(
     version: Annotated[  # noqa: ARG001: its callback does the work, before a command is missed
         bool,
         typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version."),
@@ -142,70 +81,64 @@ def options(
 @app.command()
 @one_line
 def fit(
-    spec: Spec,
-    n_clusters: Annotated[
-        int, typer.Option("--n-clusters", "-k", min=1, help="How many clusters.")
-    ],
-    init: Annotated[
-        str, typer.Option(help="How to seed: k-means++, k-means|| or random.")
-    ] = "k-means++",
-    n_init: Annotated[
-        str, typer.Option(help="How many starts; the best is kept. A number or auto.")
-    ] = "auto",
-    max_iter: Annotated[int, typer.Option(min=1, help="Most iterations of a start.")] = 300,
-    tol: Annotated[
-        float, typer.Option(help="Stop when the centres move less, relative to the variance.")
-    ] = 1e-4,
-    empty_clusters: Annotated[
-        str, typer.Option(help="Which row an empty cluster gets: farthest or random.")
-    ] = "farthest",
-    algorithm: Annotated[
-        str, typer.Option(help="auto, lloyd, or a kernel that kmeans-xp info lists.")
-    ] = "auto",
-    seed: Annotated[
-        int | None,
-        typer.Option(min=0, help="Makes a run repeatable; drawn and reported if left out."),
-    ] = None,
-    columns: Columns = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(help="Column that weighs the rows; not a feature.", rich_help_panel=INPUT),
-    ] = None,
-    key: Key = None,
-    standardize: Annotated[
-        bool,
-        typer.Option(
-            "--standardize",
-            help="Cluster z-scores; the model keeps the scaling, predict repeats it.",
-            rich_help_panel=INPUT,
-        ),
-    ] = False,
-    backend: Backend = "numpy",
-    device: Device = None,
-    dtype: Annotated[
-        str | None,
-        typer.Option(help="Convert to float32 or float64 first.", rich_help_panel=WHERE),
-    ] = None,
-    output: Labels = None,
-    label_name: LabelName = "label",
-    model: Annotated[
-        Path | None,
-        typer.Option(help="Write the model to .npz, for predict.", rich_help_panel=OUTPUT),
-    ] = None,
-    plot: Plot = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    spec: options.Spec,
+    n_clusters: options.NClusters,
+    algorithm: options.Algorithm = "kmeans",
+    seed: options.Seed = None,
+    init: options.Init = None,
+    n_init: options.NInit = None,
+    max_iter: options.MaxIter = None,
+    tol: options.Tol = None,
+    kernel: options.Kernel = None,
+    empty_clusters: options.EmptyClusters = None,
+    batch_size: options.BatchSize = None,
+    init_size: options.InitSize = None,
+    max_no_improvement: options.MaxNoImprovement = None,
+    reassignment_ratio: options.ReassignmentRatio = None,
+    strategy: options.Strategy = None,
+    stiffness: options.Stiffness = None,
+    mixing: options.Mixing = None,
+    covariance_type: options.CovarianceType = None,
+    reg_covar: options.RegCovar = None,
+    columns: options.Columns = None,
+    weights: options.Weights = None,
+    key: options.Key = None,
+    standardize: options.Standardize = False,
+    backend: options.Backend = "numpy",
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    output: options.Labels = None,
+    label_name: options.LabelName = "label",
+    model: options.Model = None,
+    plot: options.Plot = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Cluster INPUT into K clusters."""
-    from kmeans_xp.cli import fitting, inputs, outputs, target
+    from kmeans_xp.cli import family, fitting, inputs, outputs, target
 
+    arguments = {
+        "init": init,
+        "n_init": options.count_or_auto(n_init),
+        "max_iter": max_iter,
+        "tol": tol,
+        "algorithm": kernel,
+        "empty_clusters": empty_clusters,
+        "batch_size": batch_size,
+        "init_size": init_size,
+        "max_no_improvement": max_no_improvement,
+        "reassignment_ratio": reassignment_ratio,
+        "bisecting_strategy": strategy,
+        "stiffness": stiffness,
+        "mixing": mixing,
+        "covariance_type": covariance_type,
+        "reg_covar": reg_covar,
+    }
     fitting.fit(
         spec,
         key,
         inputs.Choice(tuple(columns or ()), weights),
-        fitting.KMeansOptions(
-            n_clusters, init, n_init, max_iter, tol, empty_clusters, algorithm, seed
-        ),
+        family.job(algorithm, n_clusters, seed, arguments),
         target.Target(backend, device, dtype),
         standardize,
         outputs.Outputs(output, model, plot, label_name),
@@ -217,18 +150,18 @@ def fit(
 @one_line
 def predict(
     model: Annotated[Path, typer.Argument(help="A file that fit --model wrote.")],
-    spec: Spec,
-    columns: Columns = None,
-    key: Key = None,
-    backend: Backend = "numpy",
-    device: Device = None,
-    output: Labels = None,
-    label_name: LabelName = "label",
-    plot: Plot = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    spec: options.Spec,
+    columns: options.Columns = None,
+    key: options.Key = None,
+    backend: options.Backend = "numpy",
+    device: options.Device = None,
+    output: options.Labels = None,
+    label_name: options.LabelName = "label",
+    plot: options.Plot = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
-    """Label the rows of INPUT by the nearest centres of MODEL."""
+    """Label the rows of INPUT by MODEL, as its fit did."""
     from kmeans_xp.cli import fitting, outputs, predicting, target
 
     predicting.predict(
@@ -244,7 +177,7 @@ def predict(
 
 @app.command()
 @one_line
-def info(as_json: Json = False) -> None:
+def info(as_json: options.Json = False) -> None:
     """Show versions, backends, devices, kernels and threads."""
     from kmeans_xp.cli import info as command
 

@@ -1,6 +1,7 @@
-"""The model file: a fitted k-means in an .npz file that holds no pickle."""
+"""The model file: a fit in an .npz file that holds no pickle."""
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,15 @@ import numpy as np
 from kmeans_xp import __version__
 from kmeans_xp.cli.array_files import load_npz
 from kmeans_xp.cli.errors import CliError, known
+from kmeans_xp.cli.family import FAMILY
 from kmeans_xp.cli.inputs import Array, Choice, Input
 from kmeans_xp.cli.outputs import atomic
+from kmeans_xp.cli.rules import Rule
 from kmeans_xp.cli.scaling import Scaling
 
 FORMAT = "kmeans_xp.kmeans"
-VERSION = 1
+# 1 held no algorithm but k-means.
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,13 @@ class Model:
 
     Attributes
     ----------
+    algorithm : str
+        Which of the family.
+    rule : Rule
+        How it labels rows: z-scores where the fit was standardised.
     centers : ndarray
-        Centres in the features' own units.
-    fitted_centers : ndarray
-        Centres as they were fitted: z-scores where the fit was standardised. Kept beside
-        the others because undoing and redoing the scaling would round them.
+        Centres in the features' own units. Kept beside the rule's because undoing and redoing
+        the scaling would round them.
     mean, scale : ndarray
         The standardisation; empty if there was none.
     columns : ndarray of str
@@ -36,13 +42,14 @@ class Model:
         Whether the input gave these names; otherwise they were made of positions.
     """
 
+    algorithm: str
+    rule: Rule
     centers: Array
-    fitted_centers: Array
     mean: Array
     scale: Array
     columns: Array
     named: bool
-    inertia: float
+    objective: float
     n_iter: int
     converged: bool
     dtype: str
@@ -55,8 +62,14 @@ class Model:
 
     def save(self, path: Path) -> None:
         """Write the model."""
-        marks = {"format": FORMAT, "version": VERSION, "written_by": __version__}
-        stored: dict[str, Any] = marks | asdict(self)
+        stored: dict[str, Any] = {
+            "format": FORMAT,
+            "version": VERSION,
+            "written_by": __version__,
+            "fitted_centers": self.rule.centers,
+            self.rule.objective: self.objective,
+        }
+        stored |= {name: getattr(self, name) for name in PLAIN} | self.rule.stored()
         with atomic(path) as file:
             np.savez(file, allow_pickle=False, **stored)
 
@@ -87,6 +100,10 @@ class Model:
             )
 
 
+# The fields that are stored as they are.
+PLAIN = {f.name: f.type for f in fields(Model) if f.name not in ("rule", "objective")}
+
+
 def load(path: Path) -> Model:
     """Read and check a model file."""
     stored = load_npz(path) if path.suffix.lower() == ".npz" else {}
@@ -99,13 +116,21 @@ def load(path: Path) -> Model:
                 f"{path}: is of model version {version}, this kmeans_xp {__version__} reads up "
                 f"to {VERSION}; it was written by kmeans_xp {stored['written_by']}"
             )
-        model = Model(
-            **{field.name: _value(field.type, stored[field.name]) for field in fields(Model)}
-        )
+        model = _restored(stored if version > 1 else stored | {"algorithm": np.array("kmeans")})
         _check(model)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise CliError(f"{path}: is a damaged model file ({error})") from error
     return model
+
+
+def _restored(stored: Mapping[str, Array]) -> Model:
+    """Return the model that a file's arrays make up."""
+    name = str(stored["algorithm"])
+    if name not in FAMILY:
+        raise ValueError(f"its algorithm is {name!r}")
+    rule = FAMILY[name].rule.restored(stored)
+    plain = {field: _value(kind, stored[field]) for field, kind in PLAIN.items()}
+    return Model(rule=rule, objective=float(stored[rule.objective][()]), **plain)
 
 
 def _value(kind: Any, stored: Array) -> Any:
@@ -114,8 +139,7 @@ def _value(kind: Any, stored: Array) -> Any:
 
 def _check(model: Model) -> None:
     k, d = model.centers.shape
-    for name in ("centers", "fitted_centers"):
-        centers = getattr(model, name)
+    for name, centers in (("centers", model.centers), ("fitted_centers", model.rule.centers)):
         if centers.shape != (k, d) or centers.dtype != model.dtype:
             raise ValueError(f"{name} has shape {centers.shape} and dtype {centers.dtype}")
         if not np.isfinite(centers).all():

@@ -28,15 +28,20 @@ def draw(path: Path, data: Data, labels: Array, model: Model) -> None:
         plot_palette(image, labels, model.centers, figure=figure)
     else:
         ax = figure.add_subplot()
-        rows, drawn = _rows(data, labels, model)
-        plot_clusters(rows, drawn, model.fitted_centers, ax=ax, feature_names=_names(data, model))
-        ax.set_title(_title(data, len(labels), len(drawn), model))
+        rows, members = _rows(data, labels, model)
+        centers, spread = model.rule.centers, model.rule.spread()
+        names = _names(data, model)
+        plot_clusters(rows, members, centers, covariances=spread, ax=ax, feature_names=names)
+        ax.set_title(_title(data, len(labels), len(rows), model))
     with atomic(path) as file:
         figure.savefig(file, format="png", dpi=DPI)
 
 
 def _rows(data: Data, labels: Array, model: Model) -> tuple[Array, Array]:
-    """Return the rows to draw as the fit saw them, without reading all of a mapped file."""
+    """Return the rows to draw as the fit saw them, and their labels, or their shares if it has.
+
+    Of a mapped file not all is read.
+    """
     n = len(labels)
     chosen = np.arange(n)
     if n > DRAWN_ROWS:
@@ -44,7 +49,8 @@ def _rows(data: Data, labels: Array, model: Model) -> tuple[Array, Array]:
     rows = pick_rows(data.rows, chosen)
     if model.scaling is not None:
         rows = model.scaling.apply(rows, np.dtype(model.dtype))
-    return rows, np.asarray(labels[chosen])
+    shares = model.rule.shares(rows)
+    return rows, np.asarray(labels[chosen]) if shares is None else shares
 
 
 def _names(data: Data, model: Model) -> list[str]:

@@ -5,7 +5,6 @@ from time import perf_counter
 
 import numpy as np
 
-from kmeans_xp.arrays import to_host
 from kmeans_xp.cli.fitting import Talk
 from kmeans_xp.cli.inputs import Array, Data, choose, read
 from kmeans_xp.cli.model_file import Model, load
@@ -35,7 +34,7 @@ def predict(
     outputs.check_label_name(source)
     data = choose(source, model.choice(source, columns))
     begun = perf_counter()
-    labels, inertia = _assign(data, model, target)
+    labels, objective = _label(data, model, target)
     seconds = perf_counter() - begun
     if outputs.labels is not None:
         write_labels(outputs.labels, source, labels, outputs.label_name)
@@ -46,7 +45,7 @@ def predict(
         data=data,
         model=model,
         labels=labels,
-        inertia=inertia,
+        objective=objective,
         seconds=seconds,
         backend=target.backend,
         device=device_name(target.place(np.zeros(1, np.float32))),
@@ -55,20 +54,16 @@ def predict(
     show(summary, as_json=talk.json, quiet=talk.quiet)
 
 
-def _assign(data: Data, model: Model, target: Target) -> tuple[Array, float]:
-    """Find the nearest centres; a mapped file that needs changes is changed in blocks."""
-    from kmeans_xp import assign
-
-    rows = data.rows
+def _label(data: Data, model: Model, target: Target) -> tuple[Array, float]:
+    """Label rows by the model's rule; a mapped file that needs changes is changed in blocks."""
+    rows, rule = data.rows, model.rule
     changes = model.scaling is not None or rows.dtype != model.dtype
     streamed = isinstance(rows, np.memmap) and changes
     spans = blocks(rows) if streamed else [(0, len(rows))]
-    centers = target.place(model.fitted_centers)
     labels = np.empty(len(rows), np.int32)
-    inertia = 0.0
+    total = 0.0
     for start, stop in spans:
         X = target.place(target.prepare(rows[start:stop], model.scaling))
-        found, distances = assign(X, centers)
-        labels[start:stop] = to_host(found)
-        inertia += float(to_host(distances).sum(dtype=np.float64))
-    return labels, inertia
+        labels[start:stop], part = rule.label(X)
+        total += part
+    return labels, total / len(rows) if rule.averaged else total

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from threading import Timer
 from typing import Any
 
+from kmeans_xp import MixtureIteration
 from kmeans_xp.cli.errors import optional
 
 # Short work would only make the terminal flicker.
@@ -15,13 +16,15 @@ Callback = Callable[[Any], None]
 
 
 @contextmanager
-def progress(max_iter: int, *, wanted: bool) -> Iterator[Callback | None]:
+def progress(steps: int, counted: str, *, wanted: bool) -> Iterator[Callback | None]:
     """Yield a callback for the loop that moves a bar on standard error, or None.
 
     Parameters
     ----------
-    max_iter : int
+    steps : int
         Where the bar ends.
+    counted : str
+        What it counts.
     wanted : bool
         False for no bar at all.
     """
@@ -34,15 +37,18 @@ def progress(max_iter: int, *, wanted: bool) -> Iterator[Callback | None]:
         rich.SpinnerColumn(),
         rich.TextColumn("{task.description}"),
         rich.BarColumn(bar_width=30),
-        rich.TextColumn("{task.completed:.0f} of at most {task.total:.0f} iterations"),
+        rich.TextColumn(f"{{task.completed:.0f}} of at most {{task.total:.0f}} {counted}"),
         rich.TimeElapsedColumn(),
     ]
     bar = rich.Progress(*columns, console=console, transient=True)
-    task = bar.add_task("seeding", total=max_iter)
+    task = bar.add_task("seeding", total=steps)
 
     def advance(iteration: Any) -> None:
         run = f"run {iteration.run}, " if iteration.run > 1 else ""
-        text = f"{run}inertia {iteration.inertia:.6g}"
+        if isinstance(iteration, MixtureIteration):
+            text = f"{run}log-likelihood {iteration.log_likelihood:.6g}"
+        else:
+            text = f"{run}inertia {iteration.inertia:.6g}"
         bar.update(task, completed=iteration.number, description=text)
 
     timer = Timer(PATIENCE, bar.start)

@@ -29,7 +29,7 @@ class Summary:
     data: Data
     model: Model
     labels: Array
-    inertia: float
+    objective: float
     seconds: float
     backend: str
     device: str
@@ -53,8 +53,10 @@ class Summary:
             "features": list(data.columns),
             "left_out": list(data.left_out),
             "image": None if data.source.image is None else list(data.source.image),
+            "algorithm": model.algorithm,
             "n_clusters": len(model.centers),
-            "inertia": self.inertia,
+            model.rule.objective: self.objective,
+            **model.rule.details(),
             "sizes": self.sizes.tolist(),
             "centers": model.centers.tolist(),
             "standardized": model.scaling is not None,
@@ -118,12 +120,16 @@ def _shape(summary: Summary) -> str:
 
 def _facts(summary: Summary) -> dict[str, str]:
     model, left_out = summary.model, summary.data.left_out
-    facts = {"clusters": str(len(model.centers))}
+    facts = {"algorithm": model.algorithm, "clusters": str(len(model.centers))}
     if summary.command == "fit":
         end = "converged" if model.converged else "stopped before it converged (see --max-iter)"
         facts["iterations"] = f"{model.n_iter}, {end}"
     scores = " of the z-scores" if model.scaling is not None else ""
-    facts["inertia"] = f"{summary.inertia:.6g}{scores}"
+    name = model.rule.objective.replace("_", "-")
+    facts[name] = f"{summary.objective:.6g}{' a row' if model.rule.averaged else ''}{scores}"
+    for what, value in model.rule.details().items():
+        if what != "weights":
+            facts[what.replace("_", " ")] = value if isinstance(value, str) else f"{value:.6g}"
     facts["time"] = _time(summary.seconds)
     kernel = f", kernel {summary.kernel}" if summary.kernel else ""
     facts["backend"] = f"{summary.backend} on {summary.device}{kernel}, {model.dtype}"

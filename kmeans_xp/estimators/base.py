@@ -1,28 +1,20 @@
 """What the estimators share whose model is a set of centres."""
 
 import warnings
-from typing import Any
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    ClusterMixin,
-    TransformerMixin,
-)
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from kmeans_xp.algorithms.assign import predict_labels, transform_distances
 from kmeans_xp.algorithms.kmeans import KMeansResult
 from kmeans_xp.arrays import Array, to_host
+from kmeans_xp.estimators.shell import Shell
 from kmeans_xp.metrics.inertia import inertia
-from kmeans_xp.rows import Rows, open_rows
 
 
-class CenterEstimator(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator
-):
+class CenterEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Shell):
     """Base of the estimators that assign a row to the nearest of `cluster_centers_`."""
 
     n_clusters: int
@@ -44,13 +36,6 @@ class CenterEstimator(
         centers = rows.deliver(rows.small(to_host(self.cluster_centers_), rows.dtype))
         return -inertia(X, centers, sample_weight=sample_weight)
 
-    def _open(self, X: Array) -> Rows:
-        """Return the rows of `X`, which must have the features of the fit."""
-        check_is_fitted(self)
-        rows = open_rows(X)
-        validate_data(self, X, reset=False, skip_check_array=True)
-        return rows
-
     def _take(self, X: Array, result: KMeansResult) -> None:
         """Become what `result` says; only now, so that a fit that fails changes nothing."""
         validate_data(self, X, skip_check_array=True)
@@ -70,15 +55,9 @@ class CenterEstimator(
                 f"Number of distinct clusters ({found}) found smaller than n_clusters "
                 f"({self.n_clusters}). Possibly due to duplicate points in X.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     @property
     def _n_features_out(self) -> int:
         return int(self.cluster_centers_.shape[0])
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Hold host arrays, so that a model saved on a GPU box opens without one."""
-        state = super().__getstate__()
-        small = {"cluster_centers_", "labels_"} & state.keys()
-        return state | {name: to_host(state[name]) for name in small}

@@ -1,15 +1,13 @@
 """The scikit-learn estimator of bisecting k-means."""
 
-from typing import Any, Self
+from typing import Any
 
 from kmeans_xp.algorithms.bisecting import bisecting_kmeans
 from kmeans_xp.algorithms.loop import Callback
 from kmeans_xp.algorithms.seeding import Init
 from kmeans_xp.algorithms.tree import predict_leaves
 from kmeans_xp.arrays import Array
-from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.estimators.base import CenterEstimator
-from kmeans_xp.estimators.progress import progress
 
 
 class BisectingKMeans(CenterEstimator):
@@ -101,46 +99,12 @@ class BisectingKMeans(CenterEstimator):
         self.bisecting_strategy = bisecting_strategy
         self.callback = callback
 
-    def fit(self, X: Array, y: None = None, sample_weight: Array | None = None) -> Self:
-        """Cluster the rows of `X`.
-
-        Parameters
-        ----------
-        X : array of shape (n, d)
-            The rows.
-        y : None
-            Not used; here for scikit-learn's pipelines.
-        sample_weight : array of shape (n,), optional
-            Non-negative weights of the rows; by default 1 each.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `kmeans_xp.bisecting_kmeans`. A model that was fitted before stays as it was.
-        """
-        with progress(self.verbose, self.callback, self.n_clusters) as callback:
-            result = bisecting_kmeans(
-                X,
-                self.n_clusters,
-                init=self.init,
-                n_init=self.n_init,
-                max_iter=self.max_iter,
-                tol=self.tol,
-                bisecting_strategy=self.bisecting_strategy,
-                algorithm=self.algorithm,
-                sample_weight=sample_weight,
-                rng=as_generator(self.random_state, "random_state"),
-                callback=callback,
-            )
+    def _fit(self, X: Array, sample_weight: Array | None) -> None:
+        result = self._run(bisecting_kmeans, X, sample_weight, end=self.n_clusters)
         self._take(X, result)
         self.tree_ = result.tree
         if result.centers.shape[0] == self.n_clusters:
             self._warn_of_empty(result.sizes)
-        return self
 
     def predict(self, X: Array) -> Array:
         """Return the leaf that each row falls into, (n,) int32, where `X` lives.

@@ -1,10 +1,9 @@
 """What estimators of mixtures have in common: a fitted density, and what it says of rows."""
 
 import warnings
-from typing import Any
 
+from sklearn.base import DensityMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kmeans_xp.algorithms.em import State
 from kmeans_xp.algorithms.expectation import (
@@ -16,23 +15,12 @@ from kmeans_xp.algorithms.expectation import (
 )
 from kmeans_xp.algorithms.gaussian import Mixture
 from kmeans_xp.algorithms.loop import Run
-from kmeans_xp.arrays import Array, to_host
-from kmeans_xp.rows import Rows, open_rows
+from kmeans_xp.arrays import Array
+from kmeans_xp.estimators.shell import Shell
 from kmeans_xp.rows.arguments import open_weights
 
-# The fitted attributes that live where X lives.
-ARRAYS = {
-    "cluster_centers_",
-    "covariances_",
-    "labels_",
-    "means_",
-    "precisions_",
-    "precisions_cholesky_",
-    "weights_",
-}
 
-
-class Densities:
+class Densities(DensityMixin, Shell):
     """Methods of an estimator that fitted a `Mixture`, which is on the host.
 
     So a model that was fitted on one backend predicts on another.
@@ -57,13 +45,6 @@ class Densities:
         rows = self._open(X)
         return mean_log_density(rows, open_weights(rows, sample_weight), self._mixture)
 
-    def _open(self, X: Array) -> Rows:
-        """Return the rows of `X`, which must have the features of the fit."""
-        check_is_fitted(self)
-        rows = open_rows(X)
-        validate_data(self, X, reset=False, skip_check_array=True)
-        return rows
-
     def _set_run(self, run: Run[State]) -> None:
         """Keep how the fit ended, and warn if it did not converge."""
         self.n_iter_ = run.n_iter
@@ -74,10 +55,5 @@ class Densities:
                 f"The fit did not converge in max_iter={run.n_iter} iterations. Increase "
                 "max_iter or tol, or check for degenerate data.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Hold host arrays, so that a model saved on a GPU box opens without one."""
-        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
-        return state | {name: to_host(state[name]) for name in ARRAYS & state.keys()}

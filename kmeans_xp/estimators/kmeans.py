@@ -1,14 +1,12 @@
 """The scikit-learn estimator of k-means."""
 
-from typing import Any, Self
+from typing import Any
 
 from kmeans_xp.algorithms.kmeans import kmeans
 from kmeans_xp.algorithms.loop import Callback
 from kmeans_xp.algorithms.seeding import Init
 from kmeans_xp.arrays import Array
-from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.estimators.base import CenterEstimator
-from kmeans_xp.estimators.progress import progress
 
 
 class KMeans(CenterEstimator):
@@ -97,41 +95,7 @@ class KMeans(CenterEstimator):
         self.empty_clusters = empty_clusters
         self.callback = callback
 
-    def fit(self, X: Array, y: None = None, sample_weight: Array | None = None) -> Self:
-        """Cluster the rows of `X`.
-
-        Parameters
-        ----------
-        X : array of shape (n, d)
-            The rows.
-        y : None
-            Not used; here for scikit-learn's pipelines.
-        sample_weight : array of shape (n,), optional
-            Non-negative weights of the rows; by default 1 each.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `kmeans_xp.kmeans`. A model that was fitted before stays as it was.
-        """
-        with progress(self.verbose, self.callback, self.max_iter) as callback:
-            result = kmeans(
-                X,
-                self.n_clusters,
-                init=self.init,
-                n_init=self.n_init,
-                max_iter=self.max_iter,
-                tol=self.tol,
-                algorithm=self.algorithm,
-                empty_clusters=self.empty_clusters,
-                sample_weight=sample_weight,
-                rng=as_generator(self.random_state, "random_state"),
-                callback=callback,
-            )
+    def _fit(self, X: Array, sample_weight: Array | None) -> None:
+        result = self._run(kmeans, X, sample_weight, end=self.max_iter)
         self._take(X, result)
         self._warn_of_empty(result.sizes)
-        return self

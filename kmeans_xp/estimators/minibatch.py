@@ -12,7 +12,6 @@ from kmeans_xp.algorithms.stream import learn_batch
 from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.estimators.base import CenterEstimator
-from kmeans_xp.estimators.progress import progress
 
 
 class MiniBatchKMeans(CenterEstimator):
@@ -119,50 +118,13 @@ class MiniBatchKMeans(CenterEstimator):
         self.algorithm = algorithm
         self.callback = callback
 
-    def fit(self, X: Array, y: None = None, sample_weight: Array | None = None) -> Self:
-        """Cluster the rows of `X`.
-
-        Parameters
-        ----------
-        X : array of shape (n, d)
-            The rows.
-        y : None
-            Not used; here for scikit-learn's pipelines.
-        sample_weight : array of shape (n,), optional
-            Non-negative weights of the rows; by default 1 each.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `kmeans_xp.minibatch_kmeans`. A model that was fitted before stays as it was.
-        """
-        generator = as_generator(self.random_state, "random_state")
-        with progress(self.verbose, self.callback, None, every=10) as callback:
-            result = minibatch_kmeans(
-                X,
-                self.n_clusters,
-                init=self.init,
-                n_init=self.n_init,
-                batch_size=self.batch_size,
-                max_iter=self.max_iter,
-                tol=self.tol,
-                max_no_improvement=self.max_no_improvement,
-                init_size=self.init_size,
-                reassignment_ratio=self.reassignment_ratio,
-                algorithm=self.algorithm,
-                sample_weight=sample_weight,
-                rng=generator,
-                callback=callback,
-            )
+    def _fit(self, X: Array, sample_weight: Array | None) -> None:
+        rng = as_generator(self.random_state, "random_state")
+        result = self._run(minibatch_kmeans, X, sample_weight, end=None, every=10, rng=rng)
         self._take(X, result)
         self.n_steps_ = result.n_steps
         self._means = result.means.on_host()
-        self._generator = generator
-        return self
+        self._generator = rng
 
     def partial_fit(self, X: Array, y: None = None, sample_weight: Array | None = None) -> Self:
         """Learn from one batch; go on from what was learned before, by `fit` too.
@@ -192,15 +154,9 @@ class MiniBatchKMeans(CenterEstimator):
         learned = learn_batch(
             X,
             means,
-            self.n_clusters,
-            init=self.init,
-            n_init=self.n_init,
-            batch_size=self.batch_size,
-            init_size=self.init_size,
-            reassignment_ratio=self.reassignment_ratio,
-            algorithm=self.algorithm,
             sample_weight=sample_weight,
             generator=generator,
+            **self._options(learn_batch),
         )
         validate_data(self, X, reset=means is None, skip_check_array=True)
         self._means, self._generator, self.n_steps_ = learned.means, generator, steps + 1

@@ -1,9 +1,9 @@
 """The scikit-learn estimator of Gaussian mixtures."""
 
 import math
-from typing import Any, Self
+from functools import partial
+from typing import Any
 
-from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kmeans_xp.algorithms.em import EM, MixtureCallback, delivered
@@ -14,7 +14,6 @@ from kmeans_xp.arrays import Array, to_like
 from kmeans_xp.arrays.checks import check_choice, check_count
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.estimators.densities import Densities
-from kmeans_xp.estimators.progress import progress
 
 # scikit-learn's names for the starts.
 INITS = {
@@ -26,7 +25,7 @@ INITS = {
 }
 
 
-class GaussianMixture(Densities, DensityMixin, BaseEstimator):
+class GaussianMixture(Densities):
     """A mixture of Gaussians.
 
     Parameters
@@ -134,30 +133,6 @@ class GaussianMixture(Densities, DensityMixin, BaseEstimator):
         self.verbose_interval = verbose_interval
         self.callback = callback
 
-    def fit(self, X: Array, y: None = None, sample_weight: Array | None = None) -> Self:
-        """Fit the mixture to the rows of `X`.
-
-        Parameters
-        ----------
-        X : array of shape (n, d)
-            The rows.
-        y : None
-            Not used; here for scikit-learn's pipelines.
-        sample_weight : array of shape (n,), optional
-            Non-negative weights of the rows; by default 1 each.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `kmeans_xp.gaussian_mixture`. A model that was fitted before stays as it was.
-        """
-        self._fit(X, sample_weight)
-        return self
-
     def fit_predict(self, X: Array, y: None = None, sample_weight: Array | None = None) -> Array:
         """Fit the mixture, and return the component of each row, (n,) int32."""
         em = self._fit(X, sample_weight)
@@ -167,24 +142,12 @@ class GaussianMixture(Densities, DensityMixin, BaseEstimator):
         """Fit, and return what was fitted to."""
         init = INITS[check_choice(self.init_params, "init_params", tuple(INITS))]
         every = check_count(self.verbose_interval, "verbose_interval")
-        with progress(self.verbose, self.callback, self.max_iter, every=every) as callback:
-            em, run = fit_gaussian_mixture(
-                X,
-                self.n_components,
-                covariance_type=self.covariance_type,
-                init=init,
-                n_init=self.n_init,
-                max_iter=self.max_iter,
-                tol=self.tol,
-                reg_covar=self.reg_covar,
-                weights_init=self.weights_init,
-                means_init=self.means_init,
-                precisions_init=self.precisions_init,
-                sample_weight=sample_weight,
-                rng=as_generator(self.random_state, "random_state"),
-                callback=callback,
-                start=getattr(self, "_mixture", None) if self.warm_start else None,
-            )
+        algorithm = partial(
+            fit_gaussian_mixture,
+            init=init,
+            start=getattr(self, "_mixture", None) if self.warm_start else None,
+        )
+        em, run = self._run(algorithm, X, sample_weight, end=self.max_iter, every=every)
         validate_data(self, X, skip_check_array=True)
         self._mixture = mixture = run.state.mixture
         self.weights_ = delivered(em.rows, mixture.weights)

@@ -1,13 +1,8 @@
 """The scikit-learn estimator of soft k-means."""
 
-from typing import Any, Self
+from typing import Any
 
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    ClusterMixin,
-    TransformerMixin,
-)
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
 from kmeans_xp.algorithms.assign import transform_distances
@@ -16,14 +11,10 @@ from kmeans_xp.algorithms.expectation import assigned
 from kmeans_xp.algorithms.seeding import Init
 from kmeans_xp.algorithms.soft import fit_soft_kmeans
 from kmeans_xp.arrays import Array
-from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.estimators.densities import Densities
-from kmeans_xp.estimators.progress import progress
 
 
-class SoftKMeans(
-    Densities, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator
-):
+class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Densities):
     """Soft k-means clustering: each row belongs to the clusters in parts.
 
     Parameters
@@ -113,42 +104,8 @@ class SoftKMeans(
         self.random_state = random_state
         self.callback = callback
 
-    def fit(self, X: Array, y: None = None, sample_weight: Array | None = None) -> Self:
-        """Cluster the rows of `X`.
-
-        Parameters
-        ----------
-        X : array of shape (n, d)
-            The rows.
-        y : None
-            Not used; here for scikit-learn's pipelines.
-        sample_weight : array of shape (n,), optional
-            Non-negative weights of the rows; by default 1 each.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `kmeans_xp.soft_kmeans`. A model that was fitted before stays as it was.
-        """
-        with progress(self.verbose, self.callback, self.max_iter) as callback:
-            em, run = fit_soft_kmeans(
-                X,
-                self.n_clusters,
-                stiffness=self.stiffness,
-                init=self.init,
-                mixing=self.mixing,
-                n_init=self.n_init,
-                max_iter=self.max_iter,
-                tol=self.tol,
-                reg_covar=self.reg_covar,
-                sample_weight=sample_weight,
-                rng=as_generator(self.random_state, "random_state"),
-                callback=callback,
-            )
+    def _fit(self, X: Array, sample_weight: Array | None) -> None:
+        em, run = self._run(fit_soft_kmeans, X, sample_weight, end=self.max_iter)
         mixture, rows = run.state.mixture, em.rows
         log_likelihood, labels, _ = assigned(rows, em.weights, mixture, shares=False)
         validate_data(self, X, skip_check_array=True)
@@ -159,7 +116,6 @@ class SoftKMeans(
         self.weights_ = delivered(rows, mixture.weights)
         self.log_likelihood_ = log_likelihood
         self._set_run(run)
-        return self
 
     def transform(self, X: Array) -> Array:
         """Return the distance of each row to each centre, (n, k), where `X` lives."""

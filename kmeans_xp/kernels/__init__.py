@@ -1,6 +1,23 @@
 """Floor 1: the hot primitives. A portable specification, and tuned versions in one table."""
 
 from kmeans_xp.kernels.frame import Frame, frame_of
+from kmeans_xp.kernels.pair import Gains, Pair
+from kmeans_xp.kernels.seeder import Seeder
 from kmeans_xp.kernels.table import Kernel, find_kernel
+from kmeans_xp.kernels.tracker import Changes, Tracker
+from kmeans_xp.kernels.tracking import Task, Tracking, find_lloyd
 
-__all__ = ["Frame", "Kernel", "find_kernel", "frame_of"]
+__all__ = [
+    "Changes",
+    "Frame",
+    "Gains",
+    "Kernel",
+    "Pair",
+    "Seeder",
+    "Task",
+    "Tracker",
+    "Tracking",
+    "find_kernel",
+    "find_lloyd",
+    "frame_of",
+]

@@ -1,13 +1,18 @@
-"""EM by polynomial, tuned for NumPy: cache-sized blocks, monomial by monomial, in place."""
+"""EM tuned for NumPy: cache-sized blocks, and work in place.
+
+By polynomial, monomial by monomial; by difference, component by component, in the precision that
+the components are given in.
+"""
 
 from typing import Any
 
 import numpy as np
 
+from kmeans_xp.kernels import em_portable
 from kmeans_xp.kernels.components import MATRICES, Components, monomial_count
 
 # Entries of a block's monomials and shares, which stay in the cache between the two products.
-BLOCK = 1 << 18
+BLOCK = 1 << 19
 
 
 def polynomial_rows(k: int, p: int, d: int) -> int:
@@ -17,7 +22,7 @@ def polynomial_rows(k: int, p: int, d: int) -> int:
 
 def difference_rows(k: int, p: int, d: int) -> int:
     """Return how many rows a block should have, where differences are taken."""
-    return min(max(BLOCK // (k + 4 * d), 256), 8192)
+    return min(max(BLOCK // (k + 8 * d), 256), 8192)
 
 
 def monomials(block: np.ndarray, about: np.ndarray, kind: str) -> np.ndarray:
@@ -48,6 +53,48 @@ def expect_by_polynomial(
     """Return shares, (k, B), log densities, (B,), and monomials, (p, B)."""
     found = monomials(block, parts.origin, parts.kind)
     return *_share(parts.coefficients @ found, parts.dtype), found
+
+
+def expect_by_difference(
+    block: np.ndarray, parts: Components
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return shares, (k, B), log densities, (B,), and the rows about the origin, (B, d)."""
+    if parts.kind not in MATRICES:
+        return em_portable.expect_by_difference(block, parts)
+    x = (block - parts.origin).astype(parts.means.dtype, copy=False)
+    forms = np.empty((len(parts.means), len(x)), x.dtype)
+    difference, turned = np.empty_like(x), np.empty_like(x)
+    rows, means = x, parts.means
+    # Where rows are rounded already, they may be turned before differences are taken.
+    shared = parts.kind == "tied" and x.dtype != parts.origin.dtype
+    if shared:
+        rows, means, turned = x @ parts.factors, means @ parts.factors, difference
+    for j, mean in enumerate(means):
+        np.subtract(rows, mean, out=difference)
+        if not shared:
+            factor = parts.factors if parts.kind == "tied" else parts.factors[j]
+            np.matmul(difference, factor, out=turned)
+        np.vecdot(turned, turned, out=forms[j])
+    return *_share(parts.constants[:, None] - 0.5 * forms, parts.dtype), x
+
+
+def moments_by_difference(x: np.ndarray, shares: np.ndarray, parts: Components) -> np.ndarray:
+    """Return the moments of `shares` about each component's mean, (k, p)."""
+    if parts.kind not in MATRICES:
+        return em_portable.moments_by_difference(x, shares, parts)
+    k, d = parts.means.shape
+    found = np.empty((k, monomial_count(parts.kind, d)))
+    found[:, 0] = shares.sum(axis=1)
+    roots = np.sqrt(shares).astype(x.dtype, copy=False)
+    upper = np.flatnonzero(np.triu(np.ones((d, d), bool)))
+    difference = np.empty_like(x)
+    for j, mean in enumerate(parts.means):
+        np.subtract(x, mean, out=difference)
+        difference *= roots[j][:, None]
+        found[j, 1 : d + 1] = roots[j] @ difference
+        # A product with its own transpose takes BLAS half the time.
+        found[j, d + 1 :] = (difference.T @ difference).take(upper)
+    return found
 
 
 def _share(scores: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:

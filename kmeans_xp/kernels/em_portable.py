@@ -6,6 +6,7 @@ and the rows prepared for `moments`; that returns the moments of the shares, (k,
 
 By polynomial, moments are about the origin. By difference they are about each component's own
 mean: slower, and free of the cancellation that components cause which are small and far apart.
+Differences are computed in the precision of the means.
 """
 
 from typing import Any
@@ -70,7 +71,7 @@ def share(scores: Array, dtype: Any) -> tuple[Array, Array]:
 def expect_by_difference(block: Array, parts: Components) -> tuple[Array, Array, Array]:
     """Return shares, (k, B), log densities, (B,), and the rows about the origin, (B, d)."""
     xp = namespace_of(block)
-    x = differences(block, parts.origin, parts.kind)
+    x = xp.astype(differences(block, parts.origin, parts.kind), parts.means.dtype, copy=False)
     # One scale for all components stays outside: its products may overflow, but not those of
     # the component that is nearest.
     scale = parts.factors * parts.factors if parts.kind == "shared" else 1.0
@@ -83,15 +84,15 @@ def expect_by_difference(block: Array, parts: Components) -> tuple[Array, Array,
 
 def moments_by_difference(x: Array, shares: Array, parts: Components) -> Array:
     """Return the moments of `shares` about each component's mean, (k, p)."""
-    xp = namespace_of(x)
-    rows = []
+    xp, wide = namespace_of(x), shares.dtype
+    rows, shares = [], xp.astype(shares, x.dtype, copy=False)
     for j in range(parts.means.shape[0]):
         difference = x - parts.means[j, :]
         shared = difference * shares[j, :][:, None]
         weight = xp.sum(shares[j, :], keepdims=True)
         second = _second(shared, difference, parts.kind)
         rows.append(xp.concat([weight, xp.sum(shared, axis=0), second]))
-    return xp.stack(rows)
+    return xp.astype(xp.stack(rows), wide, copy=False)
 
 
 def _form(difference: Array, parts: Components, j: int) -> Array:

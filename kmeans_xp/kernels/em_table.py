@@ -7,10 +7,10 @@ import array_api_compat
 
 from kmeans_xp.arrays import Array, Namespace
 from kmeans_xp.kernels import em_host, em_portable
-from kmeans_xp.kernels.components import Components
+from kmeans_xp.kernels.components import MATRICES, Components, monomial_count
 
-# Monomials up to which two products of them are faster than two products a component.
-MANY = 2500
+# Monomials of matrices up to which two products of them are faster than two products a component.
+MANY = 900
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ TABLE: tuple[EMKernel, ...] = (
         array_api_compat.is_numpy_namespace,
         em_host.difference_rows,
         em_portable.differences,
-        em_portable.expect_by_difference,
-        em_portable.moments_by_difference,
+        em_host.expect_by_difference,
+        em_host.moments_by_difference,
     ),
     EMKernel(
         "portable difference",
@@ -85,10 +85,10 @@ TABLE: tuple[EMKernel, ...] = (
 )
 
 
-def find_em_kernel(xp: Namespace, count: int, *, exact: bool = False) -> EMKernel:
-    """Return the kernel for arrays of `xp` and `count` monomials.
+def find_em_kernel(xp: Namespace, kind: str, d: int, *, exact: bool = False) -> EMKernel:
+    """Return the kernel for arrays of `xp` with d features and components of a kind.
 
-    By difference if `exact` or if there are very many, else by polynomial.
+    By difference if `exact` or if that is faster, else by polynomial.
     """
-    exact = exact or count > MANY
+    exact = exact or (kind in MATRICES and monomial_count(kind, d) > MANY)
     return next(kernel for kernel in TABLE if kernel.exact == exact and kernel.runs_on(xp))

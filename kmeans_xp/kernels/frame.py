@@ -12,6 +12,7 @@ decides, whatever the data's place, scale and spread.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.dtypes import widest_float
@@ -30,26 +31,48 @@ class Frame:
     origin : array of shape (d,)
         By default the median of the centres, feature by feature: unlike the mean it stays with
         the bulk of them when one is far away.
-    columns : array of shape (k, d + 2)
-        (-c', -γ‖c'‖, ½‖c'‖²(1-γ) - δ).
-    slack : array of shape (k, 2)
-        (2γ‖c'‖, γ‖c'‖² + 2δ): a row's 2e_j is its ‖x'‖ times the first plus the second.
     wide_centers, wide_origin : array of shape (k, d), (d,)
         In the widest float, for direct differences and for sums.
-    gamma : float
-        γ: the relative error of a product of two rows.
     """
 
     centers: Array
     origin: Array
-    columns: Array
-    slack: Array
     wide_centers: Array
     wide_origin: Array
-    gamma: float
+
+    @property
+    def gamma(self) -> float:
+        """Return γ, the relative error of a product of two rows."""
+        d = self.centers.shape[1]
+        return (d + 8) * float(namespace_of(self.centers).finfo(self.centers.dtype).eps)
+
+    @property
+    def columns(self) -> Array:
+        """Return (-c', -γ‖c'‖, ½‖c'‖²(1-γ) - δ), (k, d + 2)."""
+        return self._product[0]
+
+    @property
+    def slack(self) -> Array:
+        """Return (2γ‖c'‖, γ‖c'‖² + 2δ), (k, 2): 2e_j is ‖x'‖ times the first plus the second."""
+        return self._product[1]
+
+    @cached_property
+    @quiet()
+    def _product(self) -> tuple[Array, Array]:
+        """What a matrix product needs; made when one is wanted, for some kernels need none."""
+        xp, gamma = namespace_of(self.centers), self.gamma
+        d = self.centers.shape[1]
+        delta = (d + 16) * float(xp.finfo(self.centers.dtype).smallest_normal)
+        shifted = self.centers - self.origin
+        squares = xp.sum(shifted * shifted, axis=1)
+        # A square that overflowed bounds nothing: NaN sends its rows to direct differences.
+        squares = xp.where(xp.isfinite(squares), squares, xp.full_like(squares, xp.nan))
+        norms = xp.sqrt(squares)
+        last = squares * (0.5 * (1 - gamma)) - delta
+        columns = xp.concat([-shifted, xp.stack([-gamma * norms, last], axis=1)], axis=1)
+        return columns, xp.stack([2 * gamma * norms, gamma * squares + 2 * delta], axis=1)
 
 
-@quiet()
 def frame_of(centers: Array, origin: Array | None = None) -> Frame:
     """Prepare `centers`, (k, d), for `nearest` and its relatives.
 
@@ -57,27 +80,12 @@ def frame_of(centers: Array, origin: Array | None = None) -> Frame:
     sums to the last bit, and centres that should stand still do. No label depends on it.
     """
     xp = namespace_of(centers)
-    k, d = centers.shape
-    info = xp.finfo(centers.dtype)
-    gamma = (d + 8) * float(info.eps)
-    delta = (d + 16) * float(info.smallest_normal)
     if origin is None:
-        origin = xp.sort(centers, axis=0)[k // 2, :]
-    shifted = centers - origin
-    squares = xp.sum(shifted * shifted, axis=1)
-    # A square that overflowed bounds nothing: NaN sends its rows to direct differences.
-    squares = xp.where(xp.isfinite(squares), squares, xp.full_like(squares, xp.nan))
-    norms = xp.sqrt(squares)
-    last = squares * (0.5 * (1 - gamma)) - delta
-    columns = xp.concat([-shifted, xp.stack([-gamma * norms, last], axis=1)], axis=1)
-    slack = xp.stack([2 * gamma * norms, gamma * squares + 2 * delta], axis=1)
+        origin = xp.sort(centers, axis=0)[centers.shape[0] // 2, :]
     wide = widest_float(xp, device_of(centers))
     return Frame(
         centers,
         origin,
-        columns,
-        slack,
         xp.astype(centers, wide, copy=False),
         xp.astype(origin, wide, copy=False),
-        gamma,
     )

@@ -1,5 +1,9 @@
 """Kernels tuned for NumPy: cache-sized matrix products, SIMD reductions, SciPy's sparse sums."""
 
+import math
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,18 +32,17 @@ def block_rows(k: int, d: int) -> int:
 
 def labels(block: np.ndarray, frame: Frame) -> np.ndarray:
     """Return the index of the nearest centre of each row, (B,) int32; the lowest of equals."""
-    n, _d = block.shape
-    k = frame.centers.shape[0]
-    size = max(256, SCORE_BYTES // (k * block.itemsize))
-    search = _search_by_center if k <= FEW else _search_by_row
-    found = np.empty(n, np.int32)
-    for start in range(0, n, size):
-        rows = block[start : start + size]
-        best, unsure, near = search(_augment(rows, frame), frame)
-        if unsure.size:
-            best[unsure] = _decide(rows, frame, unsure, near)
-        found[start : start + size] = best
+    found = np.empty(len(block), np.int32)
+    for part in pieces(block, frame):
+        rows = block[part]
+        found[part] = search(augment(rows, frame), frame).decided(rows, frame)
     return found
+
+
+def pieces(block: np.ndarray, frame: Frame) -> Iterator[slice]:
+    """Return parts of a block whose scores fit the cache."""
+    size = max(256, SCORE_BYTES // (len(frame.centers) * block.itemsize))
+    return (slice(start, start + size) for start in range(0, len(block), size))
 
 
 def nearest(block: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
@@ -68,7 +71,7 @@ def distances(block: np.ndarray, frame: Frame, dtype: Any) -> np.ndarray:
     (in float64 more than a millionth), so that a row at a centre has the distance 0.
     """
     d = block.shape[1]
-    augmented = _augment(block, frame)
+    augmented = augment(block, frame)
     norms = np.square(augmented[:, -2], out=augmented[:, -2])
     shifted = frame.columns[:, :d]
     squares = np.vecdot(shifted, shifted)
@@ -98,7 +101,7 @@ def sum_by_label(
         features = features if weights is None else features * weights
         which = labels.astype(np.intp)
         return np.stack([np.bincount(which, x, k) for x in features], axis=1), totals
-    shifted = _shift(block, frame.wide_origin)
+    shifted = shift(block, frame.wide_origin)
     # Imported here: SciPy takes longer to import than the rest of the package together.
     from scipy.sparse import csc_array
 
@@ -112,7 +115,7 @@ def count(labels: np.ndarray, k: int) -> np.ndarray:
     return np.bincount(labels, minlength=k)
 
 
-def _augment(rows: np.ndarray, frame: Frame) -> np.ndarray:
+def augment(rows: np.ndarray, frame: Frame) -> np.ndarray:
     """Return (x', ‖x'‖, 1), (B, d + 2): transposed in memory where that is faster to make."""
     n, d = rows.shape
     if d < NARROW:
@@ -128,7 +131,7 @@ def _augment(rows: np.ndarray, frame: Frame) -> np.ndarray:
     return tall
 
 
-def _shift(block: np.ndarray, origin: np.ndarray) -> np.ndarray:
+def shift(block: np.ndarray, origin: np.ndarray) -> np.ndarray:
     """Return the rows less `origin`, (B, d) float64.
 
     Converted first, since a subtraction that converts on the way takes three times as long; and
@@ -144,39 +147,96 @@ def _shift(block: np.ndarray, origin: np.ndarray) -> np.ndarray:
     return wide
 
 
-def _search_by_center(
-    augmented: np.ndarray, frame: Frame
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the best centre of each row, the rows that are unsure, and what is near those.
+_memory = threading.local()
 
-    Scores lie centre by centre. A NaN makes its row's minimum NaN, to which nothing compares,
-    so that its row counts no near centre and is unsure.
+
+def scratch(use: str, shape: tuple[int, int], dtype: Any) -> np.ndarray:
+    """Return an array to write to, which the thread gives to the next who asks for this use.
+
+    A new one for every piece of a block would cost more page faults than arithmetic.
     """
-    lower = frame.columns @ augmented.T
-    k = lower.shape[0]
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    held = vars(_memory).get(use)
+    if held is None or held.size < size:
+        held = vars(_memory)[use] = np.empty(size, np.uint8)
+    return held[:size].view(dtype).reshape(shape)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one matrix product says of the nearest centres of B rows.
+
+    Attributes
+    ----------
+    best : ndarray of shape (B,), int32
+        The nearest centre of each row that is not unsure.
+    bound : ndarray of shape (B,)
+        Of its score, an upper bound.
+    unsure : ndarray of int
+        Rows that have several centres near, among which direct differences decide.
+    near : ndarray of shape (len(unsure), k), bool
+        Their near centres.
+    second : callable
+        () -> (B,) lower bounds of the other centres' scores, where the row is not unsure.
+    """
+
+    best: np.ndarray
+    bound: np.ndarray
+    unsure: np.ndarray
+    near: np.ndarray
+    second: Callable[[], np.ndarray]
+
+    def decided(self, rows: np.ndarray, frame: Frame) -> np.ndarray:
+        """Return the nearest centre of every row."""
+        if self.unsure.size:
+            self.best[self.unsure] = _decide(rows, frame, self.unsure, self.near)
+        return self.best
+
+
+def search(augmented: np.ndarray, frame: Frame) -> Found:
+    """Find the nearest centres of rows that `augment` prepared."""
+    few = len(frame.centers) <= FEW
+    return _search_by_center(augmented, frame) if few else _search_by_row(augmented, frame)
+
+
+def _search_by_center(augmented: np.ndarray, frame: Frame) -> Found:
+    """Scores lie centre by centre.
+
+    A NaN makes its row's minimum NaN, to which nothing compares, so that its row counts no near
+    centre and is unsure.
+    """
+    n, k = len(augmented), len(frame.columns)
+    lower = scratch("scores", (k, n), augmented.dtype)
+    np.matmul(frame.columns, augmented.T, out=lower)
     slack = frame.slack.max(axis=0)
     bound = lower.min(axis=0)
     bound += augmented[:, -2] * slack[0]
     bound += slack[1]
-    near = lower <= bound
+    near = np.less_equal(lower, bound, out=scratch("near", (k, n), np.bool_))
     # Counting and ranking bytes, which SIMD does 64 at a time, is faster than to search.
     bits = near.view(np.uint8)
     unsure = np.flatnonzero(np.add.reduce(bits, axis=0, dtype=np.uint8) != 1)
     ranks = np.arange(k, 0, -1, dtype=np.uint8)[:, None]
-    best = k - (bits * ranks).max(axis=0).astype(np.int32)
+    ranked = np.multiply(bits, ranks, out=scratch("ranked", (k, n), np.uint8))
+    best = k - ranked.max(axis=0).astype(np.int32)
     close = near[:, unsure].T
-    return best, unsure, close | ~close.any(axis=1, keepdims=True)
+
+    def second() -> np.ndarray:
+        lower[best % k, np.arange(n)] = np.inf
+        return lower.min(axis=0)
+
+    return Found(best, bound, unsure, close | ~close.any(axis=1, keepdims=True), second)
 
 
-def _search_by_row(
-    augmented: np.ndarray, frame: Frame
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _search_by_row(augmented: np.ndarray, frame: Frame) -> Found:
     """As `_search_by_center`, for many centres: scores lie row by row.
 
     The best and the second best are found; ``argmin`` takes a NaN for the least.
     """
-    lower = augmented @ frame.columns.T
-    rows = np.arange(len(lower))
+    n, k = len(augmented), len(frame.columns)
+    lower = scratch("scores", (n, k), augmented.dtype)
+    np.matmul(augmented, frame.columns.T, out=lower)
+    rows = np.arange(n)
     best = lower.argmin(axis=1)
     slack = frame.slack[best]
     bound = lower[rows, best]
@@ -187,7 +247,7 @@ def _search_by_row(
     unsure = np.flatnonzero(~(second > bound))
     near = ~(lower[unsure] > bound[unsure, None])
     near[np.arange(len(unsure)), best[unsure]] = True
-    return best.astype(np.int32), unsure, near
+    return Found(best.astype(np.int32), bound, unsure, near, lambda: second)
 
 
 def _decide(rows: np.ndarray, frame: Frame, unsure: np.ndarray, near: np.ndarray) -> np.ndarray:

@@ -1,14 +1,18 @@
 """The one table of kernels, and how one is chosen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import array_api_compat
 
 from kmeans_xp.arrays import Array, Namespace
-from kmeans_xp.kernels import host, portable
+from kmeans_xp.kernels import fast, fast_compile, host, portable
 from kmeans_xp.kernels.frame import Frame
+from kmeans_xp.kernels.pair import Pair, portable_pair
+from kmeans_xp.kernels.pair_host import HostPair
+from kmeans_xp.kernels.seeder import Seeder
+from kmeans_xp.kernels.seeding import find_seeder
 
 
 @dataclass(frozen=True)
@@ -22,11 +26,17 @@ class Kernel:
     algorithm : str
         The algorithm that it implements; ``algorithm=`` may ask for the best of those.
     runs_on : callable
-        Whether it takes arrays of a namespace.
+        Whether it takes arrays of a namespace, now.
     block_rows : callable
         (k, d) -> rows that a block should have.
     labels, nearest, own_distances, distances, sum_by_label, count : callable
         As `kmeans_xp.kernels.portable` specifies.
+    pair : callable
+        (centers, reach) -> two centres prepared; no row may have a larger norm than `reach`,
+        which may be None.
+    seeder : callable, optional
+        (shape, k, trials, origin, dtype, few) -> what greedy k-means++ remembers of rows that
+        steps may write beside; None where it would not pay.
     """
 
     name: str
@@ -39,9 +49,17 @@ class Kernel:
     distances: Callable[[Array, Frame, Any], Array]
     sum_by_label: Callable[[Array, Array, Array | None, Frame], tuple[Array, Array]]
     count: Callable[[Array, int], Array]
+    pair: Callable[[Array, float | None], Pair]
+    seeder: Callable[..., Seeder | None] | None
 
 
-def _kernel(name: str, module: Any, runs_on: Callable[[Namespace], bool]) -> Kernel:
+def _kernel(
+    name: str,
+    module: Any,
+    runs_on: Callable[[Namespace], bool],
+    pair: Callable[[Array, float | None], Pair],
+    seeder: Callable[..., Seeder | None] | None = None,
+) -> Kernel:
     return Kernel(
         name,
         "lloyd",
@@ -53,6 +71,8 @@ def _kernel(name: str, module: Any, runs_on: Callable[[Namespace], bool]) -> Ker
         module.distances,
         module.sum_by_label,
         module.count,
+        pair,
+        seeder,
     )
 
 
@@ -60,14 +80,19 @@ def _any_namespace(xp: Namespace) -> bool:
     return True
 
 
+def _compiled(xp: Namespace) -> bool:
+    return array_api_compat.is_numpy_namespace(xp) and fast.ready()
+
+
 # The first row that fits is taken, so tuned kernels stand above the portable one.
 TABLE: tuple[Kernel, ...] = (
-    _kernel("numpy", host, array_api_compat.is_numpy_namespace),
-    _kernel("portable", portable, _any_namespace),
+    _kernel("numba", fast, _compiled, HostPair.of, find_seeder),
+    _kernel("numpy", host, array_api_compat.is_numpy_namespace, HostPair.of, find_seeder),
+    _kernel("portable", portable, _any_namespace, portable_pair),
 )
 
 
-def find_kernel(xp: Namespace, algorithm: str = "auto") -> Kernel:
+def find_kernel(xp: Namespace, algorithm: str = "auto", *, besides: Sequence[str] = ()) -> Kernel:
     """Return the kernel for arrays of `xp` that `algorithm` asks for.
 
     Parameters
@@ -76,17 +101,22 @@ def find_kernel(xp: Namespace, algorithm: str = "auto") -> Kernel:
         Of the blocks.
     algorithm : str
         ``"auto"``, an algorithm, or a kernel by its name.
+    besides : sequence of str
+        What the caller knows that is no kernel, for the error.
 
     Raises
     ------
     ValueError
         If there is no such kernel, or it does not take arrays of this namespace.
     """
+    if algorithm == "numba":
+        fast_compile.compile_all()
     fitting = [kernel for kernel in TABLE if kernel.runs_on(xp)]
     for kernel in fitting:
         if algorithm in ("auto", kernel.algorithm, kernel.name):
             return kernel
-    names = ["auto", *dict.fromkeys(k.algorithm for k in fitting), *(k.name for k in fitting)]
+    algorithms, kernels = (k.algorithm for k in fitting), (k.name for k in fitting)
+    names = dict.fromkeys(("auto", *algorithms, *kernels, *besides))
     raise ValueError(
         f"algorithm must be one of {', '.join(map(repr, names))} for arrays of {xp.__name__}, "
         f"got {algorithm!r}."

@@ -48,3 +48,12 @@ def cluster_colors(n_clusters: int, places: np.ndarray | None = None) -> list[st
             apart[color] = min(apart[color], float(np.sum((places[i] - places[j]) ** 2)))
         chosen.append(int(np.argmax(apart)))
     return [COLORS[color] for color in chosen]
+
+
+def mixed_colors(colors: list[str], members: np.ndarray) -> np.ndarray:
+    """Return the colour of each row as red, green and blue from 0 to 1, (n, 3).
+
+    `members` holds its cluster, or the shares of clusters that it mixes.
+    """
+    rgb = np.array([[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in colors]) / 255
+    return rgb[members] if members.ndim == 1 else np.clip(members @ rgb, 0, 1)

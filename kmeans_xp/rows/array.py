@@ -11,7 +11,7 @@ from kmeans_xp.arrays.precision import full_precision, quiet
 from kmeans_xp.rows.base import COMPACT, Indices, Kept, Rows, Step, add, draw_from
 
 # Entries of mass that one cumulative sum spans while sampling.
-SAMPLE_BLOCK = 1 << 16
+SPAN = 1 << 11
 
 
 class MemoryRows(Rows):
@@ -75,10 +75,7 @@ class MemoryRows(Rows):
 
     def sample(self, mass: Array, uniforms: np.ndarray) -> tuple[list[int], float]:
         """Draw rows with probability proportional to `mass`."""
-        xp, n = self.xp, self.shape[0]
-        spans = [(a, min(a + SAMPLE_BLOCK, n)) for a in range(0, n, SAMPLE_BLOCK)]
-        sums = to_host(xp.stack([xp.sum(mass[a:b], dtype=self.wide) for a, b in spans]))
-        cumulative = np.cumsum(sums.astype(np.float64))
+        cumulative = np.cumsum(to_host(self._span_sums(mass)).astype(np.float64))
         total = float(cumulative[-1])
         if not total > 0:
             return [], total
@@ -88,19 +85,23 @@ class MemoryRows(Rows):
         indices = np.empty(len(targets), np.int64)
         for w in np.unique(which):
             drawn = which == w
-            a, b = spans[w]
-            indices[drawn] = a + self._rows_within(mass[a:b], left[drawn])
+            first = int(w) * SPAN
+            span = to_host(mass[first : min(first + SPAN, self.shape[0])])
+            within = np.cumsum(span, dtype=np.float64)
+            indices[drawn] = first + draw_from(within, left[drawn])
         return indices.tolist(), total
 
-    def _rows_within(self, mass: Array, targets: np.ndarray) -> np.ndarray:
-        """Return the rows at which the cumulative mass of one block passes each target."""
+    def _span_sums(self, mass: Array) -> Array:
+        """Return the mass of each span of rows."""
         xp = self.xp
-        cumulative = xp.cumulative_sum(mass, dtype=self.wide)
-        # Rows before the target, and rows before the block's total is reached: the second is
-        # the last row with any mass, which rounding must not let the first pass.
-        passed = xp.searchsorted(cumulative, self.small(targets, self.wide), side="right")
-        last = xp.searchsorted(cumulative, cumulative[-1:], side="left")
-        return np.minimum(to_host(passed), to_host(last))
+        whole = mass.shape[0] // SPAN * SPAN
+        parts = []
+        if whole:
+            spans = xp.reshape(mass[:whole], (-1, SPAN))
+            parts.append(xp.sum(spans, axis=1, dtype=self.wide))
+        if whole < mass.shape[0]:
+            parts.append(xp.sum(xp.reshape(mass[whole:], (1, -1)), axis=1, dtype=self.wide))
+        return parts[0] if len(parts) == 1 else xp.concat(parts)
 
     def largest(self, values: Array, count: int) -> list[int]:
         """Return the indices of the largest values, the lowest index first among equals."""

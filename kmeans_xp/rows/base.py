@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from kmeans_xp.arrays import Array, Namespace, Totals, to_host, to_like
 from kmeans_xp.arrays.dtypes import widest_float
 
 # Entries of rows that a view copies to a place of their own.
-COMPACT = 1 << 22
+COMPACT = 1 << 24
 
 Kept = tuple[Array, ...]
 Indices = Sequence[int] | np.ndarray
@@ -34,12 +35,18 @@ class Rows(ABC):
         Where blocks live, and the small arrays that steps need.
     wide : dtype
         The widest float of the device, in which totals are kept.
+    in_place : bool
+        Whether a step may write to its parts of aligned arrays, and finds them so the next time.
+    held : bool
+        Whether X is in memory, so that copies of a part of it may be too.
     """
 
     shape: tuple[int, int]
     dtype: Any
     xp: Namespace
     device: Any
+    in_place = False
+    held = True
 
     @property
     def wide(self) -> Any:
@@ -59,6 +66,16 @@ class Rows(ABC):
     @abstractmethod
     def take(self, indices: Indices) -> Array:
         """Return the rows at host `indices`, (m, d), in the working dtype."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Return a context for many sweeps, and what is done between them."""
+        return nullcontext()
+
+    def few(self, count: int) -> Array:
+        """Return at most `count` rows, spread evenly over all."""
+        n = self.shape[0]
+        count = min(n, count)
+        return self.take([n * i // count for i in range(count)])
 
     @abstractmethod
     def sample(self, mass: Array, uniforms: np.ndarray) -> tuple[list[int], float]:

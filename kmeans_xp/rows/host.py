@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any, final
 
 import numpy as np
@@ -37,6 +38,8 @@ class HostRows(MemoryRows):
         How many; by default what `thread_count` says.
     """
 
+    in_place = True
+
     def __init__(
         self,
         X: np.ndarray,
@@ -48,6 +51,7 @@ class HostRows(MemoryRows):
         super().__init__(X, dtype, members)
         self.threads = thread_count() if threads is None else threads
         self._mapping = _shared_mapping(X)
+        self.held = not isinstance(X, np.memmap)
 
     def sweep(
         self, step: Step, *aligned: Array | None, block_rows: int, spare: Array | None = None
@@ -80,6 +84,10 @@ class HostRows(MemoryRows):
             if self.threads == 1 or len(runs) == 1:
                 return _add_up(run(*bounds) for bounds in runs), keeper.arrays
             return _run_all(run, runs, _pool(self.threads), stopped), keeper.arrays
+
+    def together(self) -> AbstractContextManager[None]:
+        """Hold BLAS to one thread: idle ones would go on spinning in the way of the sweeps."""
+        return one_blas_thread()
 
     def take(self, indices: Indices) -> Array:
         """Return the rows at host `indices`."""

@@ -1,4 +1,5 @@
 import csv
+import functools
 import json
 from pathlib import Path
 
@@ -92,20 +93,24 @@ def test_the_reported_seed_repeats_a_run(run):
     assert again["centers"] == first["centers"]
 
 
-def test_every_option_reaches_kmeans(run, monkeypatch, blobs):
-    np.save("x.npy", blobs)
-    seen = {}
+def spy_on_kmeans(monkeypatch, seen):
+    real = kmeans_xp.kmeans
 
-    def spy(X, **keywords):
-        seen.update(keywords)
-        return kmeans_xp.algorithms.kmeans.kmeans(X, **keywords)
+    @functools.wraps(real)
+    def spy(X, k, **keywords):
+        seen.append((X, k, keywords))
+        return real(X, k, **keywords)
 
     monkeypatch.setattr(kmeans_xp, "kmeans", spy)
+
+
+def test_every_option_reaches_kmeans(run, monkeypatch, blobs):
+    np.save("x.npy", blobs)
+    spy_on_kmeans(monkeypatch, seen := [])
     options = "-k 4 --init random --n-init 3 --max-iter 17 --tol 0.5 --empty-clusters random"
-    run("fit", "x.npy", *options.split(), "--algorithm", "portable", "--seed", 5).fine()
-    del seen["callback"]
-    assert seen == {
-        "n_clusters": 4,
+    run("fit", "x.npy", *options.split(), "--kernel", "portable", "--seed", 5).fine()
+    assert seen[0][1] == 4
+    assert seen[0][2] == {
         "init": "random",
         "n_init": 3,
         "max_iter": 17,
@@ -114,21 +119,16 @@ def test_every_option_reaches_kmeans(run, monkeypatch, blobs):
         "algorithm": "portable",
         "rng": 5,
         "sample_weight": None,
+        "callback": None,
     }
 
 
 def test_a_mapped_file_reaches_kmeans_as_a_map(run, monkeypatch, blobs):
     np.save("x.npy", blobs)
-    seen = []
-
-    def spy(X, **keywords):
-        seen.append(X)
-        return kmeans_xp.algorithms.kmeans.kmeans(X, **keywords)
-
-    monkeypatch.setattr(kmeans_xp, "kmeans", spy)
+    spy_on_kmeans(monkeypatch, seen := [])
     run("fit", "x.npy", "-k", 3, "--columns", "1").fine()
-    assert isinstance(seen[0], np.memmap)
-    assert seen[0].shape == (60, 1)
+    assert isinstance(seen[0][0], np.memmap)
+    assert seen[0][0].shape == (60, 1)
 
 
 def test_weights_count_rows_and_are_no_feature(run, blobs):

@@ -126,7 +126,7 @@ def damaged(fields, **changes):
         ({"mean": np.zeros(2), "scale": np.zeros(2)}, "damaged"),
         ({"mean": np.zeros(2)}, "damaged"),
         ({"n_iter": "many"}, "damaged"),
-        ({"version": model_file.VERSION + 1}, "model version 2"),
+        ({"version": model_file.VERSION + 1}, "model version 3"),
     ],
 )
 def test_a_damaged_model_is_refused(run, wine, changes, part):

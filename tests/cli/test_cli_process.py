@@ -74,15 +74,16 @@ def test_an_array_needs_none_of_the_packages_for_tables_and_images(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 def test_ctrl_c_ends_with_130_and_one_line(tmp_path):
     program = (
-        "import os, signal, sys\n"
+        "import functools, os, signal, sys\n"
         "import kmeans_xp\n"
         "from kmeans_xp.cli import main\n"
         "real = kmeans_xp.kmeans\n"
         "def press(iteration):\n"
         "    if iteration.number == 2:\n"
         "        os.kill(os.getpid(), signal.SIGINT)\n"
-        "def kmeans(X, **keywords):\n"
-        "    return real(X, **(keywords | {'callback': press}))\n"
+        "@functools.wraps(real)\n"
+        "def kmeans(X, k, **keywords):\n"
+        "    return real(X, k, **(keywords | {'callback': press}))\n"
         "kmeans_xp.kmeans = kmeans\n"
         f"sys.exit(main(['fit', 'sample:digits', '-k', '30', '-o', {str(tmp_path / 'l.npy')!r}]))"
     )
@@ -154,17 +155,28 @@ def test_a_bar_shows_on_a_terminal_after_a_while(monkeypatch, capsys, patience, 
     monkeypatch.setattr("kmeans_xp.cli.progress.PATIENCE", patience)
     monkeypatch.setattr(sys, "stderr", Terminal(sys.stderr))
     monkeypatch.setenv("TERM", "xterm")
-    with progress(10, wanted=True) as callback:
+    with progress(10, "iterations", wanted=True) as callback:
         kmeans_xp.kmeans([[0.0], [1.0], [5.0]], 2, callback=callback, rng=0)
     err = capsys.readouterr().err
     assert ("iterations" in err) == shown
 
 
+def test_the_bar_of_a_mixture_shows_its_log_likelihood(monkeypatch, capsys):
+    monkeypatch.setattr("kmeans_xp.cli.progress.PATIENCE", 0.0)
+    monkeypatch.setattr(sys, "stderr", Terminal(sys.stderr))
+    monkeypatch.setenv("TERM", "xterm")
+    with progress(10, "steps", wanted=True) as callback:
+        kmeans_xp.soft_kmeans([[0.0], [1.0], [5.0]], 2, callback=callback, rng=0)
+    err = capsys.readouterr().err
+    assert "log-likelihood" in err
+    assert "of at most 10 steps" in err
+
+
 def test_no_bar_without_a_terminal_or_where_none_is_wanted(monkeypatch):
-    with progress(10, wanted=True) as callback:
+    with progress(10, "iterations", wanted=True) as callback:
         assert callback is None
     monkeypatch.setattr(sys, "stderr", Terminal(sys.stderr))
-    with progress(10, wanted=False) as callback:
+    with progress(10, "iterations", wanted=False) as callback:
         assert callback is None
 
 

@@ -107,6 +107,6 @@ def test_many_features_take_differences():
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_tuned_rows_stand_above_portable_ones(exact):
-    assert find_em_kernel(xp, 10, exact=exact).name.startswith("numpy")
+    assert find_em_kernel(xp, "full", 3, exact=exact).name.startswith("numpy")
     names = [kernel.name for kernel in TABLE]
     assert len(set(names)) == len(names)

@@ -1,0 +1,38 @@
+"""What answers are judged by: a race names one of these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks.datasets import Matrix
+from benchmarks.judge import Verdict, judge
+from benchmarks.mixtures import likelihood
+from benchmarks.problem import Outcome
+
+
+@dataclass(frozen=True)
+class Measure:
+    """The worth of an answer, and the words in which tables say it."""
+
+    name: str
+    contradicted: str
+    judge: Callable[[Matrix, Outcome], Verdict]
+    # From the second, which is ours, to the first.
+    difference: Callable[[float, float], float]
+
+
+def _of_centers(X: Matrix, answer: Outcome) -> Verdict:
+    return judge(X, answer.centers, answer.labels)
+
+
+def _of_mixture(X: Matrix, answer: Outcome) -> Verdict:
+    assert answer.mixture is not None
+    return likelihood(X, answer.mixture, answer.labels)
+
+
+INERTIA = Measure("inertia", "not nearest", _of_centers, lambda theirs, ours: theirs / ours - 1)
+# Already a logarithm, and possibly 0.
+LIKELIHOOD = Measure(
+    "log-likelihood", "not likeliest", _of_mixture, lambda theirs, ours: theirs - ours
+)

@@ -1,0 +1,110 @@
+"""The cluster totals that each iteration of Lloyd's algorithm needs: afresh, or by what changed."""
+
+from abc import ABC, abstractmethod
+from functools import partial
+from typing import final
+
+from kmeans_xp.algorithms.empty import ClusterTotals
+from kmeans_xp.arrays import Array, namespace_of
+from kmeans_xp.kernels import Changes, Frame, Kernel, Tracker
+from kmeans_xp.rows import Rows
+
+# Totals are summed afresh where so many times more has passed through a cluster than is left in
+# it: beyond that, what float64 rounded away could show in its centre.
+STIRRED = 2.0**20
+
+
+class Tally(ABC):
+    """Where the cluster totals of each iteration of a run come from."""
+
+    def __init__(self, rows: Rows, weights: Array | None, kernel: Kernel) -> None:
+        self.rows = rows
+        self.weights = weights
+        self.kernel = kernel
+
+    @abstractmethod
+    def totals(self, frame: Frame) -> ClusterTotals:
+        """Assign every row to its nearest centre, and return the totals of the clusters."""
+
+    @abstractmethod
+    def labels(self, frame: Frame) -> Array | None:
+        """Return the labels of all rows; None if they are not to be had for less than a search."""
+
+
+@final
+class Afresh(Tally):
+    """Searches and sums every row in every iteration, and remembers nothing."""
+
+    def totals(self, frame: Frame) -> ClusterTotals:
+        """Assign every row to its nearest centre, and return the totals of the clusters."""
+        step = partial(_afresh_step, kernel=self.kernel, frame=frame)
+        size = self.kernel.block_rows(*frame.centers.shape)
+        return self.rows.fold(step, self.weights, block_rows=size)
+
+    def labels(self, frame: Frame) -> None:
+        """Return nothing: no labels are kept."""
+
+
+def _afresh_step(
+    block: Array, weights: Array | None, *, kernel: Kernel, frame: Frame
+) -> ClusterTotals:
+    labels = kernel.labels(block, frame)
+    return ClusterTotals(*kernel.sum_by_label(block, labels, weights, frame))
+
+
+@final
+class Following(Tally):
+    """Searches rows whose label may change, and sums those that change it."""
+
+    def __init__(self, rows: Rows, weights: Array | None, kernel: Kernel, tracker: Tracker) -> None:
+        super().__init__(rows, weights, kernel)
+        self.tracker = tracker
+        # Since totals were summed afresh: what changed, and the heaviest that clusters were.
+        self._held: Changes | None = None
+        self._heaviest: Array | None = None
+
+    def totals(self, frame: Frame) -> ClusterTotals:
+        """Assign every row to its nearest centre, and return the totals of the clusters."""
+        tracker, step = self.tracker, self.tracker.turn(frame)
+        size = tracker.block_rows
+        held = self.rows.fold(step, self.weights, *tracker.memory, block_rows=size)
+        if self._held is not None:
+            held = self._held + held
+        if self._doubtful(held):
+            held = self._afresh(held, frame)
+        self._held = held
+        xp, some = namespace_of(held.sums), held.counts > 0
+        # Where no row is left, only rounding is.
+        return ClusterTotals(
+            xp.where(some[:, None], held.sums, 0.0), xp.where(some, held.weights, 0.0)
+        )
+
+    def labels(self, frame: Frame) -> Array:
+        """Return the labels of all rows."""
+        self.totals(frame)
+        return self.tracker.memory[0]
+
+    def _doubtful(self, held: Changes) -> bool:
+        """Whether some cluster's totals are too small beside what passed through it."""
+        xp = namespace_of(held.sums)
+        heaviest = held.weights if self._heaviest is None else self._heaviest
+        self._heaviest = xp.maximum(heaviest, held.weights)
+        left = xp.max(xp.abs(held.sums), axis=1)
+        lost = (held.stirred > STIRRED * left) | (self._heaviest > STIRRED * held.weights)
+        return bool(xp.any(lost & (held.counts > 0)))
+
+    def _afresh(self, held: Changes, frame: Frame) -> Changes:
+        """Sum all rows by the labels that they have."""
+        size = self.kernel.block_rows(*frame.centers.shape)
+        step = partial(_sum_step, kernel=self.kernel, frame=frame)
+        labels = self.tracker.memory[0]
+        totals = self.rows.fold(step, labels, self.weights, block_rows=size)
+        self._heaviest = totals.weights
+        xp = namespace_of(held.stirred)
+        return Changes(totals.sums, totals.weights, held.counts, xp.zeros_like(held.stirred))
+
+
+def _sum_step(
+    block: Array, labels: Array, weights: Array | None, *, kernel: Kernel, frame: Frame
+) -> ClusterTotals:
+    return ClusterTotals(*kernel.sum_by_label(block, labels, weights, frame))

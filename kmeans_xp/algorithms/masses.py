@@ -1,0 +1,175 @@
+"""How far the rows are from the centres that a seeding has chosen so far."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, final
+
+import numpy as np
+
+from kmeans_xp.algorithms.moments import Moments
+from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.kernels import Frame, Kernel, Seeder, frame_of
+from kmeans_xp.rows import Rows
+
+# Part of the mass that rounding may take from what candidates gain: equal ones stay equal.
+TIE = 2.0**-20
+
+
+class Masses(ABC):
+    """Each row's mass: its weight times the squared distance to the nearest centre so far."""
+
+    mass: Array
+
+    @abstractmethod
+    def gains(self, drawn: list[int]) -> np.ndarray:
+        """Return by how much some rows, as centres, would lower the sum of the masses; float64.
+
+        Up to a number that is the same for all.
+        """
+
+    def best(self, drawn: list[int], total: float) -> int:
+        """Return the first of the candidates that lower the `total` mass most, up to rounding."""
+        gains = self.gains(drawn)
+        return int(np.argmax(gains >= gains.max() - TIE * total))
+
+    @abstractmethod
+    def keep(self, drawn: list[int], best: int) -> None:
+        """Take in one of the candidates that `gains` was just asked about."""
+
+
+def masses_to(
+    rows: Rows,
+    weights: Array | None,
+    moments: Moments,
+    kernel: Kernel,
+    first: int,
+    *,
+    k: int,
+    trials: int,
+) -> Masses:
+    """Return the masses from a first centre on: remembered where that pays, or computed afresh."""
+    usual = _usual(moments)
+    if usual and rows.in_place and rows.held and kernel.seeder is not None:
+        dtype = mass_dtype(rows, weights, moments)
+        seeder = kernel.seeder(rows.shape, k, trials, moments.origin, dtype, rows.few)
+        if seeder is not None:
+            masses = Remembered(rows, weights, seeder)
+            if masses.start(first):
+                return masses
+    computed = Computed(rows, weights, moments, kernel, width=trials)
+    computed.add([first])
+    return computed
+
+
+def mass_dtype(rows: Rows, weights: Array | None, moments: Moments) -> Any:
+    """Return the dtype of masses: half the memory where single precision has the range."""
+    return rows.xp.float32 if _usual(moments) and weights is None else rows.wide
+
+
+def _usual(moments: Moments) -> bool:
+    return 2.0**-40 < moments.variance < 2.0**40
+
+
+@final
+class Remembered(Masses):
+    """Masses in the memory of a seeder, whose steps look only at rows that may have come nearer."""
+
+    def __init__(self, rows: Rows, weights: Array | None, seeder: Seeder) -> None:
+        self.rows = rows
+        self.weights = weights
+        self.seeder = seeder
+        self.mass = seeder.memory[0]
+
+    def start(self, first: int) -> bool:
+        """Take in the first centre; return whether the rows' squares are finite."""
+        return bool(np.isfinite(self._fold(self.seeder.start(self.rows.take([first])[0, :])).gains))
+
+    def gains(self, drawn: list[int]) -> np.ndarray:
+        """Return by how much some rows, as centres, would lower the sum of the masses."""
+        return np.asarray(self._fold(self.seeder.score(self.rows.take(drawn))).gains)
+
+    def keep(self, drawn: list[int], best: int) -> None:
+        """Take in one of the candidates that `gains` was just asked about."""
+        self._fold(self.seeder.keep(self.rows.take(drawn), best))
+
+    def _fold(self, step: Any) -> Any:
+        size = self.seeder.block_rows
+        return self.rows.fold(step, self.weights, *self.seeder.memory, block_rows=size)
+
+
+@dataclass(frozen=True)
+class _Potentials(Totals):
+    masses: Array
+
+
+@final
+class Computed(Masses):
+    """Masses by distances of all rows, on any backend.
+
+    Parameters
+    ----------
+    rows, weights, moments, kernel
+        What is seeded, and with what.
+    width : int
+        How many centres are added or compared at a time.
+    """
+
+    def __init__(
+        self, rows: Rows, weights: Array | None, moments: Moments, kernel: Kernel, *, width: int
+    ) -> None:
+        self.rows = rows
+        self.weights = weights
+        self.kernel = kernel
+        self.dtype = mass_dtype(rows, weights, moments)
+        self.block_rows = kernel.block_rows(width, rows.shape[1])
+        self.mass: Array = None
+
+    def add(self, indices: list[int]) -> None:
+        """Take in some rows as centres."""
+        frame = frame_of(self.rows.take(indices))
+        step = partial(_mass_step, kernel=self.kernel, frame=frame, dtype=self.dtype)
+        before, size = self.mass, self.block_rows
+        self.mass = self.rows.map(step, before, self.weights, block_rows=size, spare=before)[0]
+
+    def gains(self, drawn: list[int]) -> np.ndarray:
+        """Return by how much some rows, as centres, would lower the sum of the masses."""
+        frame = frame_of(self.rows.take(drawn))
+        step = partial(_potential_step, kernel=self.kernel, frame=frame, wide=self.rows.wide)
+        totals = self.rows.fold(step, self.mass, self.weights, block_rows=self.block_rows)
+        return -to_host(totals.masses).astype(np.float64)
+
+    def keep(self, drawn: list[int], best: int) -> None:
+        """Take in one of the candidates that `gains` was just asked about."""
+        self.add([drawn[best]])
+
+
+def _mass_step(
+    block: Array,
+    mass: Array | None,
+    weights: Array | None,
+    *,
+    kernel: Kernel,
+    frame: Frame,
+    dtype: Any,
+) -> tuple[Array]:
+    xp = namespace_of(block)
+    new = xp.min(kernel.distances(block, frame, dtype), axis=1)
+    new = new if weights is None else new * weights
+    return (new if mass is None else xp.minimum(mass, new),)
+
+
+def _potential_step(
+    block: Array,
+    mass: Array,
+    weights: Array | None,
+    *,
+    kernel: Kernel,
+    frame: Frame,
+    wide: Any,
+) -> _Potentials:
+    """Return what the masses would come to with each candidate as a centre."""
+    xp = namespace_of(block)
+    new = kernel.distances(block, frame, mass.dtype)
+    new = new if weights is None else new * weights[:, None]
+    return _Potentials(xp.sum(xp.minimum(mass[:, None], new), axis=0, dtype=wide))

@@ -1,0 +1,155 @@
+"""The algorithms that ``fit --algorithm`` offers, and the options that each takes."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from inspect import signature
+from typing import Any
+
+import numpy as np
+
+import kmeans_xp
+from kmeans_xp.algorithms.em import delivered
+from kmeans_xp.algorithms.expectation import assigned
+from kmeans_xp.algorithms.mixture import fit_gaussian_mixture
+from kmeans_xp.algorithms.soft import fit_soft_kmeans
+from kmeans_xp.arrays import to_host
+from kmeans_xp.cli.errors import CliError
+from kmeans_xp.cli.inputs import Array
+from kmeans_xp.cli.rules import Leaves, Likeliest, Nearest, Rule
+
+# Options that are not spelled as the argument that they stand for.
+SPELLED = {"algorithm": "kernel", "bisecting_strategy": "strategy"}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit found, whatever the algorithm."""
+
+    rule: Rule
+    labels: Array
+    objective: float
+    n_iter: int
+    converged: bool
+    history: tuple[float, ...]
+    kernel: str | None = None
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """One of the family: its options are the arguments of a public function.
+
+    Attributes
+    ----------
+    function : str
+        Which one.
+    rule : type
+        How its models label rows.
+    counted : str
+        What the callback counts.
+    """
+
+    function: str
+    rule: type[Nearest] | type[Leaves] | type[Likeliest]
+    counted: str = "iterations"
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the function's keyword arguments."""
+        parameters = signature(getattr(kmeans_xp, self.function)).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    def fit(self, X: Any, k: int, settings: Mapping[str, Any]) -> Fitted:
+        """Fit k clusters to rows."""
+        result = getattr(kmeans_xp, self.function)(X, k, **settings)
+        centers = np.array(to_host(result.centers))
+        rule = Leaves(centers, result.tree) if self.rule is Leaves else Nearest(centers)
+        end = (result.n_iter, result.converged, result.history, result.kernel)
+        return Fitted(rule, to_host(result.labels), result.inertia, *end)
+
+
+@dataclass(frozen=True)
+class Mixtures(Algorithm):
+    """One that fits a mixture.
+
+    Attributes
+    ----------
+    lean : callable
+        As the function, but it keeps the mixture as it is, and nothing of the size of X.
+    """
+
+    lean: Callable[..., Any] = field(kw_only=True)
+
+    def fit(self, X: Any, k: int, settings: Mapping[str, Any]) -> Fitted:
+        """Fit k components to rows."""
+        em, run = self.lean(X, k, **settings)
+        mixture = run.state.mixture
+        objective, labels, _ = assigned(em.rows, em.weights, mixture, shares=False)
+        rule = Likeliest(to_host(delivered(em.rows, mixture.means)), mixture)
+        return Fitted(rule, to_host(labels), objective, run.n_iter, run.converged, run.history)
+
+
+FAMILY = {
+    "kmeans": Algorithm("kmeans", Nearest),
+    "minibatch": Algorithm("minibatch_kmeans", Nearest, "batches"),
+    "bisecting": Algorithm("bisecting_kmeans", Leaves, "bisections"),
+    "soft": Mixtures("soft_kmeans", Likeliest, lean=fit_soft_kmeans),
+    "gmm": Mixtures("gaussian_mixture", Likeliest, lean=fit_gaussian_mixture),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A fit that is to be made.
+
+    Attributes
+    ----------
+    name : str
+        Of the algorithm.
+    n_clusters : int
+        How many clusters, k.
+    settings : dict
+        All keyword arguments of the algorithm's function.
+    """
+
+    name: str
+    n_clusters: int
+    settings: dict[str, Any]
+
+    @property
+    def counted(self) -> str:
+        """What the callback counts."""
+        return FAMILY[self.name].counted
+
+    def steps(self, n: int) -> int:
+        """Return how far the callback counts at most with n rows."""
+        if self.counted == "bisections":
+            return self.n_clusters - 1
+        most: int = self.settings["max_iter"]
+        if self.counted == "batches":
+            return most * n // min(self.settings["batch_size"], n)
+        return most
+
+    def run(self, X: Any, weights: Any, callback: Any) -> Fitted:
+        """Do it."""
+        settings = self.settings | {"sample_weight": weights, "callback": callback}
+        return FAMILY[self.name].fit(X, self.n_clusters, settings)
+
+
+def job(name: str, n_clusters: int, seed: int | None, options: Mapping[str, Any]) -> Job:
+    """Choose an algorithm; options that are None get its own defaults, without a seed one is drawn.
+
+    Raises
+    ------
+    CliError
+        If there is no such algorithm, or it has no such option.
+    """
+    if name not in FAMILY:
+        raise CliError(f"--algorithm must be one of {', '.join(FAMILY)}, got {name!r}")
+    own = FAMILY[name].defaults()
+    given = {argument: value for argument, value in options.items() if value is not None}
+    for argument in given.keys() - own.keys():
+        having = [other for other in FAMILY if argument in FAMILY[other].defaults()]
+        option = SPELLED.get(argument, argument).replace("_", "-")
+        raise CliError(f"--{option} is an option of {', '.join(having)}, not of {name}")
+    seed = secrets.randbits(32) if seed is None else seed
+    return Job(name, n_clusters, own | given | {"rng": seed})

@@ -1,0 +1,207 @@
+"""The options of the commands, as the parser reads them and as ``--help`` shows them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kmeans_xp.cli.errors import CliError
+
+INPUT = "Input"
+FIT = "How to fit; what is left out has the default of the algorithm's Python function"
+SOME = "What only some algorithms have"
+WHERE = "Where the work is done"
+OUTPUT = "Output"
+
+Spec = Annotated[
+    str,
+    typer.Argument(
+        metavar="INPUT",
+        help="An .npy (mapped, not read whole), .npz, .csv, .tsv or .parquet file, an image "
+        "(each pixel a row), or sample:NAME for data that scikit-learn ships, such as "
+        "sample:iris or the photograph sample:china.",
+    ),
+]
+NClusters = Annotated[int, typer.Option("--n-clusters", "-k", min=1, help="How many clusters.")]
+Algorithm = Annotated[
+    str, typer.Option(help="Which of the family: kmeans, minibatch, bisecting, soft or gmm.")
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(min=0, help="Makes a run repeatable; drawn and reported if left out."),
+]
+Init = Annotated[
+    str | None,
+    typer.Option(
+        help="How to seed: k-means++, k-means|| or random; for gmm also k-means or "
+        "'random shares'.",
+        rich_help_panel=FIT,
+    ),
+]
+NInit = Annotated[
+    str | None,
+    typer.Option(
+        help="How many starts; the best is kept. A number, or auto for kmeans and minibatch.",
+        rich_help_panel=FIT,
+    ),
+]
+MaxIter = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Most iterations of a start; for minibatch, passes over as many rows as there are.",
+        rich_help_panel=FIT,
+    ),
+]
+Tol = Annotated[
+    float | None,
+    typer.Option(
+        help="Stop when the centres move less, relative to the variance; for soft and gmm, when "
+        "the log-likelihood of a row changes less.",
+        rich_help_panel=FIT,
+    ),
+]
+Kernel = Annotated[
+    str | None,
+    typer.Option(
+        help="kmeans, minibatch, bisecting: auto, lloyd, or a kernel that kmeans-xp info lists.",
+        rich_help_panel=SOME,
+    ),
+]
+EmptyClusters = Annotated[
+    str | None,
+    typer.Option(
+        help="kmeans: which row an empty cluster gets, farthest or random.", rich_help_panel=SOME
+    ),
+]
+BatchSize = Annotated[
+    int | None, typer.Option(min=1, help="minibatch: rows of a batch.", rich_help_panel=SOME)
+]
+InitSize = Annotated[
+    int | None,
+    typer.Option(min=1, help="minibatch: rows that a start is sought among.", rich_help_panel=SOME),
+]
+MaxNoImprovement = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="minibatch: stop after so many batches without a new low of the smoothed inertia.",
+        rich_help_panel=SOME,
+    ),
+]
+ReassignmentRatio = Annotated[
+    float | None,
+    typer.Option(
+        help="minibatch: a centre that has seen less than this part of the busiest one's rows "
+        "starts anew.",
+        rich_help_panel=SOME,
+    ),
+]
+Strategy = Annotated[
+    str | None,
+    typer.Option(
+        help="bisecting: which cluster is divided next, biggest_inertia or largest_cluster.",
+        rich_help_panel=SOME,
+    ),
+]
+Stiffness = Annotated[
+    float | None,
+    typer.Option(
+        help="soft: the inverse of the clusters' variance; learned if left out.",
+        rich_help_panel=SOME,
+    ),
+]
+Mixing = Annotated[
+    bool | None,
+    typer.Option(
+        "--mixing/--no-mixing",
+        help="soft: whether the weights of the clusters are learned, or all alike.",
+        rich_help_panel=SOME,
+    ),
+]
+CovarianceType = Annotated[
+    str | None,
+    typer.Option(help="gmm: full, tied, diag or spherical.", rich_help_panel=SOME),
+]
+RegCovar = Annotated[
+    float | None,
+    typer.Option(
+        help="soft, gmm: added to the variances, so that none collapses.", rich_help_panel=SOME
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Columns to use, by name or position from 0, separated by commas. "
+        "By default every numeric column.",
+        rich_help_panel=INPUT,
+    ),
+]
+Key = Annotated[
+    str | None, typer.Option(help="Which array of an .npz file.", rich_help_panel=INPUT)
+]
+Backend = Annotated[
+    str,
+    typer.Option(
+        help="Array library to compute with; kmeans-xp info lists them.", rich_help_panel=WHERE
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(help="Device of the backend, such as cuda:0.", rich_help_panel=WHERE),
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Write labels to .csv, .tsv or .parquet (beside the rows) or .npy (alone).",
+        rich_help_panel=OUTPUT,
+    ),
+]
+LabelName = Annotated[
+    str, typer.Option(help="Name of the column of labels.", rich_help_panel=OUTPUT)
+]
+Plot = Annotated[
+    Path | None,
+    typer.Option(
+        help="Draw a .png: an image beside its k colours, or the rows coloured by cluster.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print the summary as JSON.", rich_help_panel=OUTPUT)
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="No summary, no progress bar.", rich_help_panel=OUTPUT),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(help="Column that weighs the rows; not a feature.", rich_help_panel=INPUT),
+]
+Standardize = Annotated[
+    bool,
+    typer.Option(
+        "--standardize",
+        help="Cluster z-scores; the model keeps the scaling, predict repeats it.",
+        rich_help_panel=INPUT,
+    ),
+]
+Dtype = Annotated[
+    str | None,
+    typer.Option(help="Convert to float32 or float64 first.", rich_help_panel=WHERE),
+]
+Model = Annotated[
+    Path | None,
+    typer.Option(help="Write the model to .npz, for predict.", rich_help_panel=OUTPUT),
+]
+
+
+def count_or_auto(text: str | None) -> int | str | None:
+    """Return what ``--n-init`` means."""
+    if text is None or text == "auto":
+        return text
+    if not text.isdecimal():
+        raise CliError(f"--n-init must be a number or 'auto', got {text!r}")
+    return int(text)

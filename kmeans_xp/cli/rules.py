@@ -1,0 +1,177 @@
+"""How a fitted model labels rows: what it needs for that, in memory and in a file."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from kmeans_xp.algorithms.expectation import label_step, mean_log_density, predicted, share_step
+from kmeans_xp.algorithms.gaussian import Mixture, covariance_shape
+from kmeans_xp.algorithms.tree import Tree, predict_leaves
+from kmeans_xp.arrays import to_host
+from kmeans_xp.cli.inputs import Array
+from kmeans_xp.kernels.components import KINDS, MATRICES
+from kmeans_xp.rows import open_rows
+
+
+@dataclass(frozen=True)
+class Rule(ABC):
+    """A rule by which rows get labels; its arrays are on the host.
+
+    Attributes
+    ----------
+    objective : str
+        What a fit makes small or large, as the model file and the summaries call it.
+    averaged : bool
+        Whether that is a mean over the rows and not a sum.
+    centers : ndarray of shape (k, d)
+        Centres as they were fitted, in the dtype of the fit.
+    """
+
+    objective: ClassVar[str] = "inertia"
+    averaged: ClassVar[bool] = False
+    centers: Array
+
+    @abstractmethod
+    def label(self, X: Any) -> tuple[Array, float]:
+        """Return the labels of rows, on the host, and the objective's sum over the rows."""
+
+    def shares(self, _X: Any) -> Array | None:
+        """Return the shares of the clusters in rows, (n, k), where rows have such."""
+        return None
+
+    def spread(self) -> Array | None:
+        """Return covariances of the clusters, (k, d, d), or variances, (k, d), where there are."""
+        return None
+
+    def details(self) -> dict[str, Any]:
+        """Return what else there is to say of a model, in types that JSON has."""
+        return {}
+
+    def stored(self) -> dict[str, Any]:
+        """Return what a model file holds of the rule beside the centres."""
+        return {}
+
+    @classmethod
+    def restored(cls, stored: Mapping[str, Array]) -> Self:
+        """Return the rule that a model file holds; a damaged one gives a ValueError."""
+        return cls(stored["fitted_centers"])
+
+
+@dataclass(frozen=True)
+class Nearest(Rule):
+    """A row belongs to the nearest centre."""
+
+    def label(self, X: Any) -> tuple[Array, float]:
+        """Return labels, and the inertia."""
+        from kmeans_xp import assign
+
+        labels, distances = assign(X, _beside(X, self.centers))
+        return to_host(labels), float(to_host(distances).sum(dtype=np.float64))
+
+
+@dataclass(frozen=True)
+class Leaves(Rule):
+    """A row goes down a tree of bisections, at each to the nearer half."""
+
+    tree: Tree
+
+    def label(self, X: Any) -> tuple[Array, float]:
+        """Return labels, and the inertia."""
+        from kmeans_xp import inertia
+
+        labels = predict_leaves(open_rows(X), self.tree)
+        return to_host(labels), inertia(X, _beside(X, self.centers), labels)
+
+    def stored(self) -> dict[str, Any]:
+        """Return the tree."""
+        return {f"tree_{name}": value for name, value in asdict(self.tree).items()}
+
+    @classmethod
+    def restored(cls, stored: Mapping[str, Array]) -> Self:
+        """Return the rule, after checking that the tree is one."""
+        centers, tree = stored["fitted_centers"], _fields_of(Tree, "tree", stored)
+        (m, two), pairs = tree.children.shape, (len(tree.children), 2, *centers.shape[1:])
+        below = np.sort(tree.children, axis=None)
+        # Every bisection but the first is below one with a smaller number, every leaf is there.
+        whole = np.array_equal(below[below < 0], np.arange(-m - 1 if m else 0, 0))
+        whole &= np.array_equal(below[below >= 0], np.arange(1, m))
+        whole &= bool(((tree.children < 0) | (tree.children > np.arange(m)[:, None])).all())
+        if not whole or two != 2 or m >= len(centers):
+            raise ValueError("its tree is none")
+        if tree.centers.shape != pairs or not np.isfinite(tree.centers).all():
+            raise ValueError(f"tree_centers has shape {tree.centers.shape} or is not finite")
+        return cls(centers, tree)
+
+
+@dataclass(frozen=True)
+class Likeliest(Rule):
+    """A row belongs to the component of a mixture that has the largest share in it."""
+
+    objective: ClassVar[str] = "log_likelihood"
+    averaged: ClassVar[bool] = True
+    mixture: Mixture
+
+    def label(self, X: Any) -> tuple[Array, float]:
+        """Return labels, and the sum of the rows' log-likelihoods."""
+        rows = open_rows(X)
+        labels = predicted(rows, self.mixture, label_step)
+        mean = mean_log_density(rows, None, self.mixture, checked=True)
+        return to_host(labels), mean * rows.shape[0]
+
+    def shares(self, X: Any) -> Array:
+        """Return the shares of the components in rows, (n, k), on the host."""
+        return to_host(predicted(open_rows(X), self.mixture, share_step))
+
+    def spread(self) -> Array:
+        """Return covariances of each component, (k, d, d), or variances, (k, d)."""
+        mixture = self.mixture
+        k, d = mixture.means.shape
+        if mixture.kind in MATRICES:
+            return np.broadcast_to(mixture.covariances, (k, d, d))
+        variances = mixture.covariances.reshape(-1, d if mixture.kind == "diag" else 1)
+        return np.broadcast_to(variances, (k, d))
+
+    def details(self) -> dict[str, Any]:
+        """Return the weights, and either the covariances' type or the stiffness."""
+        mixture = self.mixture
+        told: dict[str, Any] = {"weights": mixture.weights.tolist()}
+        if mixture.kind == "shared":
+            return told | {"stiffness": 1 / float(mixture.covariances)}
+        return told | {"covariance_type": mixture.kind}
+
+    def stored(self) -> dict[str, Any]:
+        """Return the mixture."""
+        return {f"mixture_{name}": value for name, value in asdict(self.mixture).items()}
+
+    @classmethod
+    def restored(cls, stored: Mapping[str, Array]) -> Self:
+        """Return the rule, after checking that the mixture is one."""
+        mixture = _fields_of(Mixture, "mixture", stored)
+        k, d = stored["fitted_centers"].shape
+        shapes = dict.fromkeys(("covariances", "factors"), covariance_shape(mixture.kind, k, d))
+        shapes |= {"weights": (k,), "means": (k, d), "origin": (d,), "spread": (d,)}
+        for name, shape in shapes.items():
+            values = getattr(mixture, name)
+            if values.shape != shape or not np.isfinite(values).all():
+                raise ValueError(f"mixture_{name} has shape {values.shape} or is not finite")
+        roots = mixture.factors
+        if mixture.kind in MATRICES:
+            roots = np.diagonal(roots, axis1=-2, axis2=-1)
+        if mixture.kind not in KINDS or (mixture.weights < 0).any() or (roots <= 0).any():
+            raise ValueError("its mixture is none")
+        return cls(stored["fitted_centers"], mixture)
+
+
+def _beside(X: Any, centers: Array) -> Any:
+    """Return centres where rows live."""
+    rows = open_rows(X)
+    return rows.deliver(rows.small(centers, rows.dtype))
+
+
+def _fields_of(kind: type, prefix: str, stored: Mapping[str, Array]) -> Any:
+    """Return the dataclass of which a model file holds the fields, each behind a prefix."""
+    values = {field.name: stored[f"{prefix}_{field.name}"] for field in fields(kind)}
+    return kind(**{n: str(v) if v.dtype.kind == "U" else v for n, v in values.items()})

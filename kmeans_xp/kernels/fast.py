@@ -1,0 +1,54 @@
+"""NumPy's kernels, compiled by Numba where that is faster and has been done already."""
+
+import numpy as np
+
+from kmeans_xp.kernels import fast_compile, host
+from kmeans_xp.kernels.frame import Frame
+from kmeans_xp.kernels.host import block_rows, count, distances, sum_by_label
+
+__all__ = [
+    "block_rows",
+    "count",
+    "distances",
+    "labels",
+    "nearest",
+    "own_distances",
+    "ready",
+    "sum_by_label",
+]
+
+# With more features, sixteen rows at a time are slower than a matrix product.
+LANES_UP_TO = 32
+
+
+def ready() -> bool:
+    """Return whether anything is compiled or loaded."""
+    return any(fast_compile.ready(dtype) for dtype in fast_compile.DTYPES)
+
+
+def labels(block: np.ndarray, frame: Frame) -> np.ndarray:
+    """Return the index of the nearest centre of each row, (B,) int32; the lowest of equals."""
+    return nearest(block, frame)[0] if _by_lanes(block) else host.labels(block, frame)
+
+
+def nearest(block: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels, (B,) int32, and squared distances, (B,) float64."""
+    if not _by_lanes(block):
+        found = host.labels(block, frame)
+        return found, own_distances(block, frame, found)
+    from kmeans_xp.kernels import fast_lanes
+
+    return fast_lanes.nearest(block, frame)
+
+
+def own_distances(block: np.ndarray, frame: Frame, labels: np.ndarray) -> np.ndarray:
+    """Return each row's squared distance to the centre of its label, by direct differences."""
+    if not fast_compile.ready(block.dtype):
+        return host.own_distances(block, frame, labels)
+    from kmeans_xp.kernels import fast_lanes
+
+    return fast_lanes.own_distances(block, frame, labels)
+
+
+def _by_lanes(block: np.ndarray) -> bool:
+    return block.shape[1] <= LANES_UP_TO and fast_compile.ready(block.dtype)

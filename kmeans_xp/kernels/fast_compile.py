@@ -1,0 +1,112 @@
+"""Whether Numba is there, what it has compiled already, and how it compiles.
+
+Importing this module imports nothing of Numba: a small fit must not wait for it. Compiled code is
+kept on disk, beside the package or where the user's caches are.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any, TypeVar
+
+import numpy as np
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+LOOPS = "kmeans_xp.kernels.fast_loops"
+PAIR_LOOPS = "kmeans_xp.kernels.fast_pairs"
+SEED_LOOPS = "kmeans_xp.kernels.seed_loops"
+ALL = (LOOPS, PAIR_LOOPS, SEED_LOOPS)
+# Operations of an iteration, of which a fit takes dozens, that repay loading compiled loops from
+# disk where Numba is there already, where it must be imported, and compiling them.
+LOADED, IMPORTED, COMPILED = 1 << 24, 1 << 28, 1 << 30
+DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+_ready: set[tuple[np.dtype[Any], str]] = set()
+
+
+def installed() -> bool:
+    """Return whether Numba can be imported, without importing it."""
+    return find_spec("numba") is not None
+
+
+def ready(dtype: Any, name: str = LOOPS) -> bool:
+    """Return whether this process has a module's kernels for rows of `dtype` loaded."""
+    return (np.dtype(dtype), name) in _ready
+
+
+def worthwhile(work: int, dtype: Any, name: str) -> bool:
+    """Return whether a module's kernels are there, or came now since the `work` repays it.
+
+    Parameters
+    ----------
+    work : int
+        Operations of an iteration.
+    dtype : dtype
+    name : str
+        The module of the kernels.
+    """
+    if ready(dtype, name):
+        return True
+    if work < (LOADED if "numba" in sys.modules else IMPORTED):
+        return False
+    return prepare(dtype, name, compile=work >= COMPILED)
+
+
+def prepare(dtype: Any, name: str = LOOPS, *, compile: bool = True) -> bool:  # noqa: A002
+    """Load the kernels for rows of `dtype`, or compile them; return whether they are ready.
+
+    Imports Numba, which takes half a second by itself.
+
+    Parameters
+    ----------
+    dtype : dtype
+    name : str
+        The module of the kernels.
+    compile : bool
+        Whether to compile what is not on disk, which takes some seconds.
+    """
+    if not installed():
+        return False
+    for function, signature in _wanted(importlib.import_module(name), dtype):
+        if signature not in function.overloads:
+            if not compile and not _on_disk(function, signature):
+                return False
+            function.compile(signature)
+    _ready.add((np.dtype(dtype), name))
+    return True
+
+
+def compile_all() -> bool:
+    """Compile the kernels for every dtype, and keep them on disk; false without Numba."""
+    return all(prepare(dtype, name) for dtype in DTYPES for name in ALL)
+
+
+def entry(function: F) -> F:
+    """Compile `function`, which runs without the interpreter's lock and is kept on disk."""
+    import numba
+
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # There is no place on disk that may be written to.
+        return numba.njit(**options)(function)
+
+
+def part(function: F) -> F:
+    """Compile `function` into those that call it."""
+    import numba
+
+    return numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
+
+
+def _wanted(loops: Any, dtype: Any) -> list[tuple[Any, Any]]:
+    return [(getattr(loops, name), types) for name, types in loops.signatures(dtype).items()]
+
+
+def _on_disk(function: Any, signature: Any) -> bool:
+    # Numba has no public question for this; what it loads here it loads again when it is used.
+    found = function._cache.load_overload(signature, function.targetctx)
+    return found is not None

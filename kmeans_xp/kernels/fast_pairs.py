@@ -1,0 +1,227 @@
+"""The compiled loops of `fast_projection`. Imported only where Numba is.
+
+Rows are compared with single centres: first in their short form, which bounds the score of a
+centre from above, then, where that leaves a doubt, by direct differences in float64.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numba import types
+
+from kmeans_xp.kernels.fast_compile import F, entry, part
+
+# More than float64 rounds away in a distance, and float32 in a conversion or two.
+EXACT = 1e-10
+ROUND = 2.0**-21
+# Where more than one in so many centres is near a row, a whole product is faster.
+CROWD = 8
+
+
+def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
+    """Return the types of the arguments of each compiled function, for rows of `dtype`."""
+    real = types.float32 if np.dtype(dtype) == np.float32 else types.float64
+    rows, weights = (types.Array(t, n, "C", readonly=True) for t, n in ((real, 2), (types.f8, 1)))
+    table, numbers, places = real[:, ::1], types.f8[::1], types.intp[::1]
+    wide, labels = types.f8[:, ::1], types.int32[::1]
+    memory = types.Tuple((labels, types.float32[::1], types.float32[::1]))
+    moving = types.Tuple((wide, numbers, numbers))
+    lists = types.Tuple((types.int32[:, ::1], wide, numbers))
+    margin = types.UniTuple(types.f8, 3)
+    changes = (wide, numbers, types.int64[::1], numbers)
+    return {
+        "look_near": (rows, places, table, memory, moving, table, lists, margin),
+        "look_far": (rows, places, real[:], table, places, memory, moving, margin),
+        "move": (rows, weights, labels, labels, numbers, *changes),
+    }
+
+
+# Sums in any order: bounds and distances have room for it.
+_sum: Callable[[F], F] = numba.njit(
+    nogil=True, forceinline=True, fastmath={"reassoc", "contract", "nsz"}
+)
+
+
+@_sum
+def _squares(rows: Any, i: int, centers: Any, j: int) -> float:
+    total = 0.0
+    for f in range(rows.shape[1]):
+        difference = np.float64(rows[i, f]) - centers[j, f]
+        total += difference * difference
+    return total
+
+
+@_sum
+def _product(rows: Any, i: int, centers: Any, j: int) -> float:
+    total = rows[i, 0] * centers[j, 0]
+    for f in range(1, rows.shape[1]):
+        total += rows[i, f] * centers[j, f]
+    return np.float64(total)
+
+
+@part
+def _root(square: float) -> float:
+    return np.sqrt(max(square, 0.0)) * (1 - EXACT)
+
+
+@part
+def _remember(memory: Any, moving: Any, i: int, own: int, nearest: float, other: float) -> None:
+    """Write a row's label, gap and reach: `nearest` is a squared distance, `other` a distance."""
+    labels, gaps, reach = memory
+    _, limits, ways = moving
+    nearest = np.sqrt(nearest) * (1 + EXACT)
+    labels[i] = own
+    gaps[i] = (other - nearest + limits[own]) * (1 - ROUND)
+    reach[i] = nearest - ways[own] + (nearest + ways[own]) * ROUND
+
+
+@entry
+def look_near(
+    block: Any,
+    which: Any,
+    short: Any,
+    memory: Any,
+    moving: Any,
+    short_centers: Any,
+    lists: Any,
+    margin: Any,
+) -> Any:
+    """Settle rows to which few centres are near; return whether each of them is left."""
+    labels, gaps, reach = memory
+    centers, limits, ways = moving
+    neighbours, distances, slack = lists
+    count = neighbours.shape[1]
+    left = np.zeros(len(which), np.bool_)
+    scores = np.empty(count)
+    for a in range(len(which)):
+        i, own = which[a], labels[which[a]]
+        norm, within = np.float64(short[i, -2]), (reach[i] + ways[own]) * (1 + ROUND)
+        length = 2 * within + slack[own]
+        if not (distances[own, count - 1] > length and norm < margin[2]):
+            left[a] = True
+            continue
+        top, m = -np.inf, 0
+        while distances[own, m] <= length:
+            scores[m] = _product(short, i, short_centers, neighbours[own, m])
+            top = max(top, scores[m])
+            m += 1
+        # Centres that are not looked at are farther than this from the row's own.
+        beyond = distances[own, m] - slack[own]
+        square = norm * norm * (1 - margin[0]) - margin[1]
+        gap = min(_root(square - 2 * top), beyond - within) - within
+        if gap > 0:
+            gaps[i] = (gap + limits[own]) * (1 - ROUND)
+            continue
+        nearest = _squares(block, i, centers, own)
+        within = np.sqrt(nearest) * (1 + EXACT)
+        # A centre of a lower score is farther than the own one.
+        least = 0.5 * (square - nearest * (1 + EXACT))
+        second, bound, best = np.inf, -np.inf, own
+        for b in range(m):
+            if scores[b] < least:
+                bound = max(bound, scores[b])
+                continue
+            j = neighbours[own, b]
+            found = _squares(block, i, centers, j)
+            if found < nearest or (found == nearest and j < best):
+                second, nearest, best = nearest, found, j
+            else:
+                second = min(second, found)
+        other = min(_root(min(second, square - 2 * bound)), beyond - within)
+        _remember(memory, moving, i, best, nearest, other)
+    return left
+
+
+@entry
+def look_far(
+    block: Any,
+    which: Any,
+    norms: Any,
+    scores: Any,
+    tops: Any,
+    memory: Any,
+    moving: Any,
+    margin: Any,
+) -> Any:
+    """Settle rows by their scores with all centres; return whether each of them is left.
+
+    `tops` are the places of the largest; the score with a row's own centre is -inf.
+    """
+    labels, gaps, reach = memory
+    centers, limits, ways = moving
+    k = len(centers)
+    left = np.zeros(len(which), np.bool_)
+    for a in range(len(which)):
+        i, own, norm = which[a], labels[which[a]], np.float64(norms[a])
+        if not norm < margin[2]:
+            left[a] = True
+            continue
+        square = norm * norm * (1 - margin[0]) - margin[1]
+        if own >= 0:
+            gap = _root(square - 2 * np.float64(scores[a, tops[a]]))
+            gap -= (reach[i] + ways[own]) * (1 + ROUND)
+            if gap > 0:
+                gaps[i] = (gap + limits[own]) * (1 - ROUND)
+                continue
+        else:
+            own = np.int32(tops[a])
+            scores[a, own] = -np.inf
+        nearest = _squares(block, i, centers, own)
+        # A centre of a lower score is farther than the own one.
+        least = 0.5 * (square - nearest * (1 + EXACT))
+        near = 0
+        for j in range(k):
+            near += scores[a, j] >= least
+        if near * CROWD > k + CROWD:
+            left[a] = True
+            continue
+        second, bound, best = np.inf, -np.inf, own
+        for j in range(k):
+            score = np.float64(scores[a, j])
+            if score < least:
+                bound = max(bound, score)
+                continue
+            found = _squares(block, i, centers, j)
+            if found < nearest or (found == nearest and j < best):
+                second, nearest, best = nearest, found, np.int32(j)
+            else:
+                second = min(second, found)
+        _remember(memory, moving, i, best, nearest, _root(min(second, square - 2 * bound)))
+    return left
+
+
+@entry
+def move(
+    block: Any,
+    weights: Any,
+    before: Any,
+    labels: Any,
+    origin: Any,
+    sums: Any,
+    totals: Any,
+    counts: Any,
+    stirred: Any,
+) -> None:
+    """Add up what clusters gain and lose by going from the labels `before` to `labels`."""
+    row = np.empty(block.shape[1])
+    for i in range(len(labels)):
+        old, new = before[i], labels[i]
+        if old == new:
+            continue
+        w = weights[i] if len(weights) else 1.0
+        largest = 0.0
+        for f in range(len(row)):
+            row[f] = w * (np.float64(block[i, f]) - origin[f])
+            largest = max(largest, abs(row[f]))
+            sums[new, f] += row[f]
+        totals[new] += w
+        counts[new] += w > 0
+        if old >= 0:
+            for f in range(len(row)):
+                sums[old, f] -= row[f]
+            totals[old] -= w
+            counts[old] -= w > 0
+            stirred[old] += largest
+            stirred[new] += largest

@@ -1,0 +1,228 @@
+"""Sixteen floats at a time: a SIMD vector as a type of Numba's, and what is done with it.
+
+Numba leaves it to LLVM to find vectors in loops; in loops as short as these it does not. What is
+written with this type stays in registers, whatever their width: LLVM splits what is too wide.
+
+Imported only where Numba is. Indices into arrays count elements and are not checked.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic, models, register_model
+
+LANES = 16
+INT8, INT32, INT64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+
+
+class Lanes(types.Type):
+    """The type of a vector of floats of `dtype`."""
+
+    def __init__(self, dtype: types.Type) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Lanes({dtype})")
+
+
+class _Model(models.PrimitiveModel):
+    def __init__(self, manager: Any, lanes: Lanes) -> None:
+        super().__init__(manager, lanes, _vector(lanes))
+
+
+register_model(Lanes)(_Model)
+
+
+def _vector(lanes: Lanes) -> ir.Type:
+    return ir.VectorType(_float(lanes.dtype), LANES)
+
+
+def _float(dtype: types.Type) -> ir.Type:
+    return ir.FloatType() if dtype == types.float32 else ir.DoubleType()
+
+
+def _primitive(typer: Callable[..., Any]) -> Any:
+    return intrinsic(typer)
+
+
+def _binary(build: Callable[[Any, Any, Any], Any]) -> Any:
+    def typer(context: Any, a: Any, b: Any) -> Any:
+        return a(a, b), lambda _context, builder, _signature, args: build(builder, *args)
+
+    return intrinsic(typer)
+
+
+plus = _binary(lambda builder, a, b: builder.fadd(a, b))
+minus = _binary(lambda builder, a, b: builder.fsub(a, b))
+times = _binary(lambda builder, a, b: builder.fmul(a, b))
+# Of a NaN and a number, the second.
+lesser = _binary(lambda builder, a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b))
+greater = _binary(lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b))
+
+
+@_primitive
+def times_plus(context: Any, a: Any, b: Any, c: Any) -> Any:
+    """Return a * b + c, rounded once."""
+    return a(a, b, c), lambda _c, builder, _s, args: _standard(builder, "fma", args)
+
+
+@_primitive
+def root(context: Any, a: Any) -> Any:
+    """Return square roots."""
+    return a(a), lambda _c, builder, _s, args: _standard(builder, "sqrt", args)
+
+
+@_primitive
+def where_less(context: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
+    """Return x where a < b, else y."""
+
+    def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("<", *args[:2]), *args[2:])
+
+    return x(a, b, x, y), build
+
+
+@_primitive
+def all_greater(context: Any, a: Any, b: Any) -> Any:
+    """Return whether a > b everywhere; a NaN is not."""
+
+    def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        bits = builder.bitcast(builder.fcmp_ordered(">", *args), ir.IntType(LANES))
+        return builder.icmp_signed("==", bits, ir.Constant(bits.type, -1))
+
+    return types.boolean(a, b), build
+
+
+@_primitive
+def exceptions(context: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
+    """Return an integer with a bit for each lane, 0 where a > b and x == y."""
+
+    def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        more, same = builder.fcmp_ordered(">", *args[:2]), builder.fcmp_ordered("==", *args[2:])
+        bits = builder.bitcast(builder.not_(builder.and_(more, same)), ir.IntType(LANES))
+        return builder.zext(bits, INT64)
+
+    return types.int64(a, b, x, y), build
+
+
+@_primitive
+def spread(context: Any, number: Any) -> Any:
+    """Return a number in all lanes."""
+
+    def build(_context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        none = ir.Constant(_vector(signature.return_type), ir.Undefined)
+        first = builder.insert_element(none, args[0], INT32(0))
+        zeros = ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES)
+        return builder.shuffle_vector(first, none, zeros)
+
+    return Lanes(number)(number), build
+
+
+@_primitive
+def load(context: Any, array: Any, start: Any) -> Any:
+    """Return the numbers from `start` on."""
+    signature = Lanes(array.dtype)(array, types.intp)
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        at = _vector_at(context, builder, signature, args, _vector(signature.return_type))
+        return builder.load(at, align=4)
+
+    return signature, build
+
+
+@_primitive
+def store(context: Any, array: Any, start: Any, lanes: Any) -> Any:
+    """Write a vector from `start` on."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(args[2], _vector_at(context, builder, signature, args, args[2].type), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes), build
+
+
+@_primitive
+def gather(context: Any, rows: Any, which: Any, start: Any, feature: Any) -> Any:
+    """Return one feature of the rows whose indices are those from `start` on."""
+    signature = Lanes(rows.dtype)(rows, which, types.intp, types.intp)
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        found = ir.Constant(_vector(signature.return_type), ir.Undefined)
+        for lane, row in enumerate(_rows_at(context, builder, signature, args)):
+            number = builder.load(builder.gep(row, [args[3]]))
+            found = builder.insert_element(found, number, INT32(lane))
+        return found
+
+    return signature, build
+
+
+@_primitive
+def prefetch(context: Any, rows: Any, which: Any, start: Any) -> Any:
+    """Have the rows brought near whose indices are those from `start` on; any index will do."""
+    signature = types.void(rows, which, types.intp)
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = INT8.as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [pointer, INT32, INT32, INT32])
+        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        last = builder.sub(_width(context, builder, signature, args), INT64(1))
+        for row in _rows_at(context, builder, signature, args):
+            for end in (INT64(0), last):
+                byte = builder.bitcast(builder.gep(row, [end]), pointer)
+                builder.call(fetch, [byte, INT32(0), INT32(3), INT32(1)])
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+@_primitive
+def scatter(context: Any, numbers: Any, which: Any, start: Any, lanes: Any) -> Any:
+    """Write a vector, as float32, to the places whose indices are those from `start` on."""
+    signature = types.void(numbers, which, types.intp, lanes)
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        target = _data(context, builder, signature, args, 0)
+        for lane, i in enumerate(_indices(context, builder, signature, args)):
+            number = builder.extract_element(args[3], INT32(lane))
+            if signature.args[3].dtype != types.float32:
+                number = builder.fptrunc(number, ir.FloatType())
+            builder.store(number, builder.gep(target, [i]))
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+def _standard(builder: Any, name: str, args: Any) -> Any:
+    """Call a function of LLVM's own on vectors."""
+    vector = args[0].type
+    bits = 32 if isinstance(vector.element, ir.FloatType) else 64
+    kind = ir.FunctionType(vector, [vector] * len(args))
+    full = f"llvm.{name}.v{LANES}f{bits}"
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, full), args)
+
+
+def _data(context: Any, builder: Any, signature: Any, args: Any, number: int) -> Any:
+    return context.make_array(signature.args[number])(context, builder, args[number]).data
+
+
+def _vector_at(context: Any, builder: Any, signature: Any, args: Any, vector: Any) -> Any:
+    first = builder.gep(_data(context, builder, signature, args, 0), [args[1]])
+    return builder.bitcast(first, vector.as_pointer())
+
+
+def _width(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    rows = context.make_array(signature.args[0])(context, builder, args[0])
+    return builder.extract_value(rows.shape, 1)
+
+
+def _indices(context: Any, builder: Any, signature: Any, args: Any) -> list[Any]:
+    first = builder.gep(_data(context, builder, signature, args, 1), [args[2]])
+    places = [builder.gep(first, [INT64(lane)]) for lane in range(LANES)]
+    return [builder.sext(builder.load(place), INT64) for place in places]
+
+
+def _rows_at(context: Any, builder: Any, signature: Any, args: Any) -> list[Any]:
+    rows = _data(context, builder, signature, args, 0)
+    width = _width(context, builder, signature, args)
+    indices = _indices(context, builder, signature, args)
+    return [builder.gep(rows, [builder.mul(i, width)]) for i in indices]

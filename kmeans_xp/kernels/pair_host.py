@@ -1,0 +1,102 @@
+r"""The nearer of two centres, tuned for NumPy: one matrix-vector product for a block.
+
+A row x is nearer to the centre b than to a if x·(b - a) > (b - a)·(a + b)/2. Rounding moves the
+two sides apart by at most 2γ‖b - a‖ρ + δ(1 + ρ), where ρ bounds the norms of rows and centres,
+and γ and δ are as in `kmeans_xp.kernels.frame`. Rows closer to the middle than that are decided
+by direct differences in float64. One bound for all rows, known beforehand, costs no pass.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self, final
+
+import numpy as np
+
+from kmeans_xp.kernels.pair import Gains, Pair
+
+# Entries that are converted to float64 at a time: few enough to stay in the cache next to a core.
+WIDE = 1 << 15
+
+
+@final
+@dataclass(frozen=True)
+class HostPair(Pair):
+    """Two centres prepared for blocks of rows.
+
+    Attributes
+    ----------
+    centers : numpy.ndarray of shape (2, d)
+        In float64.
+    away : numpy.ndarray of shape (d,)
+        From the first to the second, in the rows' dtype.
+    middle : float
+        The product of `away` and the point between the two.
+    doubt : float or None
+        How much rounding moves a score at most; None to find it for each block.
+    """
+
+    centers: np.ndarray
+    away: np.ndarray
+    middle: float
+    doubt: float | None
+
+    @classmethod
+    def of(cls, centers: np.ndarray, reach: float | None = None) -> Self:
+        """Prepare `centers`, (2, d) in the dtype of the rows.
+
+        No row or centre may have a larger norm than `reach`, where that is known.
+        """
+        wide = centers.astype(np.float64, copy=False)
+        away = wide[1] - wide[0]
+        middle = float(away @ (wide[0] + wide[1])) / 2
+        doubt = None if reach is None else _doubt(away, reach, centers.dtype)
+        return cls(wide, away.astype(centers.dtype, copy=False), middle, doubt)
+
+    def labels(self, block: np.ndarray) -> np.ndarray:
+        """Return the index of the nearer centre of each row, (B,) int8; 0 if both are."""
+        score = block @ self.away
+        doubt = self._doubt_of(block) if self.doubt is None else self.doubt
+        found = score > self.middle + doubt
+        # Written so that a NaN is not sure.
+        sure = found | (score < self.middle - doubt)
+        if not sure.all():
+            for some in _parts(np.flatnonzero(~sure), block.shape[1]):
+                first, second = (block[some] - center for center in self.centers)
+                found[some] = np.vecdot(second, second) < np.vecdot(first, first)
+        return found.view(np.int8)
+
+    def gains(
+        self, block: np.ndarray, before: np.ndarray | None, about: np.ndarray
+    ) -> tuple[Gains, np.ndarray]:
+        """Return what the second centre gained since the labels `before`, and the labels now."""
+        labels = self.labels(block)
+        change = labels.view(bool) if before is None else labels != before
+        sums, size = np.zeros(block.shape[1]), 0.0
+        for some in _parts(np.flatnonzero(change), block.shape[1]):
+            signs = 2.0 * labels[some] - 1.0
+            few = block.take(some, axis=0).astype(np.float64, copy=False)
+            few -= about
+            sums += signs @ few
+            size += signs.sum()
+        return Gains(np.asarray(size), sums), labels
+
+    def _doubt_of(self, block: np.ndarray) -> float:
+        # No row is longer than all together; the factor is for what rounding takes from that.
+        squares = max(1.25 * float(np.vdot(part, part)) for part in (block, self.centers))
+        return _doubt(self.centers[1] - self.centers[0], math.sqrt(squares), block.dtype)
+
+
+def _doubt(away: np.ndarray, reach: float, dtype: np.dtype) -> float:
+    """Return how much rounding moves a score at most."""
+    info, d = np.finfo(dtype), away.shape[0]
+    product = 2 * math.sqrt(away @ away) * reach
+    # A product that is too large for the rows' precision leaves no row sure.
+    if not product < info.max:
+        return math.inf
+    return float((d + 8) * info.eps * product + (d + 16) * info.smallest_normal * (1 + reach))
+
+
+def _parts(where: np.ndarray, d: int) -> Iterator[np.ndarray]:
+    size = max(1, WIDE // d)
+    return (where[start : start + size] for start in range(0, where.size, size))

@@ -1,0 +1,127 @@
+r"""Upper bounds of inner products from a few directions.
+
+Where q directions hold most of what sets rows apart, a product of q features excludes most
+centres: with x' and c' about an origin, P the projection, and r what it leaves over,
+x'·c' ≤ Px'·Pc' + ‖rx'‖‖rc'‖ (cf. Bottesch, Bühler & Kächele, "Speeding up k-means by approximating
+Euclidean distances via block vectors", ICML 2016). The right side less ½‖c'‖² is one product of
+short rows (Px', ‖rx'‖, ‖x'‖, 1) and short centres (Pc', ‖rc'‖, γ‖c'‖, -½(1-γ)‖c'‖²). They are
+made in float64, so that γ covers what rounding does to the product alone.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kmeans_xp.arrays.precision import quiet
+from kmeans_xp.kernels.frame import Frame
+from kmeans_xp.kernels.neighbours import Neighbours
+
+# More than float64 rounds away in a sum of squares, and in the directions' being orthonormal.
+EXACT = 1e-10
+# Features for each direction, and rounds of the power method that finds the directions.
+FEATURES = 8
+ROUNDS = 6
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Orthonormal directions, (d, q), about an origin, (d,), amid the rows; in float64.
+
+    `share` is the part of the rows' squares about the origin that they hold.
+    """
+
+    origin: np.ndarray
+    matrix: np.ndarray
+    share: float
+
+    @property
+    def width(self) -> int:
+        """Return how many entries short rows have."""
+        return self.matrix.shape[1] + 3
+
+    def rows(self, block: np.ndarray) -> np.ndarray:
+        """Return short rows, (B, q + 3), in the dtype of the block."""
+        shifted = block.astype(np.float64) - self.origin
+        return self._shorten(shifted, 1.0, np.ones(len(shifted)), block.dtype)
+
+    def centers(self, centers: np.ndarray, dtype: Any) -> np.ndarray:
+        """Return short centres, (k, q + 3) in `dtype`, of centres in float64."""
+        shifted = centers - self.origin
+        slack = 4 * (self.width + 8) * float(np.finfo(dtype).eps)
+        last = np.vecdot(shifted, shifted) * (slack - 0.5)
+        return self._shorten(shifted, slack, last + _underflow(self.width, dtype), dtype)
+
+    def _shorten(
+        self, shifted: np.ndarray, slack: float, last: np.ndarray, dtype: Any
+    ) -> np.ndarray:
+        q, up = self.matrix.shape[1], 1 + 4 * float(np.finfo(dtype).eps)
+        short = np.empty((len(shifted), q + 3), dtype)
+        held = shifted @ self.matrix
+        squares = np.vecdot(shifted, shifted)
+        left = squares * (1 + EXACT) - np.vecdot(held, held) + _underflow(q, dtype)
+        short[:, :q] = held
+        short[:, q] = np.sqrt(np.maximum(left, 0)) * up
+        short[:, q + 1] = np.sqrt(squares) * (up * slack)
+        short[:, q + 2] = last
+        return short
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What an iteration with short rows needs.
+
+    Attributes
+    ----------
+    frame : Frame
+        Of the centres.
+    limits, ways : ndarray of shape (k,), float64
+        As in `Drift`: how far each centre and the fastest other one have come, and it alone.
+    directions : Directions
+        In which rows are shortened.
+    short_centers : ndarray of shape (k, q + 3)
+        In the dtype of the rows.
+    neighbours : Neighbours
+        Of the centres.
+    """
+
+    frame: Frame
+    limits: np.ndarray
+    ways: np.ndarray
+    directions: Directions
+    short_centers: np.ndarray
+    neighbours: Neighbours
+
+    @property
+    def margin(self) -> tuple[float, float, float]:
+        """Return what squares of norms lose at most, by a factor and at all, and a limit.
+
+        Products of rows whose norm is above the limit may overflow, and bound nothing.
+        """
+        info, q = np.finfo(self.short_centers.dtype), self.short_centers.shape[1]
+        largest = np.abs(self.short_centers).max()
+        return 16 * float(info.eps), _underflow(q, info.dtype), float(info.max) / 64 / q / largest
+
+
+def _underflow(terms: int, dtype: Any) -> float:
+    return 16 * (terms + 16) * float(np.finfo(dtype).smallest_normal)
+
+
+@quiet()
+def directions_of(few: np.ndarray) -> Directions:
+    """Return the directions that hold most of the squares of a few rows about their mean.
+
+    By subspace iteration from a fixed start; how good they are decides speed, never a label.
+    """
+    origin = few.mean(axis=0, dtype=np.float64)
+    shifted = few - origin
+    scale = np.abs(shifted).max()
+    shifted /= scale if 0 < scale < np.inf else 1.0
+    d = len(origin)
+    start = np.random.default_rng(0).standard_normal((d, max(1, d // FEATURES)))
+    basis = np.linalg.qr(start)[0]
+    for _ in range(ROUNDS):
+        basis = np.linalg.qr(shifted.T @ (shifted @ basis))[0]
+    whole = np.square(shifted).sum()
+    share = np.square(shifted @ basis).sum() / whole if whole > 0 else 0.0
+    return Directions(origin, basis, float(share))

@@ -1,0 +1,213 @@
+"""The one table of trackers, and how one is chosen for a fit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import array_api_compat
+
+from kmeans_xp.arrays import Array, Namespace
+from kmeans_xp.kernels import fast, fast_compile, host, host_gaps, host_projection
+from kmeans_xp.kernels.frame import Frame
+from kmeans_xp.kernels.projection import Directions, directions_of
+from kmeans_xp.kernels.table import Kernel, find_kernel
+from kmeans_xp.kernels.tracker import GapTracker, ProjectionTracker, Tracker
+
+# With more features, few rows are so near to their centre that its distance to others decides.
+SPACED = 8
+# With fewer features or centres, a short product costs as much as it saves; so it does where its
+# directions, taken from so many rows, hold less than this share of their squares.
+WIDE = 48
+SHARE = 0.75
+ROWS = 4096
+# Pairs of centres that are worth a list.
+MANY = 2048
+
+
+@dataclass(frozen=True)
+class Task:
+    """What rows are to be tracked.
+
+    Attributes
+    ----------
+    n, d, k : int
+        Rows, features and clusters.
+    dtype : dtype
+        Of the rows.
+    held : bool
+        Whether the rows are in memory, so that a part of their size more may be.
+    few : callable
+        (count) -> so many rows, spread over all.
+    """
+
+    n: int
+    d: int
+    k: int
+    dtype: Any
+    held: bool
+    few: Callable[[int], Array]
+
+    @property
+    def work(self) -> int:
+        """Return about how many operations an iteration without a tracker takes."""
+        return self.n * self.k * (self.d + 8)
+
+    @property
+    def directions(self) -> Directions:
+        """Return directions for short rows."""
+        return directions_of(self.few(ROWS))
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """One way to skip rows that keep their label.
+
+    Attributes
+    ----------
+    name : str
+        What the result reports, and what ``algorithm=`` may ask for.
+    algorithm : str
+        The algorithm that it implements; ``algorithm=`` may ask for the best of those.
+    runs_on : callable
+        Whether it takes arrays of a namespace.
+    loops : str or None
+        The module of its compiled loops.
+    suits : callable
+        Task -> whether it is better than those below it in the table.
+    start : callable
+        Task -> the tracker of a run.
+    """
+
+    name: str
+    algorithm: str
+    runs_on: Callable[[Namespace], bool]
+    loops: str | None
+    suits: Callable[[Task], bool]
+    start: Callable[[Task], Tracker]
+
+    def fits(self, task: Task) -> bool:
+        """Return whether to choose it unasked: if what it compiles is worth waiting for."""
+        if not self.suits(task):
+            return False
+        return self.loops is None or fast_compile.worthwhile(task.work, task.dtype, self.loops)
+
+    def prepare(self, task: Task) -> bool:
+        """Make ready what it compiles, however long it takes; return whether that was possible."""
+        return self.loops is None or fast_compile.prepare(task.dtype, self.loops)
+
+
+def _low(task: Task) -> bool:
+    return task.d <= fast.LANES_UP_TO and 1 < task.k <= MANY
+
+
+def _lanes(task: Task) -> Tracker:
+    from kmeans_xp.kernels import fast_lanes
+
+    def about(frame: Frame) -> dict[str, Any]:
+        return {"neighbors": fast_lanes.neighbors_of(frame)}
+
+    size = fast_lanes.block_rows(task.n, task.k)
+    return GapTracker(fast_lanes.advance, task.n, task.k, block_rows=size, about=about)
+
+
+def _several(task: Task) -> bool:
+    return task.k > 1
+
+
+def _gaps(task: Task) -> Tracker:
+    spaced = task.d <= SPACED and task.k <= host.FEW
+
+    def about(frame: Frame) -> dict[str, Any]:
+        return {"spaces": host_gaps.spaces_of(frame.wide_centers) if spaced else None}
+
+    size = host.block_rows(task.k, task.d)
+    return GapTracker(host_gaps.advance, task.n, task.k, block_rows=size, about=about)
+
+
+def _few_directions(task: Task) -> bool:
+    if not (task.held and task.d >= WIDE and WIDE <= task.k <= task.n // 4):
+        return False
+    return task.directions.share > SHARE
+
+
+def _projection(task: Task) -> Tracker:
+    return _projected(host_projection.advance, host.block_rows(task.k, task.d), task)
+
+
+def _fast_projection(task: Task) -> Tracker:
+    from kmeans_xp.kernels import fast_projection
+
+    return _projected(fast_projection.advance, fast_projection.block_rows(task.k, task.d), task)
+
+
+def _projected(advance: Callable[..., Any], size: int, task: Task) -> Tracker:
+    return ProjectionTracker(
+        advance,
+        task.n,
+        task.k,
+        block_rows=size,
+        directions=task.directions,
+        dtype=task.dtype,
+    )
+
+
+_numpy = array_api_compat.is_numpy_namespace
+_tracking = partial(Tracking, runs_on=_numpy)
+
+# The first row that suits is taken.
+TRACKINGS: tuple[Tracking, ...] = (
+    _tracking(
+        name="numba projection",
+        algorithm="projection",
+        loops=fast_compile.PAIR_LOOPS,
+        suits=_few_directions,
+        start=_fast_projection,
+    ),
+    _tracking(
+        name="numba hamerly",
+        algorithm="hamerly",
+        loops=fast_compile.LOOPS,
+        suits=_low,
+        start=_lanes,
+    ),
+    _tracking(
+        name="numpy projection",
+        algorithm="projection",
+        loops=None,
+        suits=_few_directions,
+        start=_projection,
+    ),
+    _tracking(name="numpy hamerly", algorithm="hamerly", loops=None, suits=_several, start=_gaps),
+)
+
+
+def find_lloyd(xp: Namespace, algorithm: str, task: Task | None) -> tuple[Kernel, Tracking | None]:
+    """Return the kernel that `algorithm` asks for, and what it remembers of rows, if anything.
+
+    Parameters
+    ----------
+    xp : namespace
+        Of blocks.
+    algorithm : str
+        ``"auto"``, an algorithm, or a kernel or tracking by its name.
+    task : Task or None
+        What is to be tracked; None where steps have no place to remember anything.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing of this name for such rows.
+    """
+    if task is None:
+        return find_kernel(xp, algorithm), None
+    fitting = [tracking for tracking in TRACKINGS if tracking.runs_on(xp)]
+    if algorithm == "auto":
+        return find_kernel(xp), next((t for t in fitting if t.fits(task)), None)
+    for tracking in fitting:
+        if algorithm == tracking.name and tracking.prepare(task):
+            return find_kernel(xp), tracking
+        if algorithm == tracking.algorithm and (tracking.loops is None or tracking.fits(task)):
+            return find_kernel(xp), tracking
+    names = [name for t in fitting for name in (t.algorithm, t.name)]
+    return find_kernel(xp, algorithm, besides=names), None

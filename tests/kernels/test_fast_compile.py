@@ -1,0 +1,84 @@
+"""Kernels compile once, and nobody waits for a compiler who need not."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from kmeans_xp.kernels import fast_compile
+
+SCRIPT = """
+import sys
+from kmeans_xp.kernels import fast_compile
+said = [fast_compile.installed(), fast_compile.ready("float32"), "numba" in sys.modules]
+said += [fast_compile.prepare("float32", compile=False), fast_compile.ready("float32")]
+print(*said)
+"""
+
+
+def _said(**environment: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SCRIPT],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+def test_without_numba_nothing_is_ready(monkeypatch):
+    monkeypatch.setattr(fast_compile, "find_spec", lambda name: None)
+    assert not fast_compile.installed()
+    assert not fast_compile.prepare(np.float32)
+    assert not fast_compile.compile_all()
+
+
+def test_what_is_not_on_disk_is_not_compiled_unasked(tmp_path):
+    pytest.importorskip("numba")
+    said = _said(NUMBA_CACHE_DIR=str(tmp_path))
+    assert said == ["True", "False", "False", "False", "False"]
+
+
+def test_what_is_on_disk_is_loaded():
+    pytest.importorskip("numba")
+    assert fast_compile.compile_all()
+    assert all(fast_compile.ready(dtype) for dtype in fast_compile.DTYPES)
+    assert _said() == ["True", "False", "False", "True", "True"]
+
+
+def test_without_a_place_on_disk_kernels_compile_all_the_same(monkeypatch):
+    numba = pytest.importorskip("numba")
+    options = []
+    real = numba.njit
+
+    def njit(**given):
+        options.append(given)
+        if "cache" in given:
+            raise RuntimeError("no locator available")
+        return real(**given)
+
+    monkeypatch.setattr(numba, "njit", njit)
+    assert fast_compile.entry(lambda x: x + 1)(1) == 2
+    assert [option.get("cache") for option in options] == [True, None]
+
+
+def test_little_work_waits_for_no_compiler(monkeypatch):
+    asked = []
+
+    def prepare(dtype, name, *, compile):  # noqa: A002
+        asked.append(compile)
+        return compile
+
+    monkeypatch.setattr(fast_compile, "ready", lambda *names: False)
+    monkeypatch.setattr(fast_compile, "prepare", prepare)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    works = [1 << 20, fast_compile.LOADED, fast_compile.COMPILED]
+    name = fast_compile.LOOPS
+    assert [fast_compile.worthwhile(w, np.float32, name) for w in works] == [False, False, True]
+    assert asked == [False, True]
+    monkeypatch.delitem(sys.modules, "numba")
+    assert not fast_compile.worthwhile(fast_compile.LOADED, np.float32, name)
+    assert asked == [False, True]
