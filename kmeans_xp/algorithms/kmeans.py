@@ -166,7 +166,7 @@ def kmeans(
 
 def _task(rows: Rows, k: int) -> Task:
     n, d = rows.shape
-    return Task(n, d, k, rows.dtype, rows.held, rows.few)
+    return Task(n, d, k, rows.dtype, rows.few)
 
 
 @dataclass(frozen=True)

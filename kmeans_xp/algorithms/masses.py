@@ -50,7 +50,7 @@ def masses_to(
 ) -> Masses:
     """Return the masses from a first centre on: remembered where that pays, or computed afresh."""
     usual = _usual(moments)
-    if usual and rows.in_place and rows.held and kernel.seeder is not None:
+    if usual and rows.in_place and kernel.seeder is not None:
         dtype = mass_dtype(rows, weights, moments)
         seeder = kernel.seeder(rows.shape, k, trials, moments.origin, dtype, rows.few)
         if seeder is not None:

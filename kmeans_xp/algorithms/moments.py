@@ -72,11 +72,10 @@ def _middle(rows: Rows) -> Array:
 def _moments_step(block: Array, weights: Array | None, *, reference: Array) -> _Sums:
     xp = namespace_of(block)
     centred = xp.astype(block, reference.dtype, copy=False) - reference
-    if weights is None:
-        weight = xp.sum(xp.ones_like(centred[:, 0]))
-        return _Sums(weight, xp.sum(centred, axis=0), xp.sum(centred * centred, axis=0))
-    weighted = centred * weights[:, None]
-    return _Sums(xp.sum(weights), xp.sum(weighted, axis=0), xp.sum(weighted * centred, axis=0))
+    ones = xp.ones_like(centred[:, 0])
+    w = ones if weights is None else xp.astype(weights, reference.dtype, copy=False)
+    # A product sums several times as fast as `sum` along the first axis.
+    return _Sums(xp.sum(w), w @ centred, w @ (centred * centred))
 
 
 def _check_squares(rows: Rows, first: np.ndarray, second: np.ndarray) -> None:

@@ -14,8 +14,10 @@ from kmeans_xp.kernels.fast_vector import LANES
 from kmeans_xp.kernels.frame import Frame
 from kmeans_xp.kernels.tracker import Changes
 
-# Rows of a block at most. Blocks come in eights, which threads share evenly.
-BLOCK_ROWS = 1 << 16
+# Rows of a block at most, and at least, where there are so many: a thread that turns to the next
+# one too soon mostly waits for the interpreter's lock. Blocks come in eights, or fewer pairs,
+# which threads share evenly.
+BLOCK_ROWS, LEAST_ROWS = 1 << 16, 1 << 15
 # Vectors that the rows of a label should fill in a block, if all of them are looked at.
 FILL = 16
 
@@ -56,7 +58,8 @@ def neighbors_of(frame: Frame) -> Neighbors:
 
 def block_rows(n: int, k: int) -> int:
     """Return how many rows a block should have, of n rows and k centres."""
-    blocks = 8 * -(-n // (8 * BLOCK_ROWS))
+    pairs = n // (2 * LEAST_ROWS)
+    blocks = min(8 * -(-n // (8 * BLOCK_ROWS)), max(1, 2 * pairs))
     return max(-(-n // blocks), FILL * LANES * k)
 
 

@@ -145,8 +145,8 @@ def _decide(block: Any, i: Any, centers: Any) -> Any:
     return nearest
 
 
-@part
-def _own_squares(block: Any, centers: Any, labels: Any, squares: Any) -> None:
+@entry
+def own(block: Any, centers: Any, labels: Any, squares: Any) -> None:
     """Write the squared distances of rows to the centres of their labels, in float64."""
     for i in range(len(labels)):
         j = labels[i]
@@ -286,13 +286,7 @@ def nearest(block: Any, centers: Any, labels: Any, squares: Any) -> None:
     )  # fmt: skip
     for i in range(n):
         labels[i] = found[i] if left[i] > 0 else _decide(block, i, centers)
-    _own_squares(block, centers, labels, squares)
-
-
-@entry
-def own(block: Any, centers: Any, labels: Any, squares: Any) -> None:
-    """As `fast_lanes.own_distances`."""
-    _own_squares(block, centers, labels, squares)
+    own(block, centers, labels, squares)
 
 
 @entry
@@ -301,6 +295,6 @@ def apart(centers: Any, distances: Any) -> None:
     numbers, squares = np.empty(len(centers), np.int32), np.empty(len(centers))
     for j in range(len(centers)):
         numbers[:] = j
-        _own_squares(centers, centers, numbers, squares)
+        own(centers, centers, numbers, squares)
         for i in range(len(centers)):
             distances[j, i] = _rounded_down(np.sqrt(squares[i]))

@@ -67,129 +67,137 @@ def _root(square: float) -> float:
 
 
 @part
-def _remember(memory: Any, moving: Any, i: int, own: int, nearest: float, other: float) -> None:
-    """Write a row's label, gap and reach: `nearest` is a squared distance, `other` a distance."""
+def _square(norm: float, margin: Any) -> float:
+    return norm * norm * (1 - margin[0]) - margin[1]
+
+
+@part
+def _keep(gap: float, i: int, own: int, gaps: Any, limits: Any) -> bool:
+    """Write a row's gap if it has one: then it stays with its centre."""
+    if gap > 0:
+        gaps[i] = (gap + limits[own]) * (1 - ROUND)
+    return gap > 0
+
+
+@part
+def _decide(
+    block: Any, i: int, own: int, nearest: float, rivals: Any, scores: Any, count: int,
+    square: float, bound: float, beyond: float, memory: Any, moving: Any,
+) -> None:  # fmt: skip
+    """Write the nearest of a row's own centre and its rivals, and what is remembered of it.
+
+    The own one's squared distance is `nearest`. Scores of centres that are no rivals are at most
+    `bound`, or they are farther from the own one than `beyond`.
+    """
     labels, gaps, reach = memory
-    _, limits, ways = moving
+    centers, limits, ways = moving
+    beyond -= np.sqrt(nearest) * (1 + EXACT)
+    # A centre of a lower score is farther than the own one.
+    least = 0.5 * (square - nearest * (1 + EXACT))
+    second, best = np.inf, own
+    for b in range(count):
+        if scores[b] < least:
+            bound = max(bound, scores[b])
+            continue
+        j = rivals[b]
+        found = _squares(block, i, centers, j)
+        if found < nearest or (found == nearest and j < best):
+            second, nearest, best = nearest, found, j
+        else:
+            second = min(second, found)
+    other = min(_root(min(second, square - 2 * bound)), beyond)
     nearest = np.sqrt(nearest) * (1 + EXACT)
-    labels[i] = own
-    gaps[i] = (other - nearest + limits[own]) * (1 - ROUND)
-    reach[i] = nearest - ways[own] + (nearest + ways[own]) * ROUND
+    labels[i] = best
+    gaps[i] = (other - nearest + limits[best]) * (1 - ROUND)
+    reach[i] = nearest - ways[best] + (nearest + ways[best]) * ROUND
 
 
 @entry
 def look_near(
-    block: Any,
-    which: Any,
-    short: Any,
-    memory: Any,
-    moving: Any,
-    short_centers: Any,
-    lists: Any,
+    block: Any, which: Any, short: Any, memory: Any, moving: Any, short_centers: Any, lists: Any,
     margin: Any,
-) -> Any:
+) -> Any:  # fmt: skip
     """Settle rows to which few centres are near; return whether each of them is left."""
     labels, gaps, reach = memory
     centers, limits, ways = moving
     neighbours, distances, slack = lists
-    count = neighbours.shape[1]
-    left = np.zeros(len(which), np.bool_)
-    scores = np.empty(count)
+    last = neighbours.shape[1] - 1
+    left, scores = np.zeros(len(which), np.bool_), np.empty(last + 1)
     for a in range(len(which)):
         i, own = which[a], labels[which[a]]
         norm, within = np.float64(short[i, -2]), (reach[i] + ways[own]) * (1 + ROUND)
         length = 2 * within + slack[own]
-        if not (distances[own, count - 1] > length and norm < margin[2]):
+        if not (distances[own, last] > length and norm < margin[2]):
             left[a] = True
             continue
-        top, m = -np.inf, 0
-        while distances[own, m] <= length:
-            scores[m] = _product(short, i, short_centers, neighbours[own, m])
-            top = max(top, scores[m])
-            m += 1
-        # Centres that are not looked at are farther than this from the row's own.
-        beyond = distances[own, m] - slack[own]
-        square = norm * norm * (1 - margin[0]) - margin[1]
+        top, count = -np.inf, 0
+        while distances[own, count] <= length:
+            scores[count] = _product(short, i, short_centers, neighbours[own, count])
+            top = max(top, scores[count])
+            count += 1
+        beyond, square = distances[own, count] - slack[own], _square(norm, margin)
         gap = min(_root(square - 2 * top), beyond - within) - within
-        if gap > 0:
-            gaps[i] = (gap + limits[own]) * (1 - ROUND)
-            continue
-        nearest = _squares(block, i, centers, own)
-        within = np.sqrt(nearest) * (1 + EXACT)
-        # A centre of a lower score is farther than the own one.
-        least = 0.5 * (square - nearest * (1 + EXACT))
-        second, bound, best = np.inf, -np.inf, own
-        for b in range(m):
-            if scores[b] < least:
-                bound = max(bound, scores[b])
-                continue
-            j = neighbours[own, b]
-            found = _squares(block, i, centers, j)
-            if found < nearest or (found == nearest and j < best):
-                second, nearest, best = nearest, found, j
-            else:
-                second = min(second, found)
-        other = min(_root(min(second, square - 2 * bound)), beyond - within)
-        _remember(memory, moving, i, best, nearest, other)
+        if not _keep(gap, i, own, gaps, limits):
+            _decide(
+                block, i, own, _squares(block, i, centers, own), neighbours[own], scores, count,
+                square, -np.inf, beyond, memory, moving,
+            )  # fmt: skip
     return left
 
 
 @entry
 def look_far(
-    block: Any,
-    which: Any,
-    norms: Any,
-    scores: Any,
-    tops: Any,
-    memory: Any,
-    moving: Any,
+    block: Any, which: Any, norms: Any, scores: Any, tops: Any, memory: Any, moving: Any,
     margin: Any,
-) -> Any:
+) -> Any:  # fmt: skip
     """Settle rows by their scores with all centres; return whether each of them is left.
 
     `tops` are the places of the largest; the score with a row's own centre is -inf.
     """
     labels, gaps, reach = memory
     centers, limits, ways = moving
-    k = len(centers)
+    most = len(centers) // CROWD + 1
     left = np.zeros(len(which), np.bool_)
+    rivals, rivals_scores = np.empty(most, np.int32), np.empty(most)
     for a in range(len(which)):
         i, own, norm = which[a], labels[which[a]], np.float64(norms[a])
         if not norm < margin[2]:
             left[a] = True
             continue
-        square = norm * norm * (1 - margin[0]) - margin[1]
-        if own >= 0:
-            gap = _root(square - 2 * np.float64(scores[a, tops[a]]))
-            gap -= (reach[i] + ways[own]) * (1 + ROUND)
-            if gap > 0:
-                gaps[i] = (gap + limits[own]) * (1 - ROUND)
-                continue
-        else:
+        square = _square(norm, margin)
+        if own < 0:
             own = np.int32(tops[a])
             scores[a, own] = -np.inf
+        else:
+            gap = _root(square - 2 * np.float64(scores[a, tops[a]]))
+            if _keep(gap - (reach[i] + ways[own]) * (1 + ROUND), i, own, gaps, limits):
+                continue
         nearest = _squares(block, i, centers, own)
-        # A centre of a lower score is farther than the own one.
         least = 0.5 * (square - nearest * (1 + EXACT))
-        near = 0
-        for j in range(k):
-            near += scores[a, j] >= least
-        if near * CROWD > k + CROWD:
+        count, bound = _rivals(scores, a, least, rivals, rivals_scores)
+        if count > most:
             left[a] = True
             continue
-        second, bound, best = np.inf, -np.inf, own
-        for j in range(k):
-            score = np.float64(scores[a, j])
-            if score < least:
-                bound = max(bound, score)
-                continue
-            found = _squares(block, i, centers, j)
-            if found < nearest or (found == nearest and j < best):
-                second, nearest, best = nearest, found, np.int32(j)
-            else:
-                second = min(second, found)
-        _remember(memory, moving, i, best, nearest, _root(min(second, square - 2 * bound)))
+        _decide(
+            block, i, own, nearest, rivals, rivals_scores, count, square, bound, np.inf,
+            memory, moving,
+        )  # fmt: skip
     return left
+
+
+@part
+def _rivals(scores: Any, a: int, least: float, rivals: Any, rivals_scores: Any) -> Any:
+    """Write the centres whose score is not below `least`; return how many, and the next score."""
+    count, bound = 0, -np.inf
+    for j in range(scores.shape[1]):
+        score = np.float64(scores[a, j])
+        if score < least:
+            bound = max(bound, score)
+            continue
+        if count < len(rivals):
+            rivals[count], rivals_scores[count] = j, score
+        count += 1
+    return count, bound
 
 
 @entry

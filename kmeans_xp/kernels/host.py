@@ -17,6 +17,8 @@ SCORE_BYTES = 1 << 22
 # in the last cache still when its sums are taken.
 BLOCK = 1 << 19
 BLOCK_ROWS = 1 << 16
+# Entries of a block that is only summed, about some one point.
+SUMMED = 1 << 16
 # With so few centres at most, scores lie centre by centre, so that SIMD lanes run over rows.
 FEW = 128
 # With fewer features than this, rows are transposed for the same reason.
@@ -27,7 +29,7 @@ DIFFERENCES = 1 << 18
 
 def block_rows(k: int, d: int) -> int:
     """Return how many rows a block should have for k centres and d features."""
-    return min(max(BLOCK // d, 256), BLOCK_ROWS)
+    return min(max((BLOCK if k > 1 else SUMMED) // d, 256), BLOCK_ROWS)
 
 
 def labels(block: np.ndarray, frame: Frame) -> np.ndarray:

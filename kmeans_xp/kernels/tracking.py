@@ -35,8 +35,6 @@ class Task:
         Rows, features and clusters.
     dtype : dtype
         Of the rows.
-    held : bool
-        Whether the rows are in memory, so that a part of their size more may be.
     few : callable
         (count) -> so many rows, spread over all.
     """
@@ -45,7 +43,6 @@ class Task:
     d: int
     k: int
     dtype: Any
-    held: bool
     few: Callable[[int], Array]
 
     @property
@@ -126,7 +123,7 @@ def _gaps(task: Task) -> Tracker:
 
 
 def _few_directions(task: Task) -> bool:
-    if not (task.held and task.d >= WIDE and WIDE <= task.k <= task.n // 4):
+    if not (task.d >= WIDE and WIDE <= task.k <= task.n // 4):
         return False
     return task.directions.share > SHARE
 

@@ -36,9 +36,8 @@ class Rows(ABC):
     wide : dtype
         The widest float of the device, in which totals are kept.
     in_place : bool
-        Whether a step may write to its parts of aligned arrays, and finds them so the next time.
-    held : bool
-        Whether X is in memory, so that copies of a part of it may be too.
+        Whether something may be remembered of each row: X is in memory, and a step may write to
+        its parts of aligned arrays and finds them so the next time.
     """
 
     shape: tuple[int, int]
@@ -46,7 +45,6 @@ class Rows(ABC):
     xp: Namespace
     device: Any
     in_place = False
-    held = True
 
     @property
     def wide(self) -> Any:

@@ -5,9 +5,10 @@ import mmap
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from time import perf_counter
 from typing import Any, final
 
 import numpy as np
@@ -21,6 +22,8 @@ from kmeans_xp.rows.base import Indices, Kept, Rows, Step, add
 # Blocks are added up in this many runs, whatever the number of threads: each run adds its own
 # blocks in order, and the runs are added in order, so that the thread count changes no bit.
 RUNS = 64
+# Seconds that a sweep must take for other threads to be worth waking.
+SHORT = 3e-4
 # Rows that are taken from a mapped file before its pages are given back.
 TAKEN = 128
 
@@ -38,8 +41,6 @@ class HostRows(MemoryRows):
         How many; by default what `thread_count` says.
     """
 
-    in_place = True
-
     def __init__(
         self,
         X: np.ndarray,
@@ -51,7 +52,9 @@ class HostRows(MemoryRows):
         super().__init__(X, dtype, members)
         self.threads = thread_count() if threads is None else threads
         self._mapping = _shared_mapping(X)
-        self.held = not isinstance(X, np.memmap)
+        # How long the last sweep took with blocks of so many rows, on all threads together.
+        self._seconds: dict[int, float] = {}
+        self.in_place = not isinstance(X, np.memmap)
 
     def sweep(
         self, step: Step, *aligned: Array | None, block_rows: int, spare: Array | None = None
@@ -78,12 +81,14 @@ class HostRows(MemoryRows):
 
         count = min(RUNS, len(starts))
         bounds = [len(starts) * i // count for i in range(count + 1)]
-        runs = list(itertools.pairwise(bounds))
+        runs = _Runs(run, list(itertools.pairwise(bounds)), stopped)
+        helpers = min(self.threads, count) - 1 if self._seconds.get(block_rows, 1) > SHORT else 0
+        begun = perf_counter()
         # One BLAS thread for a single block too: threads could round a product differently.
         with one_blas_thread():
-            if self.threads == 1 or len(runs) == 1:
-                return _add_up(run(*bounds) for bounds in runs), keeper.arrays
-            return _run_all(run, runs, _pool(self.threads), stopped), keeper.arrays
+            total = runs.on(_pool(self.threads) if helpers else None, helpers)
+        self._seconds[block_rows] = (perf_counter() - begun) * (helpers + 1)
+        return total, keeper.arrays
 
     def together(self) -> AbstractContextManager[None]:
         """Hold BLAS to one thread: idle ones would go on spinning in the way of the sweeps."""
@@ -147,29 +152,46 @@ class _Keeper:
             whole[start:stop] = part
 
 
-def _add_up(totals: Iterable[Any]) -> Any:
-    result = None
-    for total in totals:
-        result = add(result, total)
-    return result
+class _Runs:
+    """Runs of blocks, which the calling thread and its helpers take one after the other."""
 
+    def __init__(
+        self,
+        run: Callable[[int, int], Any],
+        bounds: list[tuple[int, int]],
+        stopped: threading.Event,
+    ) -> None:
+        self._run = run
+        self._left = deque(enumerate(bounds))
+        self._totals: list[Any] = [None] * len(bounds)
+        self._stopped = stopped
 
-def _run_all(
-    run: Callable[[int, int], Any],
-    runs: list[tuple[int, int]],
-    pool: ThreadPoolExecutor,
-    stopped: threading.Event,
-) -> Any:
-    """Add up the runs in order; on an error or Ctrl-C stop those that are left."""
-    futures = deque(pool.submit(run, *bounds) for bounds in runs)
-    try:
-        # Forgotten one by one, so that no total is held longer than it must be.
-        return _add_up(futures.popleft().result() for _ in runs)
-    except BaseException:
-        stopped.set()
-        for future in futures:
-            future.cancel()
-        raise
+    def on(self, pool: ThreadPoolExecutor | None, helpers: int) -> Any:
+        """Return the sum of the runs in their order; on an error or Ctrl-C stop what is left."""
+        futures = [pool.submit(self._work) for _ in range(helpers)] if pool else []
+        try:
+            self._work()
+            for future in futures:
+                future.result()
+        except BaseException:
+            self._stopped.set()
+            raise
+        total = None
+        for more in self._totals:
+            total = add(total, more)
+        return total
+
+    def _work(self) -> None:
+        while self._left and not self._stopped.is_set():
+            try:
+                place, bounds = self._left.popleft()
+            except IndexError:  # Another thread took the last one.
+                return
+            try:
+                self._totals[place] = self._run(*bounds)
+            except BaseException:
+                self._stopped.set()
+                raise
 
 
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}

@@ -219,7 +219,9 @@ def test_neighbors_begin_with_the_centre_itself_and_spans_are_lower_bounds(dtype
 
 
 def test_blocks_come_in_eights_and_hold_enough_rows_for_each_label():
-    assert fast_lanes.block_rows(160_000, 10) == 20_000
-    assert fast_lanes.block_rows(160_000, 100) == 25_600
+    assert fast_lanes.block_rows(10_000, 10) == 10_000
+    assert fast_lanes.block_rows(160_000, 10) == 40_000
+    assert fast_lanes.block_rows(320_000, 10) == 40_000
+    assert fast_lanes.block_rows(160_000, 200) == 51_200
     # Nine blocks of the largest size would keep two threads waiting for each other.
     assert fast_lanes.block_rows(9 << 16, 10) == (9 << 16) // 16

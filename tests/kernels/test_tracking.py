@@ -41,7 +41,7 @@ each = pytest.mark.parametrize("tracking", TRACKINGS, ids=lambda tracking: track
 
 def _start(tracking: Tracking, rows: Rows, k: int) -> Tracker:
     n, d = rows.shape
-    task = Task(n, d, k, rows.dtype, rows.held, rows.few)
+    task = Task(n, d, k, rows.dtype, rows.few)
     if not tracking.prepare(task):
         pytest.skip("numba is not installed")
     return tracking.start(task)
