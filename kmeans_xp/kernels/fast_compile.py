@@ -16,8 +16,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 LOOPS = "kmeans_xp.kernels.fast_loops"
 PAIR_LOOPS = "kmeans_xp.kernels.fast_pairs"
+WIDE_LOOPS = "kmeans_xp.kernels.wide_loops"
 SEED_LOOPS = "kmeans_xp.kernels.seed_loops"
-ALL = (LOOPS, PAIR_LOOPS, SEED_LOOPS)
+ALL = (LOOPS, PAIR_LOOPS, WIDE_LOOPS, SEED_LOOPS)
 # Operations of an iteration, of which a fit takes dozens, that repay loading compiled loops from
 # disk where Numba is there already, where it must be imported, and compiling them.
 LOADED, IMPORTED, COMPILED = 1 << 24, 1 << 28, 1 << 30

@@ -39,12 +39,12 @@ def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
 
 
 # Sums in any order: bounds and distances have room for it.
-_sum: Callable[[F], F] = numba.njit(
+sum_of: Callable[[F], F] = numba.njit(
     nogil=True, forceinline=True, fastmath={"reassoc", "contract", "nsz"}
 )
 
 
-@_sum
+@sum_of
 def _squares(rows: Any, i: int, centers: Any, j: int) -> float:
     total = 0.0
     for f in range(rows.shape[1]):
@@ -53,7 +53,7 @@ def _squares(rows: Any, i: int, centers: Any, j: int) -> float:
     return total
 
 
-@_sum
+@sum_of
 def _product(rows: Any, i: int, centers: Any, j: int) -> float:
     total = rows[i, 0] * centers[j, 0]
     for f in range(1, rows.shape[1]):

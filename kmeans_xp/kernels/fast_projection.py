@@ -4,6 +4,7 @@ import numpy as np
 
 from kmeans_xp.kernels import fast_pairs, host, host_gaps, host_projection
 from kmeans_xp.kernels.fast_lanes import ready_rows, sealed
+from kmeans_xp.kernels.frame import Frame
 from kmeans_xp.kernels.projection import Turn
 from kmeans_xp.kernels.tracker import Changes
 
@@ -48,7 +49,7 @@ def advance(
         crowded.append(which[left])
     if any(map(len, crowded)):
         host_projection.search(block, np.concatenate(crowded), *memory, turn, restless=1)
-    return changes(block, weights, before, labels, turn)
+    return changes(block, weights, before, labels, turn.frame)
 
 
 def changes(
@@ -56,14 +57,14 @@ def changes(
     weights: np.ndarray | None,
     before: np.ndarray,
     labels: np.ndarray,
-    turn: Turn,
+    frame: Frame,
 ) -> Changes:
     """Return what clusters gain and lose by going from the labels `before` to `labels`."""
-    k, d = turn.frame.centers.shape
+    k, d = frame.centers.shape
     weights = np.empty(0) if weights is None else np.require(weights, np.float64, ["C", "A"])
     found = Changes(np.zeros((k, d)), np.zeros(k), np.zeros(k, np.int64), np.zeros(k))
     fast_pairs.move(
-        block, sealed(weights), before, labels, turn.frame.wide_origin,
+        block, sealed(weights), before, labels, frame.wide_origin,
         found.sums, found.weights, found.counts, found.stirred,
     )  # fmt: skip
     return found

@@ -112,6 +112,16 @@ def _several(task: Task) -> bool:
     return task.k > 1
 
 
+def _wide(task: Task) -> Tracker:
+    from kmeans_xp.kernels import fast_projection, fast_wide
+
+    def about(frame: Frame) -> dict[str, Any]:
+        return {"factors": fast_wide.factors_of(frame)}
+
+    size = fast_projection.block_rows(task.k, task.d)
+    return GapTracker(fast_wide.advance, task.n, task.k, block_rows=size, about=about)
+
+
 def _gaps(task: Task) -> Tracker:
     spaced = task.d <= SPACED and task.k <= host.FEW
 
@@ -167,6 +177,13 @@ TRACKINGS: tuple[Tracking, ...] = (
         loops=fast_compile.LOOPS,
         suits=_low,
         start=_lanes,
+    ),
+    _tracking(
+        name="numba wide",
+        algorithm="hamerly",
+        loops=fast_compile.WIDE_LOOPS,
+        suits=_several,
+        start=_wide,
     ),
     _tracking(
         name="numpy projection",

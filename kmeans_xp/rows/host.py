@@ -22,8 +22,10 @@ from kmeans_xp.rows.base import Indices, Kept, Rows, Step, add
 # Blocks are added up in this many runs, whatever the number of threads: each run adds its own
 # blocks in order, and the runs are added in order, so that the thread count changes no bit.
 RUNS = 64
-# Seconds that a sweep must take for other threads to be worth waking.
+# Seconds that a sweep must take for other threads to be worth waking, and entries of X below
+# which that is found out from one block where it is not known.
 SHORT = 3e-4
+SMALL = 1 << 18
 # Rows that are taken from a mapped file before its pages are given back.
 TAKEN = 128
 
@@ -82,13 +84,18 @@ class HostRows(MemoryRows):
         count = min(RUNS, len(starts))
         bounds = [len(starts) * i // count for i in range(count + 1)]
         runs = _Runs(run, list(itertools.pairwise(bounds)), stopped)
-        helpers = min(self.threads, count) - 1 if self._seconds.get(block_rows, 1) > SHORT else 0
-        begun = perf_counter()
         # One BLAS thread for a single block too: threads could round a product differently.
         with one_blas_thread():
-            total = runs.on(_pool(self.threads) if helpers else None, helpers)
-        self._seconds[block_rows] = (perf_counter() - begun) * (helpers + 1)
-        return total, keeper.arrays
+            expected = self._seconds.get(block_rows)
+            if expected is None and n * self.shape[1] < SMALL:
+                begun = perf_counter()
+                runs.take_one()
+                expected = (perf_counter() - begun) * count
+            helpers = 0 if expected is not None and expected < SHORT else self.threads - 1
+            begun = perf_counter()
+            total = runs.finish(_pool(self.threads), min(helpers, count - 1))
+            self._seconds[block_rows] = (perf_counter() - begun) * (helpers + 1)
+            return total, keeper.arrays
 
     def together(self) -> AbstractContextManager[None]:
         """Hold BLAS to one thread: idle ones would go on spinning in the way of the sweeps."""
@@ -166,11 +173,11 @@ class _Runs:
         self._totals: list[Any] = [None] * len(bounds)
         self._stopped = stopped
 
-    def on(self, pool: ThreadPoolExecutor | None, helpers: int) -> Any:
+    def finish(self, pool: ThreadPoolExecutor, helpers: int) -> Any:
         """Return the sum of the runs in their order; on an error or Ctrl-C stop what is left."""
-        futures = [pool.submit(self._work) for _ in range(helpers)] if pool else []
+        futures = [pool.submit(self._take_all) for _ in range(helpers)]
         try:
-            self._work()
+            self._take_all()
             for future in futures:
                 future.result()
         except BaseException:
@@ -181,17 +188,22 @@ class _Runs:
             total = add(total, more)
         return total
 
-    def _work(self) -> None:
-        while self._left and not self._stopped.is_set():
-            try:
-                place, bounds = self._left.popleft()
-            except IndexError:  # Another thread took the last one.
-                return
-            try:
-                self._totals[place] = self._run(*bounds)
-            except BaseException:
-                self._stopped.set()
-                raise
+    def take_one(self) -> bool:
+        """Do the next run, if one is left; return whether there was one."""
+        try:
+            place, bounds = self._left.popleft()
+        except IndexError:
+            return False
+        self._totals[place] = self._run(*bounds)
+        return True
+
+    def _take_all(self) -> None:
+        try:
+            while not self._stopped.is_set() and self.take_one():
+                pass
+        except BaseException:
+            self._stopped.set()
+            raise
 
 
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
