@@ -30,12 +30,12 @@ class Components:
         One of `KINDS`.
     origin : array of shape (d,)
         What rows and means are taken about.
-    means : array of shape (k, d)
-        About the origin.
-    factors : array
+    means : array of shape (k, d), optional
+        About the origin; like factors and constants only where differences are taken.
+    factors : array, optional
         What differences are multiplied with, so that their squares are Mahalanobis distances:
         of shape (k, d, d), (d, d), (k, d), (k,) or (), by kind.
-    constants : array of shape (k,)
+    constants : array of shape (k,), optional
         Logarithms of the densities' largest values, times the weights.
     coefficients : array of shape (k, p), optional
         Of the polynomials; only where these are used.

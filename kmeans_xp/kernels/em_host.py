@@ -47,21 +47,16 @@ def monomials(block: np.ndarray, about: np.ndarray, kind: str) -> np.ndarray:
     return found
 
 
-def expect_by_polynomial(
-    block: np.ndarray, parts: Components
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return shares, (k, B), log densities, (B,), and monomials, (p, B)."""
-    found = monomials(block, parts.origin, parts.kind)
-    return *_share(parts.coefficients @ found, parts.dtype), found
+def expect_by_polynomial(found: np.ndarray, parts: Components) -> tuple[np.ndarray, np.ndarray]:
+    """Return shares, (k, B), and log densities, (B,), of rows by their monomials, (p, B)."""
+    return _share(parts.coefficients @ found, parts.dtype)
 
 
-def expect_by_difference(
-    block: np.ndarray, parts: Components
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return shares, (k, B), log densities, (B,), and the rows about the origin, (B, d)."""
+def expect_by_difference(x: np.ndarray, parts: Components) -> tuple[np.ndarray, np.ndarray]:
+    """Return shares, (k, B), and log densities, (B,), of rows about the origin, (B, d)."""
     if parts.kind not in MATRICES:
-        return em_portable.expect_by_difference(block, parts)
-    x = (block - parts.origin).astype(parts.means.dtype, copy=False)
+        return em_portable.expect_by_difference(x, parts)
+    x = x.astype(parts.means.dtype, copy=False)
     forms = np.empty((len(parts.means), len(x)), x.dtype)
     difference, turned = np.empty_like(x), np.empty_like(x)
     rows, means = x, parts.means
@@ -75,7 +70,7 @@ def expect_by_difference(
             factor = parts.factors if parts.kind == "tied" else parts.factors[j]
             np.matmul(difference, factor, out=turned)
         np.vecdot(turned, turned, out=forms[j])
-    return *_share(parts.constants[:, None] - 0.5 * forms, parts.dtype), x
+    return _share(parts.constants[:, None] - 0.5 * forms, parts.dtype)
 
 
 def moments_by_difference(x: np.ndarray, shares: np.ndarray, parts: Components) -> np.ndarray:
@@ -83,6 +78,7 @@ def moments_by_difference(x: np.ndarray, shares: np.ndarray, parts: Components) 
     if parts.kind not in MATRICES:
         return em_portable.moments_by_difference(x, shares, parts)
     k, d = parts.means.shape
+    x = x.astype(parts.means.dtype, copy=False)
     found = np.empty((k, monomial_count(parts.kind, d)))
     found[:, 0] = shares.sum(axis=1)
     roots = np.sqrt(shares).astype(x.dtype, copy=False)

@@ -1,8 +1,8 @@
 """The two halves of an EM iteration on a block, in the array-API standard alone.
 
-`expect` returns the shares that components have in rows, (k, B), the rows' log densities, (B,),
-and the rows prepared for `moments`; that returns the moments of the shares, (k, p), by monomial.
-`monomials` and `differences` prepare rows without sharing them out.
+`monomials` and `differences` prepare rows. `expect` returns the shares that components have in
+them, (k, B), and their log densities, (B,); `moments` returns the moments of the shares, (k, p), by
+monomial.
 
 By polynomial, moments are about the origin. By difference they are about each component's own
 mean: slower, and free of the cancellation that components cause which are small and far apart.
@@ -48,15 +48,14 @@ def differences(block: Array, about: Array, kind: str) -> Array:
     return namespace_of(block).astype(block, about.dtype, copy=False) - about
 
 
-def expect_by_polynomial(block: Array, parts: Components) -> tuple[Array, Array, Array]:
-    """Return shares, (k, B), log densities, (B,), and monomials, (p, B)."""
-    found = monomials(block, parts.origin, parts.kind)
-    return *share(parts.coefficients @ found, parts.dtype), found
+def expect_by_polynomial(found: Array, parts: Components) -> tuple[Array, Array]:
+    """Return shares, (k, B), and log densities, (B,), of rows by their monomials, (p, B)."""
+    return share(parts.coefficients @ found, parts.dtype)
 
 
 def moments_by_polynomial(found: Array, shares: Array, parts: Components) -> Array:
     """Return the moments of `shares` about what the monomials are about, (k, p)."""
-    return shares @ found.T
+    return (found @ shares.T).T
 
 
 def share(scores: Array, dtype: Any) -> tuple[Array, Array]:
@@ -68,10 +67,10 @@ def share(scores: Array, dtype: Any) -> tuple[Array, Array]:
     return shares / sums, top + xp.log(xp.astype(sums, top.dtype, copy=False))
 
 
-def expect_by_difference(block: Array, parts: Components) -> tuple[Array, Array, Array]:
-    """Return shares, (k, B), log densities, (B,), and the rows about the origin, (B, d)."""
-    xp = namespace_of(block)
-    x = xp.astype(differences(block, parts.origin, parts.kind), parts.means.dtype, copy=False)
+def expect_by_difference(x: Array, parts: Components) -> tuple[Array, Array]:
+    """Return shares, (k, B), and log densities, (B,), of rows about the origin, (B, d)."""
+    xp = namespace_of(x)
+    x = xp.astype(x, parts.means.dtype, copy=False)
     # One scale for all components stays outside: its products may overflow, but not those of
     # the component that is nearest.
     scale = parts.factors * parts.factors if parts.kind == "shared" else 1.0
@@ -79,12 +78,13 @@ def expect_by_difference(block: Array, parts: Components) -> tuple[Array, Array,
     forms = xp.stack([_form(x - parts.means[j, :], parts, j) for j in range(count)])
     least = xp.min(forms, axis=0)
     shares, logs = share(parts.constants[:, None] - 0.5 * scale * (forms - least), parts.dtype)
-    return shares, logs - 0.5 * scale * least, x
+    return shares, logs - 0.5 * scale * least
 
 
 def moments_by_difference(x: Array, shares: Array, parts: Components) -> Array:
     """Return the moments of `shares` about each component's mean, (k, p)."""
     xp, wide = namespace_of(x), shares.dtype
+    x = xp.astype(x, parts.means.dtype, copy=False)
     rows, shares = [], xp.astype(shares, x.dtype, copy=False)
     for j in range(parts.means.shape[0]):
         difference = x - parts.means[j, :]

@@ -36,7 +36,7 @@ class EMKernel:
     runs_on: Callable[[Namespace], bool]
     block_rows: Callable[[int, int, int], int]
     prepare: Callable[[Array, Array, str], Array]
-    expect: Callable[[Array, Components], tuple[Array, Array, Array]]
+    expect: Callable[[Array, Components], tuple[Array, Array]]
     moments: Callable[[Array, Array, Components], Array]
 
 

@@ -23,18 +23,25 @@ LANES_UP_TO = 32
 
 def ready() -> bool:
     """Return whether anything is compiled or loaded."""
-    return any(fast_compile.ready(dtype) for dtype in fast_compile.DTYPES)
+    loops = fast_compile.LOOPS, fast_compile.WIDE_LOOPS
+    return any(fast_compile.ready(dtype, name) for dtype in fast_compile.DTYPES for name in loops)
 
 
 def labels(block: np.ndarray, frame: Frame) -> np.ndarray:
     """Return the index of the nearest centre of each row, (B,) int32; the lowest of equals."""
-    return nearest(block, frame)[0] if _by_lanes(block) else host.labels(block, frame)
+    if _by_lanes(block):
+        return nearest(block, frame)[0]
+    if not fast_compile.ready(block.dtype, fast_compile.WIDE_LOOPS):
+        return host.labels(block, frame)
+    from kmeans_xp.kernels import fast_wide
+
+    return fast_wide.labels(block, frame)
 
 
 def nearest(block: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     """Return labels, (B,) int32, and squared distances, (B,) float64."""
     if not _by_lanes(block):
-        found = host.labels(block, frame)
+        found = labels(block, frame)
         return found, own_distances(block, frame, found)
     from kmeans_xp.kernels import fast_lanes
 

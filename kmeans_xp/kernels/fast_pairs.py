@@ -12,6 +12,15 @@ import numpy as np
 from numba import types
 
 from kmeans_xp.kernels.fast_compile import F, entry, part
+from kmeans_xp.kernels.fast_vector import (
+    LANES,
+    exceptions,
+    greater,
+    largest,
+    load,
+    spread,
+    where_less,
+)
 
 # More than float64 rounds away in a distance, and float32 in a conversion or two.
 EXACT = 1e-10
@@ -188,14 +197,28 @@ def look_far(
 @part
 def _rivals(scores: Any, a: int, least: float, rivals: Any, rivals_scores: Any) -> Any:
     """Write the centres whose score is not below `least`; return how many, and the next score."""
-    count, bound = 0, -np.inf
-    for j in range(scores.shape[1]):
-        score = np.float64(scores[a, j])
-        if score < least:
-            bound = max(bound, score)
+    k, real = scores.shape[1], scores.dtype.type
+    # Lower by more than its conversion rounds.
+    least = real(least - abs(least) * ROUND)
+    flat, lowest = scores.reshape(-1), spread(real(-np.inf))
+    count, bounds = 0, lowest
+    whole = k // LANES * LANES
+    for c in range(0, whole, LANES):
+        lanes = load(flat, a * k + c)
+        bits = exceptions(spread(least), lanes, lanes, lanes)
+        bounds = greater(bounds, where_less(lanes, spread(least), lanes, lowest))
+        for b in range(LANES if bits else 0):
+            if bits >> b & 1:
+                if count < len(rivals):
+                    rivals[count], rivals_scores[count] = c + b, scores[a, c + b]
+                count += 1
+    bound = np.float64(largest(bounds))
+    for j in range(whole, k):
+        if scores[a, j] < least:
+            bound = max(bound, np.float64(scores[a, j]))
             continue
         if count < len(rivals):
-            rivals[count], rivals_scores[count] = j, score
+            rivals[count], rivals_scores[count] = j, scores[a, j]
         count += 1
     return count, bound
 
@@ -219,10 +242,10 @@ def move(
         if old == new:
             continue
         w = weights[i] if len(weights) else 1.0
-        largest = 0.0
+        most = 0.0
         for f in range(len(row)):
             row[f] = w * (np.float64(block[i, f]) - origin[f])
-            largest = max(largest, abs(row[f]))
+            most = max(most, abs(row[f]))
             sums[new, f] += row[f]
         totals[new] += w
         counts[new] += w > 0
@@ -231,5 +254,5 @@ def move(
                 sums[old, f] -= row[f]
             totals[old] -= w
             counts[old] -= w > 0
-            stirred[old] += largest
-            stirred[new] += largest
+            stirred[old] += most
+            stirred[new] += most

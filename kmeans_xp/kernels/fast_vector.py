@@ -94,6 +94,20 @@ def all_greater(context: Any, a: Any, b: Any) -> Any:
 
 
 @_primitive
+def largest(context: Any, a: Any) -> Any:
+    """Return the largest of the numbers, none of which is NaN."""
+
+    def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        numbers = [builder.extract_element(args[0], INT32(lane)) for lane in range(LANES)]
+        while len(numbers) > 1:
+            pairs = zip(numbers[::2], numbers[1::2], strict=True)
+            numbers = [builder.select(builder.fcmp_ordered(">", x, y), x, y) for x, y in pairs]
+        return numbers[0]
+
+    return a.dtype(a), build
+
+
+@_primitive
 def exceptions(context: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
     """Return an integer with a bit for each lane, 0 where a > b and x == y."""
 

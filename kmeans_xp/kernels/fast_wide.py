@@ -29,17 +29,18 @@ class Factors:
         What rows are taken about; None for zero.
     centers : ndarray of shape (k + p, d)
         About the origin, with p rows of zeros to fill up a whole vector.
-    half : ndarray of shape (k + p,)
-        Half of the squares of their norms; infinite for those that fill up.
+    squares : tuple of ndarray of shape (k + p,)
+        Half of the squares of their norms, rounded down and infinite for those that fill up; and
+        their norms.
     rounding : tuple of float
-        γ, what underflow may take, the largest norm, and the square of a row's norm from which
-        on products may overflow.
+        γ, what underflow may take, and the square of a row's norm from which on products may
+        overflow.
     """
 
     origin: np.ndarray | None
     centers: np.ndarray
-    half: np.ndarray
-    rounding: tuple[float, float, float, float]
+    squares: tuple[np.ndarray, np.ndarray]
+    rounding: tuple[float, float, float]
 
 
 def factors_of(frame: Frame) -> Factors:
@@ -51,15 +52,17 @@ def factors_of(frame: Frame) -> Factors:
     about_zero = raw.max() <= RAW**2 * np.vecdot(shifted, shifted).max()
     centers = np.zeros((-(-k // LANES) * LANES, d), dtype)
     centers[:k] = frame.wide_centers if about_zero else shifted
-    half = np.full(len(centers), np.inf, dtype)
-    wide = centers[:k].astype(np.float64)
+    half, norms = np.full(len(centers), np.inf, dtype), np.zeros(len(centers), dtype)
+    wide, gamma = centers[:k].astype(np.float64), frame.gamma
     squares = np.vecdot(wide, wide)
-    half[:k] = squares / 2
-    info, farthest = np.finfo(dtype), float(np.sqrt(squares.max()))
+    underflow = host_gaps.underflow(centers)
+    half[:k] = squares * (0.5 * (1 - gamma)) - underflow
+    norms[:k] = np.sqrt(squares) * (1 + gamma)
     # Where the square of a centre itself overflows, nothing is sure.
-    limit = float(info.max) / 64 / (1 + farthest) / d if np.isfinite(half[:k]).all() else 0.0
-    rounding = frame.gamma, host_gaps.underflow(centers), farthest * (1 + frame.gamma), limit
-    return Factors(None if about_zero else frame.origin, centers, half, rounding)
+    top = float(np.finfo(dtype).max) / 64 / d / (1 + float(norms.max()))
+    limit = top if np.isfinite(half[:k]).all() else 0.0
+    about = None if about_zero else frame.origin
+    return Factors(about, centers, (half, norms), (gamma, 4 * underflow, limit))
 
 
 def advance(
@@ -75,30 +78,48 @@ def advance(
     """As `host_gaps.advance`."""
     block, before = ready_rows(block), labels.copy()
     active = host_gaps.unsettled(labels, gaps, limits)
+    unsure = _look(block, active, labels, gaps, frame, limits, factors)
+    if len(unsure):
+        rows = host_gaps.gathered(block, unsure)
+        labels[unsure], gap, _ = host_gaps.search(rows, labels[unsure], frame, restless=1)
+        host_gaps.remember(gaps, unsure, gap, labels, limits)
+    return changes(block, weights, before, labels, frame)
+
+
+def labels(block: np.ndarray, frame: Frame) -> np.ndarray:
+    """Return the index of the nearest centre of each row, (B,) int32; the lowest of equals."""
+    n, block = len(block), ready_rows(block)
+    found, gaps, limits = (
+        np.empty(n, np.int32),
+        np.empty(n, np.float32),
+        np.zeros(len(frame.centers)),
+    )
+    unsure = _look(block, np.arange(n), found, gaps, frame, limits, factors_of(frame))
+    found[unsure] = host.labels(host_gaps.gathered(block, unsure), frame)
+    return found
+
+
+def _look(
+    block: np.ndarray,
+    active: np.ndarray,
+    labels: np.ndarray,
+    gaps: np.ndarray,
+    frame: Frame,
+    limits: np.ndarray,
+    factors: Factors,
+) -> np.ndarray:
+    """Write labels and gaps of the rows `active`; return those that are unsure."""
     k = len(factors.centers)
-    unsure = []
+    unsure = [np.empty(0, np.intp)]
     for part in host.pieces(active, frame):
         which = active[part]
         rows = block[part] if len(active) == len(block) else block.take(which, axis=0)
         rows = rows if factors.origin is None else rows - factors.origin
         products = host.scratch("scores", (len(rows), k), block.dtype)
         np.matmul(rows, factors.centers.T, out=products)
-        flat, half, rounding = products.reshape(-1), factors.half, factors.rounding
-        left = wide_loops.look(sealed(rows), which, flat, half, limits, labels, gaps, rounding)
+        left = wide_loops.look(
+            sealed(rows), which, products.reshape(-1), factors.squares, limits, labels, gaps,
+            factors.rounding,
+        )  # fmt: skip
         unsure.append(which[left])
-    if any(map(len, unsure)):
-        _search(block, np.concatenate(unsure), labels, gaps, frame, limits)
-    return changes(block, weights, before, labels, frame)
-
-
-def _search(
-    block: np.ndarray,
-    which: np.ndarray,
-    labels: np.ndarray,
-    gaps: np.ndarray,
-    frame: Frame,
-    limits: np.ndarray,
-) -> None:
-    rows = host_gaps.gathered(block, which)
-    labels[which], gap, _ = host_gaps.search(rows, labels[which], frame, restless=1)
-    host_gaps.remember(gaps, which, gap, labels, limits)
+    return np.concatenate(unsure)

@@ -42,9 +42,9 @@ class Frame:
 
     @property
     def gamma(self) -> float:
-        """Return γ, the relative error of a product of two rows."""
+        """Return γ, the relative error of a product of two rows: half an ε for each feature."""
         d = self.centers.shape[1]
-        return (d + 8) * float(namespace_of(self.centers).finfo(self.centers.dtype).eps)
+        return (d / 2 + 8) * float(namespace_of(self.centers).finfo(self.centers.dtype).eps)
 
     @property
     def columns(self) -> Array:

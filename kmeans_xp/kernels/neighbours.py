@@ -11,7 +11,7 @@ import numpy as np
 # So many neighbours are listed at most; a row that needs more is better off in a whole product.
 COUNT = 64
 # Lists are made again when distances in them are uncertain by this part of the typical one.
-STALE = 0.05
+STALE = 0.12
 # More than float64 rounds away in a squared distance, relative to the squared norms.
 ROUNDING = 1e-12
 

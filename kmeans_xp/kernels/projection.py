@@ -19,8 +19,9 @@ from kmeans_xp.kernels.neighbours import Neighbours
 
 # More than float64 rounds away in a sum of squares, and in the directions' being orthonormal.
 EXACT = 1e-10
-# Features for each direction, and rounds of the power method that finds the directions.
-FEATURES = 8
+# About so many features make one entry of a short row, whose entries make whole vectors of 16;
+# and rounds of the power method that finds the directions.
+FEATURES, VECTOR = 8, 16
 ROUNDS = 6
 
 
@@ -118,7 +119,8 @@ def directions_of(few: np.ndarray) -> Directions:
     scale = np.abs(shifted).max()
     shifted /= scale if 0 < scale < np.inf else 1.0
     d = len(origin)
-    start = np.random.default_rng(0).standard_normal((d, max(1, d // FEATURES)))
+    width = max(1, round(d / FEATURES / VECTOR)) * VECTOR
+    start = np.random.default_rng(0).standard_normal((d, max(1, min(d, width - 3))))
     basis = np.linalg.qr(start)[0]
     for _ in range(ROUNDS):
         basis = np.linalg.qr(shifted.T @ (shifted @ basis))[0]
