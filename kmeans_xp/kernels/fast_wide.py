@@ -1,4 +1,4 @@
-"""`host_gaps` with Numba, for many features: a matrix product, and one look at what it says.
+"""`host_gaps` with Numba, for many features: products of tiles, and at once what they say.
 
 Imported only where Numba is.
 """
@@ -8,52 +8,41 @@ from dataclasses import dataclass
 import numpy as np
 
 from kmeans_xp.kernels import host, host_gaps, wide_loops
-from kmeans_xp.kernels.fast_lanes import ready_rows, sealed
+from kmeans_xp.kernels.fast_lanes import ready_rows
 from kmeans_xp.kernels.fast_projection import changes
-from kmeans_xp.kernels.fast_vector import LANES
 from kmeans_xp.kernels.frame import Frame
 from kmeans_xp.kernels.tracker import Changes
-
-# Rows are taken as they are, about zero, where that makes no norm of a centre so many times as
-# large: copies of them cost more than the digits.
-RAW = 2.0
+from kmeans_xp.kernels.wide_tiles import PANEL
 
 
 @dataclass(frozen=True)
 class Factors:
-    """Centres for a product.
+    """Centres for products of tiles.
 
     Attributes
     ----------
-    origin : ndarray of shape (d,) or None
-        What rows are taken about; None for zero.
-    centers : ndarray of shape (k + p, d)
-        About the origin, with p rows of zeros to fill up a whole vector.
-    squares : tuple of ndarray of shape (k + p,)
-        Half of the squares of their norms, rounded down and infinite for those that fill up; and
-        their norms.
+    centers : tuple of ndarray
+        Panels of centres about the origin, (p, d, 32), filled up with zeros; half of the squares
+        of their norms, (32p,), rounded down and infinite for those that fill up; their norms; and
+        the origin, (d,).
     rounding : tuple of float
         γ, what underflow may take, and the square of a row's norm from which on products may
         overflow.
     """
 
-    origin: np.ndarray | None
-    centers: np.ndarray
-    squares: tuple[np.ndarray, np.ndarray]
+    centers: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
     rounding: tuple[float, float, float]
 
 
 def factors_of(frame: Frame) -> Factors:
-    """Return the centres of a frame for a product."""
-    k, d = frame.centers.shape
-    dtype = frame.centers.dtype
-    shifted = frame.wide_centers - frame.wide_origin
-    raw = np.vecdot(frame.wide_centers, frame.wide_centers)
-    about_zero = raw.max() <= RAW**2 * np.vecdot(shifted, shifted).max()
-    centers = np.zeros((-(-k // LANES) * LANES, d), dtype)
-    centers[:k] = frame.wide_centers if about_zero else shifted
-    half, norms = np.full(len(centers), np.inf, dtype), np.zeros(len(centers), dtype)
-    wide, gamma = centers[:k].astype(np.float64), frame.gamma
+    """Return the centres of a frame for products of tiles."""
+    (k, d), dtype, gamma = frame.centers.shape, frame.centers.dtype, frame.gamma
+    size = -(-k // PANEL) * PANEL
+    centers = np.zeros((size, d), dtype)
+    centers[:k] = frame.wide_centers - frame.wide_origin
+    panels = np.ascontiguousarray(centers.reshape(-1, PANEL, d).transpose(0, 2, 1))
+    half, norms = np.full(size, np.inf, dtype), np.zeros(size, dtype)
+    wide = centers[:k].astype(np.float64)
     squares = np.vecdot(wide, wide)
     underflow = host_gaps.underflow(centers)
     half[:k] = squares * (0.5 * (1 - gamma)) - underflow
@@ -61,8 +50,7 @@ def factors_of(frame: Frame) -> Factors:
     # Where the square of a centre itself overflows, nothing is sure.
     top = float(np.finfo(dtype).max) / 64 / d / (1 + float(norms.max()))
     limit = top if np.isfinite(half[:k]).all() else 0.0
-    about = None if about_zero else frame.origin
-    return Factors(about, centers, (half, norms), (gamma, 4 * underflow, limit))
+    return Factors((panels, half, norms, frame.origin), (gamma, 4 * underflow, limit))
 
 
 def advance(
@@ -78,7 +66,9 @@ def advance(
     """As `host_gaps.advance`."""
     block, before = ready_rows(block), labels.copy()
     active = host_gaps.unsettled(labels, gaps, limits)
-    unsure = _look(block, active, labels, gaps, frame, limits, factors)
+    unsure = active[
+        wide_loops.look(block, active, factors.centers, limits, labels, gaps, factors.rounding)
+    ]
     if len(unsure):
         rows = host_gaps.gathered(block, unsure)
         labels[unsure], gap, _ = host_gaps.search(rows, labels[unsure], frame, restless=1)
@@ -94,32 +84,9 @@ def labels(block: np.ndarray, frame: Frame) -> np.ndarray:
         np.empty(n, np.float32),
         np.zeros(len(frame.centers)),
     )
-    unsure = _look(block, np.arange(n), found, gaps, frame, limits, factors_of(frame))
+    factors, rows = factors_of(frame), np.arange(n)
+    unsure = rows[
+        wide_loops.look(block, rows, factors.centers, limits, found, gaps, factors.rounding)
+    ]
     found[unsure] = host.labels(host_gaps.gathered(block, unsure), frame)
     return found
-
-
-def _look(
-    block: np.ndarray,
-    active: np.ndarray,
-    labels: np.ndarray,
-    gaps: np.ndarray,
-    frame: Frame,
-    limits: np.ndarray,
-    factors: Factors,
-) -> np.ndarray:
-    """Write labels and gaps of the rows `active`; return those that are unsure."""
-    k = len(factors.centers)
-    unsure = [np.empty(0, np.intp)]
-    for part in host.pieces(active, frame):
-        which = active[part]
-        rows = block[part] if len(active) == len(block) else block.take(which, axis=0)
-        rows = rows if factors.origin is None else rows - factors.origin
-        products = host.scratch("scores", (len(rows), k), block.dtype)
-        np.matmul(rows, factors.centers.T, out=products)
-        left = wide_loops.look(
-            sealed(rows), which, products.reshape(-1), factors.squares, limits, labels, gaps,
-            factors.rounding,
-        )  # fmt: skip
-        unsure.append(which[left])
-    return np.concatenate(unsure)

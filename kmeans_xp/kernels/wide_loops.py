@@ -19,6 +19,7 @@ from kmeans_xp.kernels.fast_vector import (
     times,
     where_less,
 )
+from kmeans_xp.kernels.wide_tiles import PANEL, ROWS, tile
 
 __all__ = ["look", "move", "signatures"]
 
@@ -31,79 +32,114 @@ def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
     real = types.float32 if np.dtype(dtype) == np.float32 else types.float64
     rows, numbers = types.Array(real, 2, "C", readonly=True), real[::1]
     memory = types.int32[::1], types.float32[::1]
+    centers = types.Tuple((real[:, :, ::1], numbers, numbers, numbers))
     rounding = types.UniTuple(types.f8, 3)
-    centers = types.UniTuple(numbers, 2)
     return {
-        "look": (rows, types.intp[::1], numbers, centers, types.f8[::1], *memory, rounding),
+        "look": (rows, types.intp[::1], centers, types.f8[::1], *memory, rounding),
         "move": fast_pairs.signatures(dtype)["move"],
     }
 
 
 @entry
 def look(
-    rows: Any, which: Any, products: Any, squares: Any, limits: Any, labels: Any, gaps: Any,
-    rounding: Any,
-) -> Any:  # fmt: skip
-    """Write labels and gaps of rows by their products with all centres; return who is unsure.
+    block: Any, which: Any, centers: Any, limits: Any, labels: Any, gaps: Any, rounding: Any
+) -> Any:
+    """Write labels and gaps of the rows `which`; return whether each of them is unsure.
 
-    The products with a row lie together, filled up to whole vectors. `squares` are half the
-    square of each centre's norm, infinite where there is none, and its norm. `rounding` is γ,
-    what underflow may take, and the square of a row's norm from which on products may overflow.
+    `centers` and `rounding` are as in `fast_wide.Factors`.
     """
     gamma, underflow, limit = rounding
-    half, norms = squares
+    panels, half, norms, origin = centers
     unsure = np.zeros(len(which), np.bool_)
-    room = np.empty(3 * LANES, rows.dtype)
-    for a in range(len(which)):
-        square = np.float64(_square(rows, a))
-        # Lower bounds of scores, as in `Frame`.
-        norm = gamma * np.sqrt(square)
-        least, next_least, place = _two_least(products, a * len(half), half, norms, norm, room)
-        length = np.float64(norms[place])
-        upper = least + 2 * length * (norm + gamma * length) + underflow
-        if not (next_least > upper and square < limit):
-            unsure[a] = True
-            continue
-        own = np.sqrt(max(square * (1 + 2 * gamma) + 2 * upper + underflow, 0.0))
-        other = max(square * (1 - 2 * gamma) + 2 * next_least - underflow, 0.0)
-        gap = np.sqrt(other) - own
-        labels[which[a]] = place
-        gaps[which[a]] = (gap + limits[place]) * (1 - ROUND) if gap > 0 else -np.inf
+    x, products = np.empty((len(origin), ROWS), block.dtype), np.empty((ROWS, PANEL), block.dtype)
+    squares, bests = np.empty(ROWS), np.empty((ROWS, 3 * LANES), block.dtype)
+    for first in range(0, len(which), ROWS):
+        _load_rows(block, which, first, origin, x, squares)
+        _begin(bests)
+        for panel in range(len(panels)):
+            tile(x, panels, panel, products)
+            _improve(products, panel, half, norms, squares, gamma, bests)
+        for r in range(min(ROWS, len(which) - first)):
+            least, next_least, place = _two_least(bests, r)
+            # Lower bounds of scores, as in `Frame`.
+            square, length = squares[r], np.float64(norms[place])
+            upper = least + 2 * gamma * length * (np.sqrt(square) + length) + underflow
+            if not (next_least > upper and square < limit):
+                unsure[first + r] = True
+                continue
+            own = np.sqrt(max(square * (1 + 2 * gamma) + 2 * upper + underflow, 0.0))
+            other = max(square * (1 - 2 * gamma) + 2 * next_least - underflow, 0.0)
+            gap = np.sqrt(other) - own
+            i = which[first + r]
+            labels[i] = place
+            gaps[i] = (gap + limits[place]) * (1 - ROUND) if gap > 0 else -np.inf
     return unsure
 
 
+@part
+def _load_rows(block: Any, which: Any, first: Any, origin: Any, x: Any, squares: Any) -> None:
+    """Write eight rows less the origin, (d, 8), and their squares; the last again where none is."""
+    last = len(which) - 1
+    for r in range(ROWS):
+        i = which[min(first + r, last)]
+        for f in range(len(origin)):
+            x[f, r] = block[i, f] - origin[f]
+        squares[r] = _square(block, i, origin)
+
+
 @sum_of
-def _square(rows: Any, a: int) -> Any:
-    total = rows[a, 0] * rows[a, 0]
-    for f in range(1, rows.shape[1]):
-        total += rows[a, f] * rows[a, f]
-    return total
+def _square(block: Any, i: int, origin: Any) -> Any:
+    difference = block[i, 0] - origin[0]
+    total = difference * difference
+    for f in range(1, len(origin)):
+        difference = block[i, f] - origin[f]
+        total += difference * difference
+    return np.float64(total)
 
 
 @part
-def _two_least(products: Any, start: int, half: Any, norms: Any, norm: float, room: Any) -> Any:
-    """Return the two smallest scores, rounded down, and the place of the first.
+def _begin(bests: Any) -> None:
+    for r in range(ROWS):
+        for b in range(2 * LANES):
+            bests[r, b] = np.inf
 
-    A score is half a square less a product, and less the centre's norm times `norm`.
+
+@part
+def _improve(
+    products: Any, panel: Any, half: Any, norms: Any, squares: Any, gamma: float, bests: Any
+) -> None:
+    """Take a panel of centres into each row's smallest scores and the place of the first.
+
+    A score is half the square of a centre less its product with the row, less its norm times γ
+    times the row's. Sixteen of each are kept, for every sixteenth centre.
     """
     real = half.dtype.type
-    best = second = spread(real(np.inf))
-    place = spread(real(0))
-    for c in range(0, len(half), LANES):
-        error = times(spread(real(norm)), load(norms, c))
-        score = minus(minus(load(half, c), error), load(products, start + c))
-        second = lesser(greater(best, score), second)
-        place = where_less(score, best, spread(real(c)), place)
-        best = lesser(score, best)
-    store(room, 0, best)
-    store(room, LANES, second)
-    store(room, 2 * LANES, place)
+    flat, kept = products.reshape(-1), bests.reshape(-1)
+    for r in range(ROWS):
+        norm, state = spread(real(gamma * np.sqrt(squares[r]))), r * 3 * LANES
+        best, second = load(kept, state), load(kept, state + LANES)
+        place = load(kept, state + 2 * LANES)
+        for c in range(0, PANEL, LANES):
+            j = panel * PANEL + c
+            score = minus(load(half, j), times(norm, load(norms, j)))
+            score = minus(score, load(flat, r * PANEL + c))
+            second = lesser(greater(best, score), second)
+            place = where_less(score, best, spread(real(j)), place)
+            best = lesser(score, best)
+        store(kept, state, best)
+        store(kept, state + LANES, second)
+        store(kept, state + 2 * LANES, place)
+
+
+@part
+def _two_least(bests: Any, r: int) -> Any:
+    """Return a row's two smallest scores, and the place of the first."""
     lane = 0
-    least, next_least = np.float64(room[0]), np.float64(room[LANES])
+    least, next_least = np.float64(bests[r, 0]), np.float64(bests[r, LANES])
     for b in range(1, LANES):
-        score, other = np.float64(room[b]), np.float64(room[LANES + b])
+        score, other = np.float64(bests[r, b]), np.float64(bests[r, LANES + b])
         if score < least:
             lane, least, next_least = b, score, min(least, next_least, other)
         else:
             next_least = min(next_least, score)
-    return least, next_least, np.int32(room[2 * LANES + lane]) + lane
+    return least, next_least, np.int32(bests[r, 2 * LANES + lane]) + lane

@@ -5,9 +5,16 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from kmeans_xp.kernels import Frame, frame_of, host, portable
+from kmeans_xp.kernels import Frame, fast, fast_compile, frame_of, host, portable
 
-KERNELS = pytest.mark.parametrize("kernel", [host, portable], ids=["numpy", "portable"])
+KERNELS = pytest.mark.parametrize("kernel", ["numpy", "portable", "numba"], indirect=True)
+
+
+@pytest.fixture
+def kernel(request: pytest.FixtureRequest) -> object:
+    if request.param == "numba" and not fast_compile.compile_all():
+        pytest.skip("numba is not installed")
+    return {"numpy": host, "portable": portable, "numba": fast}[request.param]
 
 
 def _exact_score(x: np.ndarray, c: np.ndarray, o: np.ndarray) -> Fraction:

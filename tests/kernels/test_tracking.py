@@ -1,10 +1,12 @@
 """What is remembered of the rows skips work, and never changes a label or a total."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from kmeans_xp import kmeans
-from kmeans_xp.kernels import Frame, Task, Tracker, find_kernel, frame_of
+from kmeans_xp.kernels import Frame, Task, Tracker, fast_compile, find_kernel, frame_of
 from kmeans_xp.kernels.tracking import TRACKINGS, Tracking
 from kmeans_xp.rows import Rows, open_rows
 from tests.data import cloud, some_rows
@@ -36,14 +38,21 @@ ROWS = {
     "an outlier whose square overflows": _outlier(cloud(300, 4), 1e30),
 }
 
-each = pytest.mark.parametrize("tracking", TRACKINGS, ids=lambda tracking: tracking.name)
+
+def _param(tracking: Tracking) -> Any:
+    """A tracking, to be skipped where what it compiles cannot be compiled."""
+    lacking = tracking.loops is not None and not fast_compile.installed()
+    skip = pytest.mark.skipif(lacking, reason="numba is not installed")
+    return pytest.param(tracking, id=tracking.name, marks=skip)
+
+
+each = pytest.mark.parametrize("tracking", [_param(tracking) for tracking in TRACKINGS])
 
 
 def _start(tracking: Tracking, rows: Rows, k: int) -> Tracker:
     n, d = rows.shape
     task = Task(n, d, k, rows.dtype, rows.few)
-    if not tracking.prepare(task):
-        pytest.skip("numba is not installed")
+    assert tracking.prepare(task)
     return tracking.start(task)
 
 
