@@ -71,8 +71,8 @@ def _peers_options() -> argparse.ArgumentParser:
     add("--rounds", type=_positive_int, metavar="N", help=f"default: {DEFAULTS.rounds}")
     budget = f"begin no further round of a set after this; default: {DEFAULTS.max_seconds:g}"
     add("--max-seconds", type=_positive_float, metavar="S", help=budget)
-    add("--max-iter", type=_positive_int, metavar="N", default=DEFAULTS.max_iter)
-    add("--tol", type=float, default=DEFAULTS.tol)
+    add("--max-iter", type=_positive_int, metavar="N", help="default: each race's own")
+    add("--tol", type=float, help="default: each race's own")
     add("--seed", type=int, default=DEFAULTS.seed)
     return options
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from benchmarks.datasets import DataSet
 from benchmarks.neighbours import Neighbours
 from benchmarks.problem import Outcome, Problem, pose
-from benchmarks.races import Entry, Race
+from benchmarks.races import BARE, Entry, Race
 from benchmarks.timing import Budget, timed, turns
 
 WARM_UP_ROWS = 4_000
@@ -23,8 +23,9 @@ class Settings:
     rounds: int = 5
     max_seconds: float = 60.0
     seed: int = 0
-    tol: float = 1e-4
-    max_iter: int = 300
+    # By default each race's own.
+    tol: float | None = None
+    max_iter: int | None = None
 
 
 @dataclass
@@ -71,6 +72,11 @@ class Result:
         return self.scores[0]
 
     @property
+    def bare(self) -> Score | None:
+        """Ours without compiled kernels, where that was run too."""
+        return next((score for score in self.scores if score.name == BARE), None)
+
+    @property
     def fastest_peer(self) -> Score | None:
         """The other libraries' best, where one of them ran."""
         peers = [s for s in self.scores if not s.is_ours and s.failure is None]
@@ -79,7 +85,9 @@ class Result:
 
 def contest(race: Race, data: DataSet, entries: Sequence[Entry], settings: Settings) -> Result:
     """Let the entries run the race, ours first in the first round."""
-    problem = pose(data, seed=settings.seed, tol=settings.tol, max_iter=settings.max_iter)
+    tol = race.tol if settings.tol is None else settings.tol
+    max_iter = race.max_iter if settings.max_iter is None else settings.max_iter
+    problem = pose(data, seed=settings.seed, tol=tol, max_iter=max_iter)
     scores = [Score(entry.name, entry.is_ours) for entry in entries]
     _warm_up(problem, entries, scores)
     budget, neighbours = Budget(settings.max_seconds), Neighbours()

@@ -16,8 +16,11 @@ from benchmarks.measures import INERTIA, LIKELIHOOD, Measure
 from benchmarks.problem import Prepare
 
 OURS = "kmeans_xp"
+BARE = f"{OURS} without Numba"
 SETS = ("geo", "color", "flights", "patches", "digits", "blobs")
 MIXTURE_SETS = ("flights@16", "digits")
+# Enough to tell who is faster: to converge takes minutes, and each stops at another point.
+MIXTURE_ITERATIONS = 15
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,14 @@ class Race:
     # A new seed every round, so that luck in the draws averages out.
     new_seeds: bool = False
     measure: Measure = INERTIA
-    # Where it is run unless other sets are named.
+    # Where it is run, and when an iteration is the last, unless told otherwise.
     sets: tuple[str, ...] = SETS
+    tol: float = 1e-4
+    max_iter: int = 300
+
+
+def _ours(prepare: Prepare) -> tuple[Entry, Entry]:
+    return Entry(OURS, prepare), Entry(BARE, ours.without_numba(prepare), "numba")
 
 
 def _mixtures(covariance_type: str) -> Race:
@@ -63,6 +72,8 @@ def _mixtures(covariance_type: str) -> Race:
         ),
         measure=LIKELIHOOD,
         sets=MIXTURE_SETS,
+        tol=0.0,
+        max_iter=MIXTURE_ITERATIONS,
     )
 
 
@@ -73,7 +84,7 @@ RACES = {
             "lloyd",
             "Lloyd's iterations to convergence, all from the same rows",
             (
-                Entry(OURS, ours.lloyd),
+                *_ours(ours.lloyd),
                 Entry("scikit-learn lloyd", scikit_learn.lloyd),
                 Entry("scikit-learn elkan", partial(scikit_learn.lloyd, algorithm="elkan")),
                 Entry("scikit-learn-intelex", intelex.lloyd, "sklearnex"),
@@ -84,14 +95,14 @@ RACES = {
         Race(
             "seeding",
             "Greedy k-means++ alone",
-            (Entry(OURS, ours.seeding), Entry("scikit-learn", scikit_learn.seeding)),
+            (*_ours(ours.seeding), Entry("scikit-learn", scikit_learn.seeding)),
             new_seeds=True,
         ),
         Race(
             "fit",
             "A whole default fit, KMeans(k, random_state=seed).fit(X)",
             (
-                Entry(OURS, ours.fit),
+                *_ours(ours.fit),
                 Entry("scikit-learn", scikit_learn.fit),
                 Entry("scikit-learn-intelex", intelex.fit, "sklearnex"),
             ),
@@ -101,7 +112,7 @@ RACES = {
             "predict",
             "Labels of all rows from given centres",
             (
-                Entry(OURS, ours.predict),
+                *_ours(ours.predict),
                 Entry("scikit-learn", scikit_learn.predict),
                 Entry("scikit-learn-intelex", intelex.predict, "sklearnex"),
                 Entry("faiss-cpu", faiss_cpu.predict, "faiss"),
@@ -133,6 +144,8 @@ RACES = {
             ),
             measure=LIKELIHOOD,
             sets=MIXTURE_SETS,
+            tol=0.0,
+            max_iter=MIXTURE_ITERATIONS,
         ),
         *map(_mixtures, ("full", "tied", "diag", "spherical")),
     )

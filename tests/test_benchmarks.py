@@ -11,6 +11,7 @@ import pytest
 from benchmarks import growth, neighbours, peers, report, roofline, scaling
 from benchmarks.cli import main
 from benchmarks.contest import Score, Settings, contest
+from benchmarks.contestants import ours
 from benchmarks.datasets import DataSet, UnavailableError, check, load
 from benchmarks.grid import GRIDS, Target, choose
 from benchmarks.judge import judge
@@ -20,6 +21,7 @@ from benchmarks.mixtures import Mixture, likelihood, start_of
 from benchmarks.problem import Outcome, pose
 from benchmarks.races import RACES, Entry, Race
 from benchmarks.timing import Budget, turns
+from kmeans_xp import kmeans
 
 SHAPES = {
     "geo": (144_563, 2, 50),
@@ -155,13 +157,35 @@ def test_peers_get_as_many_iterations_as_ours_took():
     assert given == [2, 4, 4]  # the first is the warm-up
 
 
+ALIKE = {
+    f"{race.name}, {entry.name}": (race, entry)
+    for race in RACES.values()
+    for entry in race.entries
+    if entry.needs in (None, "numba")
+}
+
+
+def test_a_race_has_its_own_end():
+    given = []
+
+    def prepare(problem):
+        given.append((problem.tol, problem.max_iter))
+        return _answer(problem)
+
+    entries = (Entry("kmeans_xp", prepare),)
+    race = Race("lloyd", "A race", entries, tol=0.5, max_iter=7)
+    data = load("blobs:100x3@4")
+    contest(race, data, entries, Settings(rounds=1))
+    contest(race, data, entries, Settings(rounds=1, tol=0.0, max_iter=3))
+    assert given == [(0.5, 2), (0.5, 7), (0.0, 2), (0.0, 3)]  # warmed up by 2
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("name", RACES)
-@pytest.mark.parametrize("number", [0, 1])
-def test_ours_and_scikit_learn_answer_alike(name, number):
-    race = RACES[name]
+@pytest.mark.parametrize("which", ALIKE)
+def test_ours_and_scikit_learn_answer_alike(which):
+    race, entry = ALIKE[which]
     problem = pose(load("blobs:500x4@5"), seed=1, tol=1e-4, max_iter=50)
-    verdict = race.measure.judge(problem.X, race.entries[number].prepare(problem)())
+    verdict = race.measure.judge(problem.X, entry.prepare(problem)())
     middle = problem.X.mean(axis=0, keepdims=True)
     if race.measure is INERTIA:
         assert 0 < verdict.quality < judge(problem.X, middle).quality
@@ -169,6 +193,18 @@ def test_ours_and_scikit_learn_answer_alike(name, number):
         one = Mixture("spherical", np.ones(1), middle, np.array([problem.X.var()]))
         assert verdict.quality > likelihood(problem.X, one).quality
     assert verdict.mismatches in (None, 0)
+
+
+def test_ours_runs_with_numba_and_without():
+    pytest.importorskip("numba")
+
+    def prepare(problem):
+        ours.lloyd(problem)
+        return lambda: kmeans(problem.X, problem.k, init=problem.start).kernel
+
+    problem = pose(load("blobs:500x4@5"), seed=1, tol=1e-4, max_iter=50)
+    assert ours.without_numba(prepare)(problem)() == "numpy hamerly"
+    assert prepare(problem)() == "numba hamerly"
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -285,10 +321,10 @@ def test_races_keep_to_their_own_sets(monkeypatch):
 
 
 def test_so_many_iterations_and_no_more():
-    entries = RACES["lloyd"].entries[:2]
+    entries = RACES["lloyd"].entries[:3]
     settings = Settings(rounds=1, tol=0.0, max_iter=4)
     result = contest(RACES["lloyd"], load("normal:800x6@30"), entries, settings)
-    assert [score.n_iter for score in result.scores] == [[4], [4]]
+    assert [score.n_iter for score in result.scores] == [[4], [4], [4]]
 
 
 def test_growth_from_the_command_line(tmp_path, monkeypatch):

@@ -43,6 +43,23 @@ def test_every_backend_agrees_with_numpy(backend, kind):
     assert backend.dtype(ours.labels) == "int32"
 
 
+@each_kind
+def test_given_precisions_are_taken_everywhere(backend, kind):
+    options = {"covariance_type": kind, "max_iter": 5, "tol": 0}
+    precisions = {
+        "full": np.linalg.inv([np.cov(HOST[i::4].T) for i in range(4)]),
+        "tied": np.linalg.inv(np.cov(HOST.T)),
+        "diag": 1 / np.stack([HOST[i::4].var(axis=0) for i in range(4)]),
+        "spherical": 1 / np.stack([HOST[i::4].var() for i in range(4)]),
+    }[kind]
+    begin = {"means_init": some_rows(HOST, 4), "precisions_init": precisions}
+    theirs = gaussian_mixture(HOST, 4, **begin, **options)
+    placed = {name: backend.asarray(array) for name, array in begin.items()}
+    ours = gaussian_mixture(backend.asarray(HOST), 4, **placed, **options)
+    rtol = 1e-8 if backend.float64 else 2e-3
+    _assert_same(backend, ours, theirs, ("means", "covariances", "precisions_cholesky"), rtol)
+
+
 @pytest.mark.parametrize("stiffness", [None, 3.0, 1e6])
 def test_soft_kmeans_agrees_with_numpy(backend, stiffness):
     start = some_rows(HOST, 4)

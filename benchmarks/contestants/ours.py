@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from benchmarks.mixtures import REG_COVAR, Mixture, start_of
-from benchmarks.problem import Outcome, Problem, Run
+from benchmarks.problem import Outcome, Prepare, Problem, Run
 
 
 def lloyd(problem: Problem, *, backend: str = "numpy", device: str | None = None) -> Run:
@@ -145,8 +147,40 @@ def predict(problem: Problem, *, backend: str = "numpy", device: str | None = No
     return run
 
 
+def without_numba(prepare: Prepare) -> Prepare:
+    """The same, as it runs where Numba is not installed."""
+
+    def prepared(problem: Problem) -> Run:
+        with _numba_hidden():
+            run = prepare(problem)
+
+        def hidden() -> Outcome:
+            with _numba_hidden():
+                return run()
+
+        return hidden
+
+    return prepared
+
+
+@contextmanager
+def _numba_hidden() -> Iterator[None]:
+    from kmeans_xp.kernels import fast_compile
+
+    held = fast_compile.installed, fast_compile.ready
+    fast_compile.installed, fast_compile.ready = lambda: False, lambda *_: False
+    try:
+        yield
+    finally:
+        fast_compile.installed, fast_compile.ready = held
+
+
 def _place(array: Any, backend: str, device: str | None) -> Any:
+    """Put an array where ours is to run, with all compiled that a first fit would compile."""
     if backend == "numpy":
+        from kmeans_xp.kernels import fast_compile
+
+        fast_compile.compile_all()
         return array
     from kmeans_xp.arrays.backends import place
 

@@ -3,18 +3,19 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
-from kmeans_xp.algorithms.expectation import expectation_of, log_density
+from kmeans_xp.algorithms.expectation import expectation_of
 from kmeans_xp.algorithms.gaussian import EPS, CollapsedCovariance, Mixture, maximize
 from kmeans_xp.algorithms.loop import Report, Run, iterate
+from kmeans_xp.algorithms.moments import Moments
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels.components import Components
-from kmeans_xp.kernels.em_table import EMKernel
+from kmeans_xp.kernels.components import Components, monomial_count
+from kmeans_xp.kernels.em_table import EMKernel, find_em_kernel
 from kmeans_xp.rows import Rows
 from kmeans_xp.rows.checks import range_error
 
@@ -59,7 +60,6 @@ class State:
 class _EMTotals(Totals):
     moments: Array
     log_density: Array
-    weight: Array
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,10 @@ class EM:
 
     Attributes
     ----------
+    moments : Moments
+        Of the rows. Mixtures are taken about their mean.
+    kind : str
+        Of the mixtures.
     reg_covar : float or None
         What is added to variances; None where covariances stay as they are.
     mixing : bool
@@ -76,6 +80,8 @@ class EM:
 
     rows: Rows
     weights: Array | None
+    moments: Moments
+    kind: str
     tol: float
     reg_covar: float | None
     mixing: bool = True
@@ -85,13 +91,14 @@ class EM:
     ) -> Run[State]:
         """Return the run that reaches the largest log-likelihood."""
         best: Run[State] | None = None
-        for number, start in enumerate(starts, 1):
-            tell = self._teller(callback, number)
-            run = iterate(self.step, State(start), max_iter=max_iter, tell=tell)
-            if best is None or run.history[-1] > best.history[-1]:
-                best = run
-            if run.stopped:
-                break
+        with self.rows.together():
+            for number, start in enumerate(starts, 1):
+                tell = self._teller(callback, number)
+                run = iterate(self.step, State(start), max_iter=max_iter, tell=tell)
+                if best is None or run.history[-1] > best.history[-1]:
+                    best = run
+                if run.stopped:
+                    break
         assert best is not None
         return best
 
@@ -115,21 +122,32 @@ class EM:
         # Weights may be of any size, and their products too large or small for narrow floats.
         ready = expectation_of(self.rows, mixture, exact=exact, narrow=self.weights is None)
         step = partial(_em_step, kernel=ready.kernel, parts=ready.parts)
+        held = None if ready.kernel.exact else self._monomials
         with quiet():
-            totals = self.rows.fold(step, self.weights, block_rows=ready.block_rows)
-        moments, found, weight = (
-            to_host(part).astype(np.float64)
-            for part in (totals.moments, totals.log_density, totals.weight)
-        )
+            totals = self.rows.fold(step, self.weights, held, block_rows=ready.block_rows)
+        moments = to_host(totals.moments).astype(np.float64)
+        found = float(to_host(totals.log_density)) / self.moments.weight
         about = to_host(ready.parts.origin).astype(np.float64)
         anchors = about + to_host(ready.parts.means) if ready.kernel.exact else about
         try:
-            return maximize(mixture, moments, anchors, self.reg_covar), float(found / weight)
+            return maximize(mixture, moments, anchors, self.reg_covar), found
         except CollapsedCovariance:
             if exact:
                 raise
         # It may be the cancellation of polynomials, or rounding, that made it collapse.
         return self._improved(mixture, exact=True)
+
+    @cached_property
+    def _monomials(self) -> Array | None:
+        """Of all rows, (n, p), where these fit a block: they stay the same in every iteration."""
+        rows, (n, d) = self.rows, self.rows.shape
+        kernel = find_em_kernel(rows.xp, self.kind, d)
+        size = kernel.block_rows(1, monomial_count(self.kind, d), d)
+        if kernel.exact or n > size or not rows.in_place:
+            return None
+        origin = rows.small(self.moments.mean, rows.wide)
+        step = partial(_prepare_step, kernel=kernel, origin=origin, kind=self.kind)
+        return rows.map(step, block_rows=size)[0]
 
     def _teller(
         self, callback: MixtureCallback | None, run: int
@@ -149,13 +167,22 @@ def delivered(rows: Rows, values: np.ndarray) -> Array:
     return rows.deliver(rows.small(np.asarray(values), rows.dtype))
 
 
+def _prepare_step(block: Array, *, kernel: EMKernel, origin: Array, kind: str) -> tuple[Array]:
+    return (kernel.prepare(block, origin, kind).T,)
+
+
 def _em_step(
-    block: Array, weights: Array | None, *, kernel: EMKernel, parts: Components
+    block: Array,
+    weights: Array | None,
+    held: Array | None,
+    *,
+    kernel: EMKernel,
+    parts: Components,
 ) -> _EMTotals:
     xp = namespace_of(block)
-    shares, logs, prepared = kernel.expect(block, parts)
+    prepared = kernel.prepare(block, parts.origin, parts.kind) if held is None else held.T
+    shares, logs = kernel.expect(prepared, parts)
     shares = xp.astype(shares, parts.origin.dtype, copy=False)
-    shares = shares if weights is None else shares * weights
-    total = log_density(logs, weights)
-    moments = kernel.moments(prepared, shares, parts)
-    return _EMTotals(moments, total.log_density, total.weight)
+    if weights is not None:
+        shares, logs = shares * weights, logs * weights
+    return _EMTotals(kernel.moments(prepared, shares, parts), xp.sum(logs))

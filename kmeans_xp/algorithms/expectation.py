@@ -50,16 +50,13 @@ def expectation_of(
     origin = rows.small(mixture.origin, rows.wide)
     # The origin as it is there, so that means are about the same one as rows.
     about = to_host(origin).astype(np.float64)
-    dtype = rows.dtype if narrow else rows.wide
-    parts = Components(
-        mixture.kind,
-        origin,
-        rows.small(mixture.means - about, dtype),
-        rows.small(mixture.factors, dtype),
-        _small(rows, mixture.constants()),
-        None if kernel.exact else _small(rows, mixture.coefficients(about)),
-        rows.dtype,
-    )
+    if kernel.exact:
+        dtype = rows.dtype if narrow else rows.wide
+        means, factors = (rows.small(a, dtype) for a in (mixture.means - about, mixture.factors))
+        needed = means, factors, _small(rows, mixture.constants()), None
+    else:
+        needed = None, None, None, _small(rows, mixture.coefficients(about))
+    parts = Components(mixture.kind, origin, *needed, rows.dtype)
     return Expectation(kernel, parts, kernel.block_rows(k, count, d))
 
 
@@ -83,18 +80,23 @@ def predicted(rows: Rows, mixture: Mixture, step: Any) -> Array:
 
 def label_step(block: Array, *, kernel: EMKernel, parts: Components) -> tuple[Array]:
     """Return the component with the largest share in each row, (B,) int32."""
-    return (_labels(kernel.expect(block, parts)[0]),)
+    return (_labels(_expected(block, kernel, parts)[0]),)
 
 
 def share_step(block: Array, *, kernel: EMKernel, parts: Components) -> tuple[Array]:
     """Return the shares of components in each row, (B, k)."""
-    return (kernel.expect(block, parts)[0].T,)
+    return (_expected(block, kernel, parts)[0].T,)
 
 
 def density_step(block: Array, *, kernel: EMKernel, parts: Components) -> tuple[Array]:
     """Return the log density of each row, (B,)."""
     xp = namespace_of(block)
-    return (xp.astype(kernel.expect(block, parts)[1], parts.dtype, copy=False),)
+    return (xp.astype(_expected(block, kernel, parts)[1], parts.dtype, copy=False),)
+
+
+def _expected(block: Array, kernel: EMKernel, parts: Components) -> tuple[Array, Array]:
+    """Return shares, (k, B), and log densities, (B,)."""
+    return kernel.expect(kernel.prepare(block, parts.origin, parts.kind), parts)
 
 
 def mean_log_density(
@@ -124,7 +126,7 @@ class LogDensity(Totals):
 def _score_step(
     block: Array, weights: Array | None, *, kernel: EMKernel, parts: Components
 ) -> LogDensity:
-    return log_density(kernel.expect(block, parts)[1], weights)
+    return log_density(_expected(block, kernel, parts)[1], weights)
 
 
 def log_density(logs: Array, weights: Array | None) -> LogDensity:
@@ -147,7 +149,7 @@ def assigned(
 def _assign_step(
     block: Array, weights: Array | None, *, kernel: EMKernel, parts: Components, shares: bool
 ) -> tuple[LogDensity, tuple[Array, ...]]:
-    found, logs, _ = kernel.expect(block, parts)
+    found, logs = _expected(block, kernel, parts)
     kept = (_labels(found), found.T) if shares else (_labels(found),)
     return log_density(logs, weights), kept
 

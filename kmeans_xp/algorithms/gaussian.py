@@ -196,7 +196,8 @@ def from_precisions(precisions: np.ndarray, kind: str) -> tuple[np.ndarray, np.n
         lower = np.linalg.cholesky(precisions[..., ::-1, ::-1])
     except np.linalg.LinAlgError as error:
         raise ValueError(f"{rule} its Cholesky factor does not exist. Check it.") from error
-    factors = lower[..., ::-1, ::-1]
+    # A copy, since not every backend takes a view that runs backwards.
+    factors = lower[..., ::-1, ::-1].copy()
     inverse = np.linalg.inv(factors)
     return np.swapaxes(inverse, -1, -2) @ inverse, factors
 

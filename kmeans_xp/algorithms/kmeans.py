@@ -102,7 +102,10 @@ def kmeans(
         Converged if the squared shifts of the centres add up to at most `tol` times the mean
         variance of the features. With 0, only if no centre moves.
     algorithm : str
-        "auto", "lloyd", or a kernel by its name, such as "portable".
+        "auto" takes what suits the data. "lloyd" looks at every row in every iteration;
+        "hamerly" and "projection" skip rows that are certain to keep their label, and give
+        Lloyd's labels iteration by iteration (for NumPy arrays in memory). Or a kernel by its
+        name, such as "portable" or "numba hamerly".
     empty_clusters : {"farthest", "random"}
         Where a cluster that lost its rows goes: to the row that is farthest from its centre, or
         to a random row.

@@ -26,8 +26,8 @@ from kmeans_xp.kernels import Kernel, find_kernel, frame_of
 from kmeans_xp.rows import Rows, open_rows
 from kmeans_xp.rows.arguments import open_weights
 
-# Rows, and entries, that are gathered at a time: many, since a cluster or a file is slow to ask,
-# and no more than fit a block.
+# Rows, and entries, that are drawn at a time: many, since a cluster or a file is slow to ask, and
+# no more than fit a block.
 DRAWN = 1 << 14
 ENTRIES = 1 << 20
 
@@ -242,15 +242,19 @@ def _mix(old: float, new: float, alpha: float) -> float:
 def _batches(
     rows: Rows, weights: Array | None, size: int, generator: np.random.Generator
 ) -> Iterator[Array]:
-    """Yield batches without end; several are drawn and gathered at a time.
+    """Yield batches without end; several are drawn at a time.
 
-    How many does not depend on the kernel, nor then do the draws that come after them.
+    How many does not depend on where the rows live, nor then do the draws that come after them.
+    What is in memory is gathered when it is wanted, and is in the cache then.
     """
     count = max(1, min(DRAWN, ENTRIES // rows.shape[1]) // size) * size
+    gathered = size if rows.in_place else count
     while True:
-        block = rows.take(draw(rows, weights, count, generator))
-        for first in range(0, count, size):
-            yield block[first : first + size, :]
+        drawn = draw(rows, weights, count, generator)
+        for first in range(0, count, gathered):
+            block = rows.take(drawn[first : first + gathered])
+            for place in range(0, gathered, size):
+                yield block[place : place + size, :]
 
 
 def _check_patience(max_no_improvement: Any) -> float:

@@ -225,5 +225,5 @@ def fit_gaussian_mixture(
     moments = moments_of(rows, weights, block_rows=size)
     draw = GaussianStarts(rows, weights, moments, reg_covar, X, k, kind, init, generator)
     starts = [about(start, moments)] if start else (draw.one(given) for _ in range(n_init))
-    em = EM(rows, weights, tol, reg_covar)
+    em = EM(rows, weights, moments, kind, tol, reg_covar)
     return em, em.fit(starts, max_iter=max_iter, callback=callback)

@@ -40,9 +40,13 @@ class Divided:
 
 @dataclass(frozen=True)
 class _State:
-    """Two centres, which half each row was in last, and what the second had; nothing at first."""
+    """Two centres, which half each row was in last, and what the second had; nothing at first.
+
+    `means` are the centres on the host, before they are rounded to the rows' dtype.
+    """
 
     centers: Array
+    means: np.ndarray
     labels: Array | None = None
     second: Gains | None = None
 
@@ -63,15 +67,21 @@ class Division:
     ----------
     about : array of shape (d,)
         The mean, where blocks live.
+    middle : numpy.ndarray of shape (d,)
+        The same on the host, in float64.
     rest : numpy.ndarray of shape (d,)
         The sum of all rows about it, which only its rounding leaves.
+    squares : float
+        Of all rows about it.
     reach : float or None
         A bound of the norms of the rows, where these have no weights.
     """
 
     problem: Problem
     about: Array
+    middle: np.ndarray
     rest: np.ndarray
+    squares: float
     reach: float | None
 
     @classmethod
@@ -79,11 +89,12 @@ class Division:
         """Prepare the rows of `problem`."""
         rows, moments, reach = problem.rows, problem.moments, None
         about = rows.small(moments.mean, rows.wide)
-        rest = rows.shape[0] * (moments.mean - to_host(about))
+        middle = to_host(about).astype(np.float64)
+        rest, squares = rows.shape[0] * (moments.mean - middle), float(moments.squares.sum())
         if problem.weights is None:
             # No row is farther from the mean than all are together.
-            reach = float(np.linalg.norm(moments.mean)) + 1.01 * math.sqrt(moments.squares.sum())
-        return cls(problem, about, rest, reach)
+            reach = float(np.linalg.norm(moments.mean)) + 1.01 * math.sqrt(squares)
+        return cls(problem, about, middle, rest, squares, reach)
 
     def run(self, shown: Array | None, init: Init, max_iter: int) -> Divided:
         """Seed two centres, iterate to the end, and assign once more."""
@@ -91,7 +102,7 @@ class Division:
         rows, weights, moments = problem.rows, problem.weights, problem.moments
         centers = seed(rows, shown, 2, init, weights, moments, problem.generator, problem.kernel)
         step = self._step if weights is None else self._whole_step
-        run = iterate(step, _State(centers), max_iter=max_iter, tell=lambda *_: False)
+        run = iterate(step, _state(centers), max_iter=max_iter, tell=lambda *_: False)
         return self._settled(run.state, run.converged)
 
     @quiet()
@@ -104,17 +115,17 @@ class Division:
         size, n = float(second.size), rows.shape[0]
         if min(size, n - size) * UNEVEN < n:
             return self._whole_step(state)
-        moved = rows.small(self._means(second), rows.dtype)
-        change = to_host(moved).astype(np.float64) - to_host(state.centers)
+        means = self._means(second)
+        change = means - state.means
         shift = float(np.vdot(change, change))
         between = n / (size * (n - size)) * float(second.sums @ second.sums)
-        inertia = float(self.problem.moments.squares.sum()) - between
-        return _State(moved, labels, second), Report(inertia, shift, shift <= threshold)
+        moved = _State(rows.small(means, rows.dtype), means, labels, second)
+        return moved, Report(self.squares - between, shift, shift <= threshold)
 
     def _whole_step(self, state: _State) -> tuple[_State, Report]:
         """Sum each half by itself, so that what it lost leaves no rest in it."""
         moved, report = self.problem.step(state.centers, tally=self.problem.tally())
-        return _State(moved), report
+        return _state(moved), report
 
     @quiet()
     def _settled(self, state: _State, converged: bool) -> Divided:
@@ -151,7 +162,7 @@ class Division:
     def _means(self, second: Gains) -> np.ndarray:
         """Return the means of both halves, (2, d)."""
         first = (self.rest - second.sums) / (self.problem.rows.shape[0] - second.size)
-        return to_host(self.about) + np.stack([first, second.sums / second.size])
+        return self.middle + np.array([first, second.sums / second.size])
 
     def _pair(self, state: _State) -> Pair:
         return self.problem.kernel.pair(state.centers, self.reach)
@@ -159,6 +170,10 @@ class Division:
     @property
     def _block_rows(self) -> int:
         return BLOCKS * self.problem.block_rows
+
+
+def _state(centers: Array) -> _State:
+    return _State(centers, to_host(centers).astype(np.float64))
 
 
 def _added(before: Gains | None, gains: Gains) -> Gains:
@@ -187,6 +202,6 @@ def _halves_step(
     gains, labels = pair.gains(block, before, about)
     xp, distances = namespace_of(block), kernel.own_distances(block, frame, labels)
     costs = distances if weights is None else distances * weights
-    second = xp.sum(costs * xp.astype(labels, costs.dtype))
-    inertia = xp.stack([xp.sum(costs * xp.astype(1 - labels, costs.dtype)), second])
+    side = xp.astype(labels, costs.dtype)
+    inertia = xp.stack([xp.vecdot(costs, 1 - side), xp.vecdot(costs, side)])
     return _Halves(inertia, gains), (labels,)

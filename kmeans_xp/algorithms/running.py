@@ -116,12 +116,12 @@ def learn(
     counts = means.counts + totals.weights
     origin = xp.astype(frame.origin, rows.wide, copy=False)
     news = totals.sums - totals.weights[:, None] * (means.centers - origin)
-    moved = news / xp.where(counts > 0, counts, xp.ones_like(counts))[:, None]
+    moved = news / xp.where(counts > 0, counts, 1.0)[:, None]
     facts = to_host(xp.concat([xp.stack([totals.cost, xp.sum(moved * moved)]), counts]))
-    after = Means(means.centers + moved, counts, means.origin, facts[2:], means.waiting)
-    after = replace(after, waiting=means.waiting + rows.shape[0])
+    waiting = means.waiting + rows.shape[0]
+    after = Means(means.centers + moved, counts, means.origin, facts[2:], waiting)
     shift = float(facts[1])
-    if after.waiting >= ROWS_PER_CENTER * k or not means.seen.all():
+    if waiting >= ROWS_PER_CENTER * k or not means.seen.all():
         fed = _feed(rows, weights, replace(after, waiting=0), rules)
         if fed.centers is not after.centers:
             shift = float(to_host(xp.sum((fed.centers - means.centers) ** 2)))

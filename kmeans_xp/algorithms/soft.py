@@ -205,7 +205,7 @@ def fit_soft_kmeans(
     kernel = find_kernel(rows.xp)
     moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
     reg = reg_covar if variance is None else None
-    em = EM(rows, weights, tol, reg, bool(mixing))
+    em = EM(rows, weights, moments, "shared", tol, reg, bool(mixing))
     seeds = (seed(rows, X, k, init, weights, moments, generator, kernel) for _ in range(n_init))
     starts = (_start(em, moments, centers, variance, kernel) for centers in seeds)
     return em, em.fit(starts, max_iter=max_iter, callback=callback)

@@ -96,7 +96,8 @@ def _descend(block: Array, *, pairs: list[Pair], children: list[list[int]]) -> A
             found.append(xp.full(where.shape[0], -1 - node, dtype=xp.int32, device=device))
             places.append(where)
             continue
-        labels = pairs[node].labels(xp.take(block, where, axis=0))
+        every = where.shape[0] == block.shape[0]
+        labels = pairs[node].labels(block if every else xp.take(block, where, axis=0))
         for side, below in enumerate(children[node]):
             (held,) = xp.nonzero(labels == side)
             if held.shape[0]:

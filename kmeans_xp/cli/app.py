@@ -177,8 +177,8 @@ def predict(
 
 @app.command()
 @one_line
-def info(as_json: options.Json = False) -> None:
+def info(compile_all: options.Compile = False, as_json: options.Json = False) -> None:
     """Show versions, backends, devices, kernels and threads."""
     from kmeans_xp.cli import info as command
 
-    command.info(as_json=as_json)
+    command.info(compile_all=compile_all, as_json=as_json)

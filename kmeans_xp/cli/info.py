@@ -4,6 +4,7 @@ import platform
 import warnings
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
 from typing import Any
 
 from kmeans_xp import __version__
@@ -11,7 +12,9 @@ from kmeans_xp.arrays.backends import installed
 from kmeans_xp.arrays.threads import thread_count
 from kmeans_xp.cli.errors import optional
 from kmeans_xp.cli.report import print_json
+from kmeans_xp.kernels import fast_compile
 from kmeans_xp.kernels.table import TABLE
+from kmeans_xp.kernels.tracking import TRACKINGS
 
 REQUIRED = ("numpy", "scipy", "scikit-learn", "array-api-compat", "array-api-extra")
 EXTRAS = {
@@ -21,8 +24,11 @@ EXTRAS = {
 }
 
 
-def info(*, as_json: bool) -> None:
+def info(*, compile_all: bool, as_json: bool) -> None:
     """Run the command."""
+    if compile_all:
+        optional("numba", "fast")
+        fast_compile.compile_all()
     facts = gather()
     if as_json:
         print_json(facts)
@@ -42,7 +48,15 @@ def gather() -> dict[str, Any]:
         "extras": {extra: {n: _version(n) for n in names} for extra, names in EXTRAS.items()},
         "backends": _backends(),
         "kernels": [{"name": k.name, "algorithm": k.algorithm} for k in TABLE],
+        "trackings": [{"name": t.name, "algorithm": t.algorithm} for t in TRACKINGS],
+        "compiled": _compiled(),
     }
+
+
+def _compiled() -> bool:
+    """Return whether a fit finds all kernels compiled."""
+    wanted = product(fast_compile.DTYPES, fast_compile.ALL)
+    return all(fast_compile.prepare(dtype, name, compile=False) for dtype, name in wanted)
 
 
 def _backends() -> list[dict[str, Any]]:
@@ -75,8 +89,10 @@ def _print(facts: dict[str, Any]) -> None:
         grid.add_row(f"  {name}", facts[name])
     grid.add_row("threads", str(facts["threads"]))
     grid.add_row("BLAS", ", ".join(facts["blas"]) or "none found")
-    kernels = [f"{kernel['name']} ({kernel['algorithm']})" for kernel in facts["kernels"]]
-    grid.add_row("kernels", ", ".join(kernels))
+    for table in ("kernels", "trackings"):
+        rows = [f"{row['name']} ({row['algorithm']})" for row in facts[table]]
+        grid.add_row(table, ", ".join(rows))
+    grid.add_row("compiled", _compilation(facts["compiled"]))
     grid.add_row("needs", _listed(facts["packages"]))
     for extra, packages in facts["extras"].items():
         grid.add_row(f"extra {extra}", _listed(packages))
@@ -87,6 +103,14 @@ def _print(facts: dict[str, Any]) -> None:
         devices = ", ".join(backend["devices"]) or "no device found"
         backends.add_row(f"  {backend['name']}", backend["version"], devices)
     console.print("", grid, "", backends, sep="\n")
+
+
+def _compilation(compiled: bool) -> str:
+    if compiled:
+        return "every Numba kernel"
+    if not fast_compile.installed():
+        return "no kernel, without Numba"
+    return "not every Numba kernel: kmeans-xp info --compile"
 
 
 def _listed(packages: dict[str, str | None]) -> str:

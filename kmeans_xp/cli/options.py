@@ -169,6 +169,10 @@ Plot = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Compile = Annotated[
+    bool,
+    typer.Option("--compile", help="Compile every Numba kernel, so that no fit waits for it."),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print the summary as JSON.", rich_help_panel=OUTPUT)
 ]

@@ -71,7 +71,11 @@ def prepare(dtype: Any, name: str = LOOPS, *, compile: bool = True) -> bool:  # 
     """
     if not installed():
         return False
-    for function, signature in _wanted(importlib.import_module(name), dtype):
+    try:
+        loops = importlib.import_module(name)
+    except ImportError:  # A Numba that does not go with this NumPy is as good as none.
+        return False
+    for function, signature in _wanted(loops, dtype):
         if signature not in function.overloads:
             if not compile and not _on_disk(function, signature):
                 return False

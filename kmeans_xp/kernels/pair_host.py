@@ -59,11 +59,11 @@ class HostPair(Pair):
         doubt = self._doubt_of(block) if self.doubt is None else self.doubt
         found = score > self.middle + doubt
         # Written so that a NaN is not sure.
-        first = score < self.middle - doubt
-        if np.count_nonzero(found) + np.count_nonzero(first) < len(block):
-            for some in _parts(np.flatnonzero(found == first), block.shape[1]):
-                near, far = (block[some] - center for center in self.centers)
-                found[some] = np.vecdot(far, far) < np.vecdot(near, near)
+        other = score < self.middle - doubt
+        if np.count_nonzero(found) + np.count_nonzero(other) < len(block):
+            for some in _parts(np.flatnonzero(found == other), block.shape[1]):
+                first, second = (block[some] - center for center in self.centers)
+                found[some] = np.vecdot(second, second) < np.vecdot(first, first)
         return found.view(np.int8)
 
     def gains(
@@ -78,7 +78,7 @@ class HostPair(Pair):
             few = block.take(some, axis=0).astype(np.float64, copy=False)
             few -= about
             sums += signs @ few
-            size += 2 * np.count_nonzero(signs > 0) - some.size
+            size += signs.sum()
         return Gains(np.asarray(size), sums), labels
 
     def _doubt_of(self, block: np.ndarray) -> float:

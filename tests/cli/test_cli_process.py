@@ -102,21 +102,6 @@ def test_a_reader_that_goes_away_is_no_traceback():
     assert done.stderr == ""
 
 
-def test_info(capsys):
-    assert main(["info", "--json"]) == 0
-    facts = json.loads(capsys.readouterr().out)
-    assert facts["kmeans_xp"] == kmeans_xp.__version__
-    assert facts["threads"] >= 1
-    assert {"numpy", "scikit-learn", "scipy"} <= set(facts["packages"])
-    first = facts["backends"][0]
-    assert (first["name"], "cpu" in first["devices"]) == ("numpy", True)
-    assert {"numpy", "portable"} <= {kernel["name"] for kernel in facts["kernels"]}
-    assert main(["info"]) == 0
-    text = capsys.readouterr().out
-    for word in ("kmeans_xp", "threads", "BLAS", "portable (lloyd)", "backend", "extra cli"):
-        assert word in text
-
-
 def test_typers_own_runner_gets_the_same(tmp_path):
     from typer.testing import CliRunner
 

@@ -82,3 +82,12 @@ def test_little_work_waits_for_no_compiler(monkeypatch):
     monkeypatch.delitem(sys.modules, "numba")
     assert not fast_compile.worthwhile(fast_compile.LOADED, np.float32, name)
     assert asked == [False, True]
+
+
+def test_a_numba_that_refuses_to_be_imported_is_as_good_as_none(monkeypatch):
+    monkeypatch.setattr(fast_compile, "find_spec", lambda name: object())
+    monkeypatch.setattr(fast_compile, "_ready", set())
+    for name in fast_compile.ALL:
+        monkeypatch.setitem(sys.modules, name, None)
+    assert not fast_compile.compile_all()
+    assert not fast_compile.worthwhile(fast_compile.COMPILED, np.float32, fast_compile.LOOPS)

@@ -1,0 +1,45 @@
+"""What the command line says about itself, and how it has kernels compiled."""
+
+import json
+import sys
+
+import pytest
+
+import kmeans_xp
+from kmeans_xp.kernels import fast_compile
+
+
+def test_info(run):
+    facts = json.loads(run("info", "--json").fine())
+    assert facts["kmeans_xp"] == kmeans_xp.__version__
+    assert facts["threads"] >= 1
+    assert {"numpy", "scikit-learn", "scipy"} <= set(facts["packages"])
+    first = facts["backends"][0]
+    assert (first["name"], "cpu" in first["devices"]) == ("numpy", True)
+    assert {"numpy", "portable"} <= {kernel["name"] for kernel in facts["kernels"]}
+    assert {"numpy hamerly", "numba hamerly"} <= {row["name"] for row in facts["trackings"]}
+    text = run("info").fine()
+    for word in ("kmeans_xp", "threads", "BLAS", "portable (lloyd)", "backend", "extra cli"):
+        assert word in text
+
+
+def test_kernels_are_compiled_when_asked_for(run):
+    pytest.importorskip("numba")
+    assert json.loads(run("info", "--compile", "--json").fine())["compiled"]
+    assert "every Numba kernel" in run("info").fine()
+
+
+def test_what_is_not_compiled_is_said(run, monkeypatch):
+    monkeypatch.setattr(fast_compile, "installed", lambda: True)
+    monkeypatch.setattr(fast_compile, "prepare", lambda *names, compile: False)  # noqa: A006
+    assert not json.loads(run("info", "--json").fine())["compiled"]
+    assert "not every Numba kernel: kmeans-xp info --compile" in run("info").fine()
+
+
+def test_without_numba_nothing_can_be_compiled(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    refused = run("info", "--compile").refused()
+    assert refused == (
+        "numba is needed for this and is not installed: pip install 'kmeans_xp[fast]'"
+    )
+    assert "no kernel, without Numba" in run("info").fine()
