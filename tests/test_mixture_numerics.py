@@ -108,7 +108,7 @@ def test_weights_beyond_single_precision(kind, weight):
 def test_single_precision_is_used_where_it_suffices(kind):
     X = narrow_rows()
 
-    def dtype_of(rows, spread=1.0, scale=1.0):
+    def is_single(rows, spread=1.0, scale=1.0):
         d = rows.shape[1]
         covariances = np.linalg.inv(precisions(kind, 2, d, scale))
         factors = factors_of(covariances, kind)
@@ -116,13 +116,30 @@ def test_single_precision_is_used_where_it_suffices(kind):
         mixture = Mixture(
             kind, np.full(2, 0.5), means, covariances, factors, origin, np.full(d, spread)
         )
-        return expectation_of(open_rows(rows), mixture).parts.means.dtype
+        means = expectation_of(open_rows(rows), mixture).parts.means
+        return means is not None and means.dtype == np.float32
 
-    assert dtype_of(X) == np.float32
-    assert dtype_of(X.astype(np.float64)) == np.float64
-    assert dtype_of(X[:, :5].copy()) == np.float64
-    assert dtype_of(X, scale=1e8) == np.float64
-    assert dtype_of(X, spread=1e20, scale=1e-20) == np.float64
+    assert is_single(X)
+    assert not is_single(X.astype(np.float64))
+    assert not is_single(X[:, :5].copy())
+    assert not is_single(X, scale=1e8)
+    assert not is_single(X, spread=1e20, scale=1e-20)
+
+
+@each_kind
+def test_remembered_monomials_are_those_of_each_iteration(kind, tmp_path):
+    """Those of a mapped file are made in each."""
+    X = blobs(n=300, d=4, k=3)[0]
+    np.save(tmp_path / "rows.npy", X)
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    weights = np.linspace(0.5, 2, 300)
+    for w in (None, weights):
+        ours, theirs = (
+            gaussian_mixture(rows, 3, covariance_type=kind, n_init=2, sample_weight=w, rng=0)
+            for rows in (X, mapped)
+        )
+        assert_allclose(ours.covariances, theirs.covariances, rtol=1e-9)
+        assert_allclose(ours.history, theirs.history, rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["full", "diag"])

@@ -18,7 +18,7 @@ SCORE_BYTES = 1 << 22
 BLOCK = 1 << 19
 BLOCK_ROWS = 1 << 16
 # Entries of a block that is only summed, about some one point.
-SUMMED = 1 << 16
+SUMMED = 1 << 15
 # With so few centres at most, scores lie centre by centre, so that SIMD lanes run over rows.
 FEW = 128
 # With fewer features than this, rows are transposed for the same reason.
@@ -61,7 +61,7 @@ def own_distances(block: np.ndarray, frame: Frame, labels: np.ndarray) -> np.nda
     for start in range(0, n, size):
         part = slice(start, start + size)
         difference = block[part].astype(np.float64)
-        difference -= frame.wide_centers[labels[part]]
+        difference -= frame.wide_centers.take(labels[part], axis=0)
         out[part] = np.vecdot(difference, difference)
     return out
 

@@ -110,7 +110,8 @@ class HostRows(MemoryRows):
         size = len(where) if self._mapping is None else TAKEN
         pieces = []
         for start in range(0, len(where), size):
-            pieces.append(X[where[start : start + size]].astype(self.dtype, copy=False))
+            some = X.take(where[start : start + size], axis=0)
+            pieces.append(some.astype(self.dtype, copy=False))
             self._release(0, self.shape[0])
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
