@@ -272,6 +272,7 @@ class Problem:
         inertia = gain + float(self.moments.squares.sum())
         return moved, xp.stack([inertia, xp.sum(step * step), empty])
 
+    @quiet()
     def settle(self, run: Run[Array], tally: Tally) -> KMeansResult:
         """Assign once more, so that labels, inertia and centres belong together."""
         frame = frame_of(run.state, self.moments.origin)

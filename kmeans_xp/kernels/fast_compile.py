@@ -7,6 +7,7 @@ kept on disk, beside the package or where the user's caches are.
 import importlib
 import sys
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
@@ -31,6 +32,16 @@ _ready: set[tuple[np.dtype[Any], str]] = set()
 def installed() -> bool:
     """Return whether Numba can be imported, without importing it."""
     return find_spec("numba") is not None
+
+
+@cache
+def widest_vectors() -> bool:
+    """Return whether the processor has the registers that tiles of products are made for."""
+    try:
+        from llvmlite import binding
+    except ImportError:
+        return False
+    return bool(binding.get_host_cpu_features().get("avx512f", False))
 
 
 def ready(dtype: Any, name: str = LOOPS) -> bool:
@@ -69,7 +80,7 @@ def prepare(dtype: Any, name: str = LOOPS, *, compile: bool = True) -> bool:  # 
     compile : bool
         Whether to compile what is not on disk, which takes some seconds.
     """
-    if not installed():
+    if not installed() or name == WIDE_LOOPS and not widest_vectors():
         return False
     try:
         loops = importlib.import_module(name)
@@ -86,7 +97,8 @@ def prepare(dtype: Any, name: str = LOOPS, *, compile: bool = True) -> bool:  # 
 
 def compile_all() -> bool:
     """Compile the kernels for every dtype, and keep them on disk; false without Numba."""
-    return all(prepare(dtype, name) for dtype in DTYPES for name in ALL)
+    names = [name for name in ALL if name != WIDE_LOOPS or widest_vectors()]
+    return all(prepare(dtype, name) for dtype in DTYPES for name in names)
 
 
 def entry(function: F) -> F:

@@ -71,6 +71,12 @@ def _product(rows: Any, i: int, centers: Any, j: int) -> float:
 
 
 @part
+def rounded(number: float, towards: float) -> Any:
+    """Return a float32 on that side of a number, however small or large it is."""
+    return np.nextafter(np.float32(number), np.float32(towards))
+
+
+@part
 def _root(square: float) -> float:
     return np.sqrt(max(square, 0.0)) * (1 - EXACT)
 
@@ -84,7 +90,7 @@ def _square(norm: float, margin: Any) -> float:
 def _keep(gap: float, i: int, own: int, gaps: Any, limits: Any) -> bool:
     """Write a row's gap if it has one: then it stays with its centre."""
     if gap > 0:
-        gaps[i] = (gap + limits[own]) * (1 - ROUND)
+        gaps[i] = rounded((gap + limits[own]) * (1 - ROUND), -np.inf)
     return gap > 0
 
 
@@ -117,8 +123,8 @@ def _decide(
     other = min(_root(min(second, square - 2 * bound)), beyond)
     nearest = np.sqrt(nearest) * (1 + EXACT)
     labels[i] = best
-    gaps[i] = (other - nearest + limits[best]) * (1 - ROUND)
-    reach[i] = nearest - ways[best] + (nearest + ways[best]) * ROUND
+    gaps[i] = rounded((other - nearest + limits[best]) * (1 - ROUND), -np.inf)
+    reach[i] = rounded(nearest - ways[best] + (nearest + ways[best]) * ROUND, np.inf)
 
 
 @entry

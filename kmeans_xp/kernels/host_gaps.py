@@ -6,8 +6,6 @@ from kmeans_xp.kernels import host
 from kmeans_xp.kernels.frame import Frame
 from kmeans_xp.kernels.tracker import ROUNDING, Changes
 
-# More than float32 rounds away in the sum of a gap and a limit, and in its conversion.
-DOWN = 1 - 2.0**-22
 # Part of the rows that change their label while bounds are not worth their price.
 RESTLESS = 0.02
 
@@ -66,8 +64,8 @@ def remember(
 ) -> None:
     """Write new gaps, not above those given, beside the limits from which they count."""
     gap += np.nextafter(limits.astype(gap.dtype), gap.dtype.type(-np.inf))[labels[which]]
-    gap *= gap.dtype.type(DOWN)
-    gaps[which] = gap
+    # A step down is more than the sum and the conversion round up, however small the number.
+    gaps[which] = np.nextafter(gap.astype(np.float32, copy=False), np.float32(-np.inf))
 
 
 def search(
@@ -95,11 +93,14 @@ def _bounds(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return distances to the own centre, rounded up, and gaps, rounded down."""
     margin, squares = 4 * frame.gamma, np.square(augmented[:, -2])
-    own = squares * (1 + margin) + 2 * found.bound + underflow(augmented)
+    nearest = squares * (1 + margin) + 2 * found.bound + underflow(augmented)
     other = squares * (1 - margin) + 2 * found.second() - underflow(augmented)
-    own = np.sqrt(np.maximum(own, 0)) * (1 + margin)
+    own = np.sqrt(np.maximum(nearest, 0)) * (1 + margin)
     gaps = np.sqrt(np.maximum(other, 0)) * (1 - margin) - own
     gaps[found.unsure] = -np.inf
+    # What overflowed bounds nothing.
+    lost = ~(np.isfinite(nearest) & np.isfinite(other))
+    own[lost], gaps[lost] = np.inf, -np.inf
     return own, gaps
 
 

@@ -56,7 +56,8 @@ def search(
     labels[which] = found
     host_gaps.remember(gaps, which, gap, labels, turn.limits)
     way = turn.ways[found]
-    reach[which] = own.astype(np.float64) - way + (own + way) * ROUND
+    left = own.astype(np.float64) - way + (own + way) * ROUND
+    reach[which] = np.nextafter(left.astype(np.float32), np.float32(np.inf))
 
 
 def shorten(block: np.ndarray, turn: Turn, out: np.ndarray) -> None:

@@ -12,6 +12,8 @@ import numpy as np
 COUNT = 64
 # Lists are made again when distances in them are uncertain by this part of the typical one.
 STALE = 0.12
+# Distances between centres that are held at a time.
+ENTRIES = 1 << 20
 # More than float64 rounds away in a squared distance, relative to the squared norms.
 ROUNDING = 1e-12
 
@@ -53,14 +55,18 @@ class Neighbourhood:
 
 
 def _lists(centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    squares = np.vecdot(centers, centers)
-    sums = squares[:, None] + squares
-    apart = sums * (1 - ROUNDING) - 2 * (centers @ centers.T)
-    np.fill_diagonal(apart, np.inf)
-    count = max(1, min(COUNT, len(centers) - 1))
-    which = np.argpartition(apart, count - 1, axis=1)[:, :count]
-    nearest = np.take_along_axis(apart, which, axis=1)
-    order = np.argsort(nearest, axis=1)
-    which = np.take_along_axis(which, order, axis=1).astype(np.int32)
-    distances = np.sqrt(np.maximum(np.take_along_axis(nearest, order, axis=1), 0))
+    k, squares = len(centers), np.vecdot(centers, centers)
+    count = max(1, min(COUNT, k - 1))
+    which, distances = np.empty((k, count), np.int32), np.empty((k, count))
+    for first in range(0, k, size := max(1, ENTRIES // k)):
+        part = slice(first, first + size)
+        sums = squares[part, None] + squares
+        apart = sums * (1 - ROUNDING) - 2 * (centers[part] @ centers.T)
+        own = np.arange(len(apart))
+        apart[own, first + own] = np.inf
+        near = np.argpartition(apart, count - 1, axis=1)[:, :count]
+        found = np.take_along_axis(apart, near, axis=1)
+        order = np.argsort(found, axis=1)
+        which[part] = np.take_along_axis(near, order, axis=1)
+        distances[part] = np.sqrt(np.maximum(np.take_along_axis(found, order, axis=1), 0))
     return which, distances * (1 - ROUNDING)

@@ -100,7 +100,8 @@ class Turn:
         Products of rows whose norm is above the limit may overflow, and bound nothing.
         """
         info, q = np.finfo(self.short_centers.dtype), self.short_centers.shape[1]
-        largest = np.abs(self.short_centers).max()
+        # Nor may the square of the norm itself.
+        largest = max(float(np.abs(self.short_centers).max()), float(info.max) ** 0.5)
         return 16 * float(info.eps), _underflow(q, info.dtype), float(info.max) / 64 / q / largest
 
 

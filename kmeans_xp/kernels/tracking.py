@@ -21,8 +21,8 @@ SPACED = 8
 WIDE = 48
 SHARE = 0.75
 ROWS = 4096
-# Pairs of centres that are worth a list.
-MANY = 2048
+# Centres whose pairs are worth a list, and rows to each that repay it.
+MANY, ROWS_OF_EACH = 2048, 64
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Tracking:
 
 
 def _low(task: Task) -> bool:
-    return task.d <= fast.LANES_UP_TO and 1 < task.k <= MANY
+    return task.d <= fast.LANES_UP_TO and 1 < task.k <= min(MANY, task.n // ROWS_OF_EACH)
 
 
 def _lanes(task: Task) -> Tracker:

@@ -7,7 +7,7 @@ from numba import types
 
 from kmeans_xp.kernels import fast_pairs
 from kmeans_xp.kernels.fast_compile import entry, part
-from kmeans_xp.kernels.fast_pairs import move, sum_of
+from kmeans_xp.kernels.fast_pairs import move, rounded, sum_of
 from kmeans_xp.kernels.fast_vector import (
     LANES,
     greater,
@@ -72,7 +72,7 @@ def look(
             gap = np.sqrt(other) - own
             i = which[first + r]
             labels[i] = place
-            gaps[i] = (gap + limits[place]) * (1 - ROUND) if gap > 0 else -np.inf
+            gaps[i] = rounded((gap + limits[place]) * (1 - ROUND), -np.inf) if gap > 0 else -np.inf
     return unsure
 
 
@@ -100,8 +100,9 @@ def _square(block: Any, i: int, origin: Any) -> Any:
 @part
 def _begin(bests: Any) -> None:
     for r in range(ROWS):
-        for b in range(2 * LANES):
-            bests[r, b] = np.inf
+        bests[r, : 2 * LANES] = np.inf
+        # The place is read even where every score overflowed.
+        bests[r, 2 * LANES :] = 0
 
 
 @part

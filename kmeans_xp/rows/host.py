@@ -176,11 +176,13 @@ class _Runs:
 
     def finish(self, pool: ThreadPoolExecutor, helpers: int) -> Any:
         """Return the sum of the runs in their order; on an error or Ctrl-C stop what is left."""
-        futures = [pool.submit(self._take_all) for _ in range(helpers)]
         try:
+            futures = [pool.submit(self._take_all) for _ in range(helpers)]
             self._take_all()
             for future in futures:
-                future.result()
+                # One that has not begun is not waited for: nothing is left for it.
+                if not future.cancel():
+                    future.result()
         except BaseException:
             self._stopped.set()
             raise

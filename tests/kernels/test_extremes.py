@@ -1,0 +1,44 @@
+"""Trackers where squares overflow, and where float32 cannot hold what they remember."""
+
+import numpy as np
+import pytest
+
+from kmeans_xp import kmeans
+from kmeans_xp.kernels.neighbours import Neighbourhood
+from kmeans_xp.kernels.tracking import TRACKINGS, Tracking
+from tests.data import some_rows
+
+each = pytest.mark.parametrize("tracking", TRACKINGS, ids=lambda tracking: tracking.name)
+
+
+def _labels(X: np.ndarray, C: np.ndarray) -> np.ndarray:
+    wide = X.astype(np.longdouble)[:, None, :] - C.astype(np.longdouble)
+    return (wide**2).sum(axis=2).argmin(axis=1)
+
+
+@each
+@pytest.mark.parametrize("scale", [1e-44, 1e-40, 1e38, 1e40, 1e60])
+def test_what_float32_cannot_hold_bounds_nothing(tracking: Tracking, scale: float) -> None:
+    for seed in range(10):
+        X = np.random.default_rng(seed).normal(size=(300, 64)) * 0.7 ** np.arange(64) * scale
+        fit = kmeans(X, 6, init=some_rows(X, 6), tol=0, algorithm=tracking.name)
+        np.testing.assert_array_equal(fit.labels, _labels(X, fit.centers))
+
+
+@each
+@pytest.mark.parametrize("scale", [5e18, 1e19, 2e19, 1e20])
+@pytest.mark.parametrize("d", [2, 40])
+def test_squares_that_overflow_bound_nothing(tracking: Tracking, scale: float, d: int) -> None:
+    for seed in range(30):
+        X = (np.random.default_rng(seed).normal(size=(200, d)) * scale).astype(np.float32)
+        fit = kmeans(X, 3, init=some_rows(X, 3), tol=0, algorithm=tracking.name)
+        np.testing.assert_array_equal(fit.labels, _labels(X, fit.centers))
+
+
+def test_neighbours_are_found_a_few_centres_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    C, ways = np.random.default_rng(0).normal(size=(90, 5)), np.zeros(90)
+    whole = Neighbourhood().of(C, C[0], ways)
+    monkeypatch.setattr("kmeans_xp.kernels.neighbours.ENTRIES", 700)
+    parts = Neighbourhood().of(C, C[0], ways)
+    np.testing.assert_array_equal(parts.which, whole.which)
+    np.testing.assert_allclose(parts.distances, whole.distances, rtol=1e-12)
