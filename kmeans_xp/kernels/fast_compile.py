@@ -80,7 +80,7 @@ def prepare(dtype: Any, name: str = LOOPS, *, compile: bool = True) -> bool:  # 
     compile : bool
         Whether to compile what is not on disk, which takes some seconds.
     """
-    if not installed() or name == WIDE_LOOPS and not widest_vectors():
+    if not installed() or (name == WIDE_LOOPS and not widest_vectors()):
         return False
     try:
         loops = importlib.import_module(name)
