@@ -402,3 +402,11 @@ def test_an_interrupted_fit_leaves_the_model_as_it_was():
 @pytest.mark.parametrize(("name", "value"), [("init", GOOD[:2]), ("n_init", "auto")])
 def test_what_only_whole_fits_take(name, value):
     refuses(lambda: bisecting_kmeans(GOOD, 2, **{name: value}), name)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_row_alone_is_not_divided_where_iterations_end_early(seed):
+    X = np.random.default_rng(seed).standard_normal((12, 2)) * 10.0 ** np.arange(12)[:, None]
+    result = bisecting_kmeans(X, 12, max_iter=1, rng=seed)
+    assert result.centers.shape == (12, 2)
+    assert np.isfinite(result.inertia)

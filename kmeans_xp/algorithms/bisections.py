@@ -100,6 +100,8 @@ class Bisections:
 
     def _divide(self, leaf: Leaf, node: int) -> tuple[list[Leaf], Divided] | None:
         """Return the halves of a leaf and their k-means; None if its rows coincide."""
+        if leaf.rows.shape[0] == 1:  # Its centre may be elsewhere, if iterations ended early.
+            return None
         few, (weights,) = leaf.rows.compact(leaf.weights)
         moments = leaf.moments or self._moments(few, weights)
         if not moments.squares.any():
