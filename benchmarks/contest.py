@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,9 @@ from benchmarks.races import BARE, Entry, Race
 from benchmarks.timing import Budget, timed, turns
 
 WARM_UP_ROWS = 4_000
+# Seconds before each run. Idle threads of some libraries spin for a fifth of a second, and would
+# slow down whoever comes next.
+REST = 0.3
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,7 @@ def _warm_up(problem: Problem, entries: Sequence[Entry], scores: Sequence[Score]
 def _run(problem: Problem, entry: Entry, score: Score) -> Outcome | None:
     if score.failure is not None:
         return None
+    time.sleep(REST)
     timing = _attempt(problem, entry, score)
     if timing is None:
         return None

@@ -157,19 +157,15 @@ def kmeans(
     weights = open_weights(rows, sample_weight)
     generator = as_generator(rng)
     with rows.together():
-        task = _task(rows, k) if rows.in_place else None
+        n, d = rows.shape
+        task = Task(n, d, k, rows.dtype, rows.few) if rows.in_place else None
         kernel, tracking = find_lloyd(rows.xp, algorithm, task)
         moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
         threshold = tol * moments.variance
         problem = Problem(
-            rows, weights, k, kernel, moments, threshold, empty_clusters, generator, tracking
+            rows, weights, k, kernel, moments, threshold, empty_clusters, generator, tracking, task
         )
         return problem.best(X, init, starts=starts, max_iter=max_iter, callback=callback)
-
-
-def _task(rows: Rows, k: int) -> Task:
-    n, d = rows.shape
-    return Task(n, d, k, rows.dtype, rows.few)
 
 
 @dataclass(frozen=True)
@@ -185,6 +181,7 @@ class Problem:
     empty_clusters: str
     generator: np.random.Generator
     tracking: Tracking | None = None
+    task: Task | None = None
 
     @property
     def block_rows(self) -> int:
@@ -219,11 +216,9 @@ class Problem:
 
     def tally(self) -> Tally:
         """Return where the totals of a run come from."""
-        rows, tracking = self.rows, self.tracking
-        if tracking is None:
-            return Afresh(rows, self.weights, self.kernel)
-        tracker = tracking.start(_task(rows, self.k))
-        return Following(rows, self.weights, self.kernel, tracker)
+        if self.tracking is None or self.task is None:
+            return Afresh(self.rows, self.weights, self.kernel)
+        return Following(self.rows, self.weights, self.kernel, self.tracking.start(self.task))
 
     @quiet()
     def step(self, centers: Array, *, tally: Tally) -> tuple[Array, Report]:

@@ -31,8 +31,8 @@ def advance(
     active = host_gaps.unsettled(labels, gaps, turn.limits)
     memory, centers = (labels, gaps, reach), turn.short_centers
     moving = turn.frame.wide_centers, turn.limits, turn.ways
-    if len(labels) and before[0] >= 0:
-        near = turn.neighbours
+    near = turn.neighbours
+    if near and len(labels) and before[0] >= 0:
         lists = near.which, near.distances, near.slack
         left = fast_pairs.look_near(
             block, active, short, memory, moving, centers, lists, turn.margin

@@ -82,8 +82,8 @@ class Turn:
         In which rows are shortened.
     short_centers : ndarray of shape (k, q + 3)
         In the dtype of the rows.
-    neighbours : Neighbours
-        Of the centres.
+    neighbours : Neighbours or None
+        Of the centres, where the step looks at them.
     """
 
     frame: Frame
@@ -91,7 +91,7 @@ class Turn:
     ways: np.ndarray
     directions: Directions
     short_centers: np.ndarray
-    neighbours: Neighbours
+    neighbours: Neighbours | None
 
     @property
     def margin(self) -> tuple[float, float, float]:

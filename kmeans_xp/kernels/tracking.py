@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import array_api_compat
@@ -50,7 +50,7 @@ class Task:
         """Return about how many operations an iteration without a tracker takes."""
         return self.n * self.k * (self.d + 8)
 
-    @property
+    @cached_property
     def directions(self) -> Directions:
         """Return directions for short rows."""
         return directions_of(self.few(ROWS))
@@ -139,16 +139,17 @@ def _few_directions(task: Task) -> bool:
 
 
 def _projection(task: Task) -> Tracker:
-    return _projected(host_projection.advance, host.block_rows(task.k, task.d), task)
+    return _projected(host_projection.advance, host.block_rows(task.k, task.d), task, near=False)
 
 
 def _fast_projection(task: Task) -> Tracker:
     from kmeans_xp.kernels import fast_projection
 
-    return _projected(fast_projection.advance, fast_projection.block_rows(task.k, task.d), task)
+    size = fast_projection.block_rows(task.k, task.d)
+    return _projected(fast_projection.advance, size, task, near=True)
 
 
-def _projected(advance: Callable[..., Any], size: int, task: Task) -> Tracker:
+def _projected(advance: Callable[..., Any], size: int, task: Task, *, near: bool) -> Tracker:
     return ProjectionTracker(
         advance,
         task.n,
@@ -156,6 +157,7 @@ def _projected(advance: Callable[..., Any], size: int, task: Task) -> Tracker:
         block_rows=size,
         directions=task.directions,
         dtype=task.dtype,
+        near=near,
     )
 
 

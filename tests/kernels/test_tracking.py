@@ -136,7 +136,7 @@ def test_a_fit_is_that_of_a_full_search(tracking: Tracking, name: str) -> None:
     C = some_rows(X, 9)
     full = kmeans(X, 9, init=C, tol=0, algorithm="lloyd")
     fit = kmeans(X, 9, init=C, tol=0, algorithm=tracking.name)
-    assert (fit.kernel, full.kernel) == (tracking.name, find_kernel(np, "lloyd").name)
+    assert fit.kernel == tracking.name
     assert fit.n_iter == full.n_iter
     np.testing.assert_array_equal(fit.labels, full.labels)
     np.testing.assert_allclose(fit.history, full.history, rtol=1e-9)
