@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kmeans_xp import kmeans
-from kmeans_xp.kernels import Frame, Task, Tracker, fast_compile, find_kernel, frame_of
+from kmeans_xp.kernels import Frame, Task, Tracker, fast_compile, frame_of
 from kmeans_xp.kernels.tracking import TRACKINGS, Tracking
 from kmeans_xp.rows import Rows, open_rows
 from tests.data import cloud, some_rows
