@@ -22,7 +22,7 @@ WIDE = 48
 SHARE = 0.75
 ROWS = 4096
 # Centres whose pairs are worth a list, and rows to each that repay it.
-MANY, ROWS_OF_EACH = 2048, 64
+MANY, ROWS_OF_EACH = 2048, 256
 
 
 @dataclass(frozen=True)
