@@ -84,7 +84,9 @@ def labels(block: np.ndarray, frame: Frame) -> np.ndarray:
         np.empty(n, np.float32),
         np.zeros(len(frame.centers)),
     )
-    factors, rows = factors_of(frame), np.arange(n)
+    if "factors" not in frame.made:
+        frame.made["factors"] = factors_of(frame)
+    factors, rows = frame.made["factors"], np.arange(n)
     unsure = rows[
         wide_loops.look(block, rows, factors.centers, limits, found, gaps, factors.rounding)
     ]

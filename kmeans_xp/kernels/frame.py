@@ -11,8 +11,9 @@ are, direct differences in the widest float decide. So the matrix product shortl
 decides, whatever the data's place, scale and spread.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.dtypes import widest_float
@@ -33,12 +34,15 @@ class Frame:
         the bulk of them when one is far away.
     wide_centers, wide_origin : array of shape (k, d), (d,)
         In the widest float, for direct differences and for sums.
+    made : dict
+        What kernels have made of the centres, once for all blocks.
     """
 
     centers: Array
     origin: Array
     wide_centers: Array
     wide_origin: Array
+    made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def gamma(self) -> float:
