@@ -227,7 +227,7 @@ class Problem:
         totals = tally.totals(frame)
         moved, facts = self.move(frame, totals)
         inertia, shift, empty = (float(fact) for fact in to_host(facts))
-        if inertia < CANCELLED * float(self.moments.squares.sum()):
+        if inertia < CANCELLED * self.moments.total:
             inertia = self._ended(frame, tally).inertia
         if empty:
             totals = self.fill(frame, totals)
@@ -264,7 +264,7 @@ class Problem:
         c = frame.wide_centers - mean
         gain = xp.sum(c * (totals.weights[:, None] * c - 2 * sums))
         empty = xp.sum(xp.astype(~held, wide))
-        inertia = gain + float(self.moments.squares.sum())
+        inertia = gain + self.moments.total
         return moved, xp.stack([inertia, xp.sum(step * step), empty])
 
     @quiet()

@@ -1,7 +1,7 @@
 """Mean and variance of the rows, which show whether the data can be clustered."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -23,6 +23,11 @@ class Moments:
     mean: np.ndarray
     squares: np.ndarray
     origin: Array
+
+    @cached_property
+    def total(self) -> float:
+        """Return the total of the squares."""
+        return float(self.squares.sum())
 
     @property
     def variance(self) -> float:

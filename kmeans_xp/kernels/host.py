@@ -24,7 +24,7 @@ FEW = 128
 # With fewer features than this, rows are transposed for the same reason.
 NARROW = 24
 # Entries of the direct differences that are taken at a time.
-DIFFERENCES = 1 << 18
+DIFFERENCES = 1 << 15
 
 
 def block_rows(k: int, d: int) -> int:

@@ -1,5 +1,7 @@
 """One iteration of Lloyd's algorithm in NumPy, of those rows alone whose label may change."""
 
+from typing import Any
+
 import numpy as np
 
 from kmeans_xp.kernels import host
@@ -8,6 +10,8 @@ from kmeans_xp.kernels.tracker import ROUNDING, Changes
 
 # Part of the rows that change their label while bounds are not worth their price.
 RESTLESS = 0.02
+# Entries of a matrix below which a sparse one takes longer to make.
+DENSE = 1 << 13
 
 
 def advance(
@@ -154,18 +158,29 @@ def _moved(
     frame: Frame,
 ) -> Changes:
     """Return what rows take from their old cluster and bring to their new one."""
-    from scipy.sparse import csc_array
-
     k, moved = len(frame.centers), len(rows)
     shifted = host.shift(rows, frame.wide_origin)
     w = np.ones(moved) if weights is None else weights.astype(np.float64)
-    both = np.stack([new, old], axis=1).ravel()
-    signed = np.stack([w, -w], axis=1).ravel()
-    member = csc_array((signed, both, np.arange(0, 2 * moved + 1, 2)), shape=(k, moved))
+    both, signed = np.empty(2 * moved, new.dtype), np.empty(2 * moved)
+    both[::2], both[1::2] = new, old
+    signed[::2], signed[1::2] = w, -w
     stirred = np.abs(shifted).max(axis=1, initial=0) * w
     return Changes(
-        member @ shifted,
+        _product(signed, both, k) @ shifted,
         np.bincount(both, signed, k),
         np.bincount(both, np.sign(signed), k).astype(np.int64),
         np.bincount(both, np.repeat(stirred, 2), k),
     )
+
+
+def _product(signed: np.ndarray, both: np.ndarray, k: int) -> Any:
+    """Return the matrix, (k, m), that has two of `signed` in each column, in the rows `both`."""
+    moved = len(both) // 2
+    if k * moved <= DENSE:
+        member = np.zeros((k, moved))
+        member[both, np.arange(2 * moved) // 2] = signed
+        return member
+    # Imported here: SciPy takes longer to import than the rest of the package together.
+    from scipy.sparse import csc_array
+
+    return csc_array((signed, both, np.arange(0, 2 * moved + 1, 2)), shape=(k, moved))
