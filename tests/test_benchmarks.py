@@ -184,7 +184,7 @@ def test_a_race_has_its_own_end():
 @pytest.mark.parametrize("which", ALIKE)
 def test_ours_and_scikit_learn_answer_alike(which):
     race, entry = ALIKE[which]
-    problem = pose(load("blobs:500x4@5"), seed=1, tol=1e-4, max_iter=50)
+    problem = pose(load("blobs:2000x4@5"), seed=1, tol=1e-4, max_iter=50)
     verdict = race.measure.judge(problem.X, entry.prepare(problem)())
     middle = problem.X.mean(axis=0, keepdims=True)
     if race.measure is INERTIA:
@@ -202,7 +202,7 @@ def test_ours_runs_with_numba_and_without():
         ours.lloyd(problem)
         return lambda: kmeans(problem.X, problem.k, init=problem.start).kernel
 
-    problem = pose(load("blobs:500x4@5"), seed=1, tol=1e-4, max_iter=50)
+    problem = pose(load("blobs:2000x4@5"), seed=1, tol=1e-4, max_iter=50)
     assert ours.without_numba(prepare)(problem)() == "numpy hamerly"
     assert prepare(problem)() == "numba hamerly"
 
