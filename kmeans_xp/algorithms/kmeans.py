@@ -251,20 +251,18 @@ class Problem:
         """Return the new centres, and (inertia of the old ones, shift, empty clusters).
 
         The inertia follows from the totals alone, without a distance: with everything about
-        the mean m, it is Σw‖x‖² - 2Σc·s + ΣW‖c‖².
+        the origin, it is Σw‖x‖² - 2Σc·s + ΣW‖c‖².
         """
-        rows, xp, wide = self.rows, self.rows.xp, frame.wide_centers.dtype
+        xp, wide = self.rows.xp, frame.wide_centers.dtype
         held = totals.weights > 0
         weights = xp.where(held, totals.weights, xp.ones_like(totals.weights))
         means = frame.wide_origin + totals.sums / weights[:, None]
-        moved = xp.astype(xp.where(held[:, None], means, frame.wide_centers), rows.dtype)
+        moved = xp.astype(xp.where(held[:, None], means, frame.wide_centers), self.rows.dtype)
         step = xp.astype(moved, wide, copy=False) - frame.wide_centers
-        mean = rows.small(self.moments.mean, wide)
-        sums = totals.sums - totals.weights[:, None] * (mean - frame.wide_origin)
-        c = frame.wide_centers - mean
-        gain = xp.sum(c * (totals.weights[:, None] * c - 2 * sums))
+        c = frame.wide_centers - frame.wide_origin
+        gain = xp.sum(c * (totals.weights[:, None] * c - 2 * totals.sums))
         empty = xp.sum(xp.astype(~held, wide))
-        inertia = gain + self.moments.total
+        inertia = gain + self.moments.about_origin
         return moved, xp.stack([inertia, xp.sum(step * step), empty])
 
     @quiet()

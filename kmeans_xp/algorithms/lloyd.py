@@ -74,6 +74,8 @@ class Following(Tally):
             held = self._afresh(held, frame)
         self._held = held
         xp, some = namespace_of(held.sums), held.counts > 0
+        if bool(xp.all(some)):
+            return ClusterTotals(held.sums, held.weights)
         # Where no row is left, only rounding is.
         return ClusterTotals(
             xp.where(some[:, None], held.sums, 0.0), xp.where(some, held.weights, 0.0)
@@ -87,11 +89,14 @@ class Following(Tally):
     def _doubtful(self, held: Changes) -> bool:
         """Whether some cluster's totals are too small beside what passed through it."""
         xp = namespace_of(held.sums)
-        heaviest = held.weights if self._heaviest is None else self._heaviest
-        self._heaviest = xp.maximum(heaviest, held.weights)
         left = xp.max(xp.abs(held.sums), axis=1)
-        lost = (held.stirred > STIRRED * left) | (self._heaviest > STIRRED * held.weights)
-        return bool(xp.any(lost & (held.counts > 0)))
+        lost = held.stirred > STIRRED * left
+        # Without weights, counts are what is added up, and nothing is lost of them.
+        if self.weights is not None:
+            heaviest = held.weights if self._heaviest is None else self._heaviest
+            self._heaviest = xp.maximum(heaviest, held.weights)
+            lost = lost | (self._heaviest > STIRRED * held.weights)
+        return bool(xp.any(lost)) and bool(xp.any(lost & (held.counts > 0)))
 
     def _afresh(self, held: Changes, frame: Frame) -> Changes:
         """Sum all rows by the labels that they have."""

@@ -29,6 +29,12 @@ class Moments:
         """Return the total of the squares."""
         return float(self.squares.sum())
 
+    @cached_property
+    def about_origin(self) -> float:
+        """Return the total of the squares about the origin."""
+        way = self.mean - to_host(self.origin).astype(np.float64)
+        return self.total + self.weight * float(way @ way)
+
     @property
     def variance(self) -> float:
         """Return the mean of the features' variances."""

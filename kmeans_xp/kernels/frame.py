@@ -68,12 +68,12 @@ class Frame:
         d = self.centers.shape[1]
         delta = (d + 16) * float(xp.finfo(self.centers.dtype).smallest_normal)
         shifted = self.centers - self.origin
-        squares = xp.sum(shifted * shifted, axis=1)
+        squares = xp.vecdot(shifted, shifted)
         # A square that overflowed bounds nothing: NaN sends its rows to direct differences.
         squares = xp.where(xp.isfinite(squares), squares, xp.full_like(squares, xp.nan))
         norms = xp.sqrt(squares)
         last = squares * (0.5 * (1 - gamma)) - delta
-        columns = xp.concat([-shifted, xp.stack([-gamma * norms, last], axis=1)], axis=1)
+        columns = xp.concat([-shifted, (-gamma * norms)[:, None], last[:, None]], axis=1)
         return columns, xp.stack([2 * gamma * norms, gamma * squares + 2 * delta], axis=1)
 
 

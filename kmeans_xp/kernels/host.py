@@ -23,6 +23,8 @@ SUMMED = 1 << 15
 FEW = 128
 # With fewer features than this, rows are transposed for the same reason.
 NARROW = 24
+# Entries of rows of which that gains nothing.
+SHORT = 1 << 12
 # Entries of the direct differences that are taken at a time.
 DIFFERENCES = 1 << 15
 
@@ -141,6 +143,9 @@ def shift(block: np.ndarray, origin: np.ndarray) -> np.ndarray:
     """
     wide = block.astype(np.float64, order="C")
     n, d = wide.shape
+    if wide.size <= SHORT:
+        wide -= origin
+        return wide
     together = max(1, 512 // d)
     whole = n // together * together
     long_rows = wide[:whole].reshape(-1, together * d)
@@ -254,6 +259,10 @@ def _search_by_row(augmented: np.ndarray, frame: Frame) -> Found:
 
 def _decide(rows: np.ndarray, frame: Frame, unsure: np.ndarray, near: np.ndarray) -> np.ndarray:
     """Return the nearest of the near centres by direct differences, for the unsure rows."""
+    if near.size * rows.shape[1] <= DIFFERENCES:
+        # Of few pairs it is sooner done than found out which ones are near.
+        every = rows[unsure, None] - frame.wide_centers
+        return np.vecdot(every, every).argmin(axis=1)
     best = np.empty(len(unsure), np.int32)
     pairs = np.count_nonzero(near) / len(near)
     size = max(1, int(DIFFERENCES / (rows.shape[1] * pairs)))

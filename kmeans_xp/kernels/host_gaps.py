@@ -19,6 +19,7 @@ def advance(
     weights: np.ndarray | None,
     labels: np.ndarray,
     gaps: np.ndarray,
+    tall: np.ndarray | None = None,
     *,
     frame: Frame,
     limits: np.ndarray,
@@ -26,11 +27,14 @@ def advance(
 ) -> Changes:
     """Search where the gap is used up; write `labels` and `gaps`; return what changed.
 
+    `tall`, (B, d + 2), has room for the rows ready for a product, of which the first step is made.
     `spaces`, (k,), is how far each centre is from the next, rounded down: a row less than half as
     far from its own keeps it.
     """
     active = unsettled(labels, gaps, limits)
     rows = gathered(block, active)
+    if tall is not None and labels[0] < 0:
+        tall[...] = host.augment(block, frame)
     if spaces is not None and len(active) < len(block):
         gap = _gaps_by_space(rows, labels[active], frame, spaces)
         stays = gap > 0
@@ -38,7 +42,8 @@ def advance(
         leaves = np.flatnonzero(~stays)
         active, rows = active[leaves], gathered(rows, leaves)
     before = labels.copy()
-    labels[active], gap, _ = search(rows, before[active], frame, restless=RESTLESS)
+    ready = None if tall is None else gathered(tall, active)
+    labels[active], gap, _ = search(rows, before[active], frame, ready, restless=RESTLESS)
     remember(gaps, active, gap, labels, limits)
     return changes(block, weights, before, labels, frame)
 
@@ -67,16 +72,25 @@ def remember(
     gaps: np.ndarray, which: np.ndarray, gap: np.ndarray, labels: np.ndarray, limits: np.ndarray
 ) -> None:
     """Write new gaps, not above those given, beside the limits from which they count."""
+    if gap.max(initial=-np.inf) == -np.inf:
+        gaps[which] = -np.inf
+        return
     gap += np.nextafter(limits.astype(gap.dtype), gap.dtype.type(-np.inf))[labels[which]]
     # A step down is more than the sum and the conversion round up, however small the number.
     gaps[which] = np.nextafter(gap.astype(np.float32, copy=False), np.float32(-np.inf))
 
 
 def search(
-    rows: np.ndarray, before: np.ndarray, frame: Frame, *, restless: float
+    rows: np.ndarray,
+    before: np.ndarray,
+    frame: Frame,
+    ready: np.ndarray | None = None,
+    *,
+    restless: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return labels, (B,) int32; gaps, (B,); and distances to the own centre, rounded up.
 
+    `ready` are the rows as `host.augment` makes them, where that was done before.
     A gap is -inf where only differences decide, and, like the distance, unknown where more than
     the part `restless` of the rows changes from the labels `before`: it would not last.
     """
@@ -84,7 +98,7 @@ def search(
     gaps, own = np.full(len(rows), -np.inf, rows.dtype), np.full(len(rows), np.inf, rows.dtype)
     for part in host.pieces(rows, frame):
         piece = rows[part]
-        augmented = host.augment(piece, frame)
+        augmented = host.augment(piece, frame) if ready is None else ready[part]
         found = host.search(augmented, frame)
         labels[part] = found.decided(piece, frame)
         if np.count_nonzero(labels[part] != before[part]) <= restless * len(piece):
@@ -132,10 +146,12 @@ def changes(
 ) -> Changes:
     """Return what clusters gain and lose by going from the labels `before` to `labels`."""
     where = np.flatnonzero(labels != before)
+    if not len(where):
+        return Changes.none(*frame.centers.shape)
     old, new = before[where], labels[where]
     weights = None if weights is None else weights[where]
     rows = gathered(block, where)
-    if len(old) and old[0] < 0:
+    if old[0] < 0:
         return _all_new(rows, weights, new, frame)
     return _moved(rows, weights, old, new, frame)
 
@@ -160,17 +176,14 @@ def _moved(
     """Return what rows take from their old cluster and bring to their new one."""
     k, moved = len(frame.centers), len(rows)
     shifted = host.shift(rows, frame.wide_origin)
-    w = np.ones(moved) if weights is None else weights.astype(np.float64)
     both, signed = np.empty(2 * moved, new.dtype), np.empty(2 * moved)
     both[::2], both[1::2] = new, old
-    signed[::2], signed[1::2] = w, -w
-    stirred = np.abs(shifted).max(axis=1, initial=0) * w
-    return Changes(
-        _product(signed, both, k) @ shifted,
-        np.bincount(both, signed, k),
-        np.bincount(both, np.sign(signed), k).astype(np.int64),
-        np.bincount(both, np.repeat(stirred, 2), k),
-    )
+    signed[::2], signed[1::2] = (1, -1) if weights is None else (weights, -weights)
+    totals = np.bincount(both, signed, k)
+    counts = totals if weights is None else np.bincount(both, np.sign(signed), k)
+    stirred = np.bincount(both, np.abs(signed), k) * np.abs(shifted).max(initial=0)
+    sums = _product(signed, both, k) @ shifted
+    return Changes(sums, totals, counts.astype(np.int64), stirred)
 
 
 def _product(signed: np.ndarray, both: np.ndarray, k: int) -> Any:

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy as np
 
@@ -37,13 +37,18 @@ class Changes(Totals):
     counts : array of shape (k,), int64
         Rows of positive weight.
     stirred : array of shape (k,), float64
-        Σ w·max|x - origin| of the rows that came or went: what rounding is relative to.
+        At least Σ w·max|x - origin| of the rows that came or went: what rounding is relative to.
     """
 
     sums: np.ndarray
     weights: np.ndarray
     counts: np.ndarray
     stirred: np.ndarray
+
+    @classmethod
+    def none(cls, k: int, d: int) -> Self:
+        """Return what is to be added to where nothing changed."""
+        return cls(np.zeros((k, d)), np.zeros(k), np.zeros(k, np.int64), np.zeros(k))
 
 
 Step = Callable[..., Changes]
@@ -68,10 +73,10 @@ class Drift:
     def follow(self, centers: np.ndarray) -> None:
         """Take the centres of the next iteration, (k, d) float64."""
         if self._before is not None:
-            way = np.sqrt(np.square(centers - self._before).sum(axis=1)) * (1 + ROUNDING)
-            others = np.full_like(way, way.max())
-            if len(way) > 1:
-                others[way.argmax()] = np.partition(way, -2)[-2]
+            step = centers - self._before
+            way = np.sqrt(np.vecdot(step, step)) * (1 + ROUNDING)
+            *_, second, most = np.partition(np.append(way, 0), -2)
+            others = np.where(way == most, second, most)
             self.own = (self.own + way) * (1 + ROUNDING)
             self.limits = (self.limits + (way + others)) * (1 + ROUNDING)
         self._before = centers
@@ -112,13 +117,15 @@ class GapTracker(Tracker):
     Parameters
     ----------
     advance : callable
-        (block, weights, labels, gaps, *, frame, limits, **about) -> `Changes`.
+        (block, weights, labels, gaps, *beside, frame, limits, **about) -> `Changes`.
     n, k : int
         Rows and centres.
     block_rows : int
         How many rows a block should have.
     about : callable
         (frame) -> what else a step is told of the centres, by name.
+    beside : tuple of ndarray
+        Row-aligned: what else it remembers.
     """
 
     def __init__(
@@ -129,9 +136,10 @@ class GapTracker(Tracker):
         *,
         block_rows: int,
         about: Callable[[Frame], dict[str, Any]],
+        beside: tuple[np.ndarray, ...] = (),
     ) -> None:
         super().__init__(k, block_rows)
-        self.memory = np.full(n, -1, np.int32), np.full(n, -np.inf, np.float32)
+        self.memory = np.full(n, -1, np.int32), np.full(n, -np.inf, np.float32), *beside
         self._advance = advance
         self._about = about
 

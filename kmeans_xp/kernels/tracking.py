@@ -6,6 +6,7 @@ from functools import cached_property, partial
 from typing import Any
 
 import array_api_compat
+import numpy as np
 
 from kmeans_xp.arrays import Array, Namespace
 from kmeans_xp.kernels import fast, fast_compile, host, host_gaps, host_projection
@@ -23,6 +24,8 @@ SHARE = 0.75
 ROWS = 4096
 # Centres whose pairs are worth a list, and rows to each that repay it.
 MANY, ROWS_OF_EACH = 2048, 256
+# Entries of a matrix that may be kept twice.
+SMALL = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,12 @@ def _gaps(task: Task) -> Tracker:
         return {"spaces": host_gaps.spaces_of(frame.wide_centers) if spaced else None}
 
     size = host.block_rows(task.k, task.d)
-    return GapTracker(host_gaps.advance, task.n, task.k, block_rows=size, about=about)
+    # Rows that make a small matrix are kept as products take them: a third of an iteration.
+    small = task.n * task.d <= SMALL
+    beside = (np.empty((task.n, task.d + 2), task.dtype),) if small else ()
+    return GapTracker(
+        host_gaps.advance, task.n, task.k, block_rows=size, about=about, beside=beside
+    )
 
 
 def _few_directions(task: Task) -> bool:

@@ -63,6 +63,12 @@ class HostRows(MemoryRows):
     ) -> tuple[Any, Kept]:
         """Run `step` on every block, on the thread pool where there are several."""
         n = self.shape[0]
+        if n <= block_rows:
+            # One BLAS thread for a single block too: threads could round a product differently.
+            with one_blas_thread(), quiet():
+                found = step(self.block(0, n), *aligned)
+                self._release(0, n)
+                return found
         starts = range(0, n, block_rows)
         keeper = _Keeper(n, spare)
         stopped = threading.Event()
@@ -84,7 +90,6 @@ class HostRows(MemoryRows):
         count = min(RUNS, len(starts))
         bounds = [len(starts) * i // count for i in range(count + 1)]
         runs = _Runs(run, list(itertools.pairwise(bounds)), stopped)
-        # One BLAS thread for a single block too: threads could round a product differently.
         with one_blas_thread():
             expected = self._seconds.get(block_rows)
             if expected is None and n * self.shape[1] < SMALL:
