@@ -183,7 +183,7 @@ def test_views_and_their_copies_give_the_same(monkeypatch, tmp_path, compact, we
     mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
     expected = bisecting_kmeans(HOST.copy(), 8, rng=3, sample_weight=w)
     ours = bisecting_kmeans(mapped, 8, rng=3, sample_weight=w)
-    assert_array_equal(ours.centers, expected.centers)
+    assert_allclose(ours.centers, expected.centers, rtol=1e-12, atol=1e-12)
     assert_array_equal(ours.labels, expected.labels)
     lazy = da.from_array(HOST, chunks=((100, 0, 150, 50), (3,)))
     weights = None if w is None else da.from_array(w, chunks=77)
@@ -211,6 +211,18 @@ def test_a_view_is_a_source_of_rows(backend):
     assert_array_equal(np.asarray(backend_host(near.take(taken))), shown[taken])
     assert_array_equal(near.pick(close, taken), w[first][second][taken])
     assert rows.compact(None)[0] is rows
+    rest, _ = rows.subset(rows.align(backend.asarray(~first), "mask"))
+    shares = rows.shares([rest, view])
+    if shares is not None:
+        assert_array_equal(backend_host(shares), first)
+
+
+def test_a_start_may_be_farther_than_any_row():
+    def far(rows, n_clusters, _rng):
+        return np.asarray(rows)[:n_clusters] * 2.0**60 + 2.0**70
+
+    expected = bisecting_kmeans(HOST, 5, init=far, sample_weight=np.ones(300), algorithm="portable")
+    assert_array_equal(bisecting_kmeans(HOST, 5, init=far).labels, expected.labels)
 
 
 def backend_host(array):

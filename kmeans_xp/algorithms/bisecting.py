@@ -151,13 +151,15 @@ def bisecting_kmeans(
 def _settle(
     rows: Rows, weights: Array | None, kernel: Kernel, run: Run[Grown], k: int
 ) -> BisectingKMeansResult:
-    """Send every row down the tree; where rows coincide, the last centre stands for the rest."""
+    """Assign every row to its leaf; where rows coincide, the last centre stands for the rest."""
     tree, found = run.state.tree, run.state.centers(rows)
     missing = k - found.shape[0]
     centers = rows.xp.concat([found, *[found[-1:, :]] * missing])
-    search, size = tree.search(rows, kernel), tree_block_rows(kernel, rows.shape[1])
+    size = tree_block_rows(kernel, rows.shape[1])
+    labels = rows.shares([leaf.rows for leaf in run.state.in_order])
+    search = tree.search(rows, kernel) if labels is None else None
     ended = assigned(
-        rows, weights, frame_of(centers), kernel, search=search, block_rows=size
+        rows, weights, frame_of(centers), kernel, search=search, labels=labels, block_rows=size
     ).checked(rows)
     return BisectingKMeansResult(
         rows.deliver(centers),

@@ -52,6 +52,14 @@ class Grown:
         pairs = np.stack(self.pairs) if self.pairs else np.empty((0, 2, d))
         return Tree.grown(pairs, self.parents)
 
+    @property
+    def in_order(self) -> list[Leaf]:
+        """Return the leaves by their labels."""
+        if not self.pairs:
+            return list(self.leaves)
+        children = self.tree.children
+        return sorted(self.leaves, key=lambda leaf: -children[leaf.place])
+
     def centers(self, rows: Rows) -> Array:
         """Return the centres of the clusters, by their labels."""
         leaves = self.tree.leaves()

@@ -1,19 +1,20 @@
 """Lloyd's algorithm for two centres: after the first iteration few rows change sides."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
-from kmeans_xp.algorithms.kmeans import Problem
+from kmeans_xp.algorithms.kmeans import CANCELLED, Problem
 from kmeans_xp.algorithms.loop import Report, iterate
 from kmeans_xp.algorithms.moments import Moments
 from kmeans_xp.algorithms.seeding import Init, seed
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels import Frame, Gains, Kernel, Pair, frame_of
+from kmeans_xp.kernels import Frame, Gains, Kernel, Pair, PairTracker, frame_of
 
 # A half with so many times fewer rows than both is summed by itself.
 UNEVEN = 1 << 20
@@ -54,7 +55,6 @@ class _State:
 @dataclass(frozen=True)
 class _Halves(Totals):
     inertia: Array
-    gains: Gains
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,12 @@ class Division:
         Of all rows about it.
     reach : float or None
         A bound of the norms of the rows, where these have no weights.
+    block_rows : int
+        How many rows a block has.
+    tracker : PairTracker or None
+        What is remembered of the rows, where these have no weights and steps may write beside.
+    whole : array or None
+        The rows themselves, where they are one block.
     """
 
     problem: Problem
@@ -83,19 +89,31 @@ class Division:
     rest: np.ndarray
     squares: float
     reach: float | None
+    block_rows: int
+    tracker: PairTracker | None
+    whole: Array | None
 
     @classmethod
+    @quiet()
     def of(cls, problem: Problem) -> Self:
         """Prepare the rows of `problem`."""
-        rows, moments, reach = problem.rows, problem.moments, None
+        rows, moments, reach, tracker = problem.rows, problem.moments, None, None
         about = rows.small(moments.mean, rows.wide)
         middle = to_host(about).astype(np.float64)
-        rest, squares = rows.shape[0] * (moments.mean - middle), float(moments.squares.sum())
+        rest, squares = rows.shape[0] * (moments.mean - middle), moments.total
         if problem.weights is None:
             # No row is farther from the mean than all are together.
             reach = float(np.linalg.norm(moments.mean)) + 1.01 * math.sqrt(squares)
-        return cls(problem, about, middle, rest, squares, reach)
+            if rows.in_place and problem.kernel.pair_tracker is not None:
+                tracker = problem.kernel.pair_tracker(rows.shape, rows.dtype, middle)
+        size = BLOCKS * problem.block_rows
+        whole = rows.whole(size)
+        division = cls(problem, about, middle, rest, squares, reach, size, tracker, whole)
+        if tracker is not None:
+            division._fold(tracker.measure(), tracker.memory)
+        return division
 
+    @quiet()
     def run(self, shown: Array | None, init: Init, max_iter: int) -> Divided:
         """Seed two centres, iterate to the end, and assign once more."""
         problem = self.problem
@@ -105,13 +123,10 @@ class Division:
         run = iterate(step, _state(centers), max_iter=max_iter, tell=lambda *_: False)
         return self._settled(run.state, run.converged)
 
-    @quiet()
     def _step(self, state: _State) -> tuple[_State, Report]:
         """Sum the rows that changed sides."""
         rows, threshold = self.problem.rows, self.problem.threshold
-        step = partial(_gains_step, pair=self._pair(state), about=self.about)
-        gains, (labels,) = rows.sweep(step, state.labels, block_rows=self._block_rows)
-        second = _added(state.second, gains)
+        second, labels = self._second(state)
         size, n = float(second.size), rows.shape[0]
         if min(size, n - size) * UNEVEN < n:
             return self._whole_step(state)
@@ -127,25 +142,54 @@ class Division:
         moved, report = self.problem.step(state.centers, tally=self.problem.tally())
         return _state(moved), report
 
-    @quiet()
     def _settled(self, state: _State, converged: bool) -> Divided:
         """Return the halves that the two centres make of the rows."""
-        rows, weights, centers = self.problem.rows, self.problem.weights, state.centers
-        step = partial(
-            _halves_step,
-            pair=self._pair(state),
-            about=self.about,
-            kernel=self.problem.kernel,
-            frame=frame_of(centers),
-        )
-        halves, (labels,) = rows.sweep(step, state.labels, weights, block_rows=self._block_rows)
-        second = _added(state.second, halves.gains)
-        inertia = to_host(halves.inertia).astype(np.float64)
-        sizes = np.array([rows.shape[0] - second.size, second.size])
+        weights, centers = self.problem.weights, state.centers
+        second, labels = self._second(state)
+        sizes = np.array([self.problem.rows.shape[0] - second.size, second.size])
+        inertia = self._inertia(centers, labels, second, sizes)
         moments: tuple[Moments | None, ...] = (None, None)
         if weights is None and sizes.all():
             moments = self._moments(centers, self._means(second), inertia, sizes)
         return Divided(centers, labels, inertia, sizes, moments, converged)
+
+    def _second(self, state: _State) -> tuple[Gains, Array]:
+        """Return what the second half has, on the host, and which half each row is in."""
+        rows, tracker, before = self.problem.rows, self.tracker, state.second
+        if tracker is None:
+            # A start may be farther than any row.
+            norms = np.linalg.norm(state.means, axis=1)
+            reach = None if self.reach is None else max(self.reach, float(norms.max()))
+            pair = self.problem.kernel.pair(state.centers, reach)
+            step = partial(_gains_step, pair=pair, about=self.about)
+            gains, (labels,) = rows.sweep(step, state.labels, block_rows=self.block_rows)
+            gains = Gains(to_host(gains.size), to_host(gains.sums).astype(np.float64, copy=False))
+            return gains if before is None else before + gains, labels
+        if before is None:
+            tracker.start(state.centers)
+        gains = self._fold(tracker.turn(state.centers), tracker.memory)
+        return gains if before is None else before + gains, tracker.memory[0]
+
+    def _fold(self, step: Callable[..., Any], memory: tuple[Array, ...]) -> Any:
+        """Add up what a step returns for each block; a single one needs no sweep."""
+        if self.whole is not None:
+            return step(self.whole, *memory)
+        return self.problem.rows.fold(step, *memory, block_rows=self.block_rows)
+
+    def _inertia(
+        self, centers: Array, labels: Array, second: Gains, sizes: np.ndarray
+    ) -> np.ndarray:
+        """Return the inertia of both halves, from what is remembered where that is enough."""
+        if self.tracker is not None:
+            ways = to_host(centers) - self.middle
+            squares, sums = self.tracker.squares(), np.array([self.rest - second.sums, second.sums])
+            found = squares + np.vecdot(ways, sizes[:, None] * ways - 2 * sums)
+            if (found >= CANCELLED * squares).all():
+                return found
+        kernel, rows = self.problem.kernel, self.problem.rows
+        step = partial(_inertia_step, kernel=kernel, frame=frame_of(centers))
+        halves = rows.fold(step, labels, self.problem.weights, block_rows=self.block_rows)
+        return to_host(halves.inertia).astype(np.float64)
 
     def _moments(
         self, centers: Array, means: np.ndarray, inertia: np.ndarray, sizes: np.ndarray
@@ -164,22 +208,9 @@ class Division:
         first = (self.rest - second.sums) / (self.problem.rows.shape[0] - second.size)
         return self.middle + np.array([first, second.sums / second.size])
 
-    def _pair(self, state: _State) -> Pair:
-        return self.problem.kernel.pair(state.centers, self.reach)
-
-    @property
-    def _block_rows(self) -> int:
-        return BLOCKS * self.problem.block_rows
-
 
 def _state(centers: Array) -> _State:
     return _State(centers, to_host(centers).astype(np.float64))
-
-
-def _added(before: Gains | None, gains: Gains) -> Gains:
-    """Return the sum on the host."""
-    here = Gains(to_host(gains.size), to_host(gains.sums).astype(np.float64, copy=False))
-    return here if before is None else before + here
 
 
 def _gains_step(
@@ -189,19 +220,10 @@ def _gains_step(
     return gains, (labels,)
 
 
-def _halves_step(
-    block: Array,
-    before: Array | None,
-    weights: Array | None,
-    *,
-    pair: Pair,
-    about: Array,
-    kernel: Kernel,
-    frame: Frame,
-) -> tuple[_Halves, tuple[Array]]:
-    gains, labels = pair.gains(block, before, about)
+def _inertia_step(
+    block: Array, labels: Array, weights: Array | None, *, kernel: Kernel, frame: Frame
+) -> _Halves:
     xp, distances = namespace_of(block), kernel.own_distances(block, frame, labels)
     costs = distances if weights is None else distances * weights
     side = xp.astype(labels, costs.dtype)
-    inertia = xp.stack([xp.vecdot(costs, 1 - side), xp.vecdot(costs, side)])
-    return _Halves(inertia, gains), (labels,)
+    return _Halves(xp.stack([xp.vecdot(costs, 1 - side), xp.vecdot(costs, side)]))

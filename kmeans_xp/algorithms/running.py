@@ -7,10 +7,10 @@ from typing import Any, Self
 import numpy as np
 
 from kmeans_xp.algorithms.seeding import random_rows
-from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.arrays import Array, to_host
 from kmeans_xp.arrays.checks import check_nonnegative
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels import Frame, Kernel, frame_of
+from kmeans_xp.kernels import Frame, Kernel, Pull, Puller, frame_of
 from kmeans_xp.rows import Rows
 
 # Starved centres are looked for each time that so many rows a centre have been seen.
@@ -86,13 +86,6 @@ class Means:
         )
 
 
-@dataclass(frozen=True)
-class _BatchTotals(Totals):
-    sums: Array
-    weights: Array
-    cost: Array
-
-
 @quiet()
 def learn(
     rows: Rows, weights: Array | None, means: Means, rules: Rules
@@ -108,25 +101,27 @@ def learn(
     shift : float
         Sum of the squared distances that the centres moved.
     """
-    xp, k = rows.xp, rules.k
+    xp = rows.xp
     frame = frame_of(means.rounded(rows), means.origin)
-    step = partial(_batch_step, kernel=rules.kernel, frame=frame)
-    size = rules.kernel.block_rows(k, rows.shape[1])
-    totals = rows.fold(step, weights, block_rows=size)
-    counts = means.counts + totals.weights
-    origin = xp.astype(frame.origin, rows.wide, copy=False)
-    news = totals.sums - totals.weights[:, None] * (means.centers - origin)
+    work = rows.shape[0] * rows.shape[1] * rules.k
+    puller = rules.kernel.puller(work, rows.dtype)
+    step = partial(_pull_step, kernel=rules.kernel, puller=puller, frame=frame)
+    pull = rows.fold(step, weights, block_rows=rules.kernel.block_rows(rules.k, rows.shape[1]))
+    counts = means.counts + pull.weights
+    # Rows pull at the centres as they were rounded for the search.
+    news = pull.ways - pull.weights[:, None] * (means.centers - frame.wide_centers)
     moved = news / xp.where(counts > 0, counts, 1.0)[:, None]
-    facts = to_host(xp.concat([xp.stack([totals.cost, xp.sum(moved * moved)]), counts]))
+    told = (xp.reshape(value, (1,)) for value in (pull.cost, xp.sum(moved * moved)))
+    facts = to_host(xp.concat([*told, counts]))
+    cost, shift = float(facts[0]), float(facts[1])
     waiting = means.waiting + rows.shape[0]
+    hungry = waiting >= ROWS_PER_CENTER * rules.k or not means.seen.all()
+    waiting = 0 if hungry else waiting
     after = Means(means.centers + moved, counts, means.origin, facts[2:], waiting)
-    shift = float(facts[1])
-    if waiting >= ROWS_PER_CENTER * k or not means.seen.all():
-        fed = _feed(rows, weights, replace(after, waiting=0), rules)
-        if fed.centers is not after.centers:
-            shift = float(to_host(xp.sum((fed.centers - means.centers) ** 2)))
-        after = fed
-    return after, float(facts[0]), shift
+    fed = _feed(rows, weights, after, rules) if hungry else after
+    if fed is not after:
+        shift = float(to_host(xp.sum((fed.centers - means.centers) ** 2)))
+    return fed, cost, shift
 
 
 def _feed(rows: Rows, weights: Array | None, means: Means, rules: Rules) -> Means:
@@ -148,10 +143,7 @@ def _feed(rows: Rows, weights: Array | None, means: Means, rules: Rules) -> Mean
     return replace(means, centers=centers, counts=rows.small(seen, rows.wide), seen=seen)
 
 
-def _batch_step(
-    block: Array, weights: Array | None, *, kernel: Kernel, frame: Frame
-) -> _BatchTotals:
-    labels, distances = kernel.nearest(block, frame)
-    costs = distances if weights is None else distances * weights
-    sums, held = kernel.sum_by_label(block, labels, weights, frame)
-    return _BatchTotals(sums, held, namespace_of(block).sum(costs))
+def _pull_step(
+    block: Array, weights: Array | None, *, kernel: Kernel, puller: Puller, frame: Frame
+) -> Pull:
+    return puller(block, kernel.labels(block, frame), weights, frame)

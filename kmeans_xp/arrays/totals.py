@@ -1,6 +1,7 @@
 """What a step over a block of rows adds up."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from operator import add
 from typing import Self
 
 
@@ -14,4 +15,4 @@ class Totals:
 
     def __add__(self, other: Self) -> Self:
         """Add field by field."""
-        return type(self)(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        return type(self)(*map(add, vars(self).values(), vars(other).values()))

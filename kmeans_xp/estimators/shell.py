@@ -2,6 +2,7 @@
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
+from functools import cache
 from inspect import signature
 from typing import Any, Self, TypeVar
 
@@ -89,8 +90,8 @@ class Shell(BaseEstimator, metaclass=ABCMeta):
 
     def _options(self, function: Callable[..., Any]) -> dict[str, Any]:
         """Return those parameters of the estimator that `function` takes by the same name."""
-        taken = signature(function).parameters
-        return {name: value for name, value in self.get_params(False).items() if name in taken}
+        held = vars(self)
+        return {name: held[name] for name in _parameters(function) if name in held}
 
     def _open(self, X: Array) -> Rows:
         """Return the rows of `X`, which must have the features of the fit."""
@@ -103,3 +104,9 @@ class Shell(BaseEstimator, metaclass=ABCMeta):
         """Hold host arrays, so that a model saved on a GPU box opens without one."""
         state = super().__getstate__()
         return state | {name: to_host(state[name]) for name in ARRAYS & state.keys()}
+
+
+@cache
+def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of a function's parameters, which take a while to be found."""
+    return tuple(signature(function).parameters)

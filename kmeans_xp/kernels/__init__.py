@@ -2,6 +2,8 @@
 
 from kmeans_xp.kernels.frame import Frame, frame_of
 from kmeans_xp.kernels.pair import Gains, Pair
+from kmeans_xp.kernels.pair_tracker import PairTracker
+from kmeans_xp.kernels.pull import Pull, Puller
 from kmeans_xp.kernels.seeder import Seeder
 from kmeans_xp.kernels.table import Kernel, find_kernel
 from kmeans_xp.kernels.tracker import Changes, Tracker
@@ -13,6 +15,9 @@ __all__ = [
     "Gains",
     "Kernel",
     "Pair",
+    "PairTracker",
+    "Pull",
+    "Puller",
     "Seeder",
     "Task",
     "Tracker",

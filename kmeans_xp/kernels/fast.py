@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kmeans_xp.kernels import fast_compile, host
+from kmeans_xp.kernels import fast_compile, host, host_gaps
 from kmeans_xp.kernels.frame import Frame
 from kmeans_xp.kernels.host import block_rows, count, distances, sum_by_label
 
@@ -23,19 +23,24 @@ LANES_UP_TO = 32
 
 def ready() -> bool:
     """Return whether anything is compiled or loaded."""
-    loops = fast_compile.LOOPS, fast_compile.WIDE_LOOPS
+    loops = fast_compile.LOOPS, fast_compile.PAIR_LOOPS, fast_compile.WIDE_LOOPS
     return any(fast_compile.ready(dtype, name) for dtype in fast_compile.DTYPES for name in loops)
 
 
 def labels(block: np.ndarray, frame: Frame) -> np.ndarray:
     """Return the index of the nearest centre of each row, (B,) int32; the lowest of equals."""
     if _by_lanes(block):
-        return nearest(block, frame)[0]
-    if not fast_compile.ready(block.dtype, fast_compile.WIDE_LOOPS):
-        return host.labels(block, frame)
-    from kmeans_xp.kernels import fast_wide
+        from kmeans_xp.kernels import fast_lanes
 
-    return fast_wide.labels(block, frame)
+        return fast_lanes.labels(block, frame)
+    if not fast_compile.ready(block.dtype, fast_compile.PAIR_LOOPS):
+        return _by_product(block, frame)
+    from kmeans_xp.kernels import fast_projection
+
+    found, left = fast_projection.undecided(block, frame)
+    if len(left):
+        found[left] = _by_product(host_gaps.gathered(block, left), frame)
+    return found
 
 
 def nearest(block: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
@@ -55,6 +60,14 @@ def own_distances(block: np.ndarray, frame: Frame, labels: np.ndarray) -> np.nda
     from kmeans_xp.kernels import fast_lanes
 
     return fast_lanes.own_distances(block, frame, labels)
+
+
+def _by_product(block: np.ndarray, frame: Frame) -> np.ndarray:
+    if not fast_compile.ready(block.dtype, fast_compile.WIDE_LOOPS):
+        return host.labels(block, frame)
+    from kmeans_xp.kernels import fast_wide
+
+    return fast_wide.labels(block, frame)
 
 
 def _by_lanes(block: np.ndarray) -> bool:

@@ -19,7 +19,9 @@ LOOPS = "kmeans_xp.kernels.fast_loops"
 PAIR_LOOPS = "kmeans_xp.kernels.fast_pairs"
 WIDE_LOOPS = "kmeans_xp.kernels.wide_loops"
 SEED_LOOPS = "kmeans_xp.kernels.seed_loops"
-ALL = (LOOPS, PAIR_LOOPS, WIDE_LOOPS, SEED_LOOPS)
+PULL_LOOPS = "kmeans_xp.kernels.pull_loops"
+HALF_LOOPS = "kmeans_xp.kernels.pair_loops"
+ALL = (LOOPS, PAIR_LOOPS, WIDE_LOOPS, SEED_LOOPS, HALF_LOOPS, PULL_LOOPS)
 # Operations of an iteration, of which a fit takes dozens, that repay loading compiled loops from
 # disk where Numba is there already, where it must be imported, and compiling them.
 LOADED, IMPORTED, COMPILED = 1 << 24, 1 << 28, 1 << 30
@@ -80,7 +82,7 @@ def prepare(dtype: Any, name: str = LOOPS, *, compile: bool = True) -> bool:  # 
     compile : bool
         Whether to compile what is not on disk, which takes some seconds.
     """
-    if not installed() or (name == WIDE_LOOPS and not widest_vectors()):
+    if not installed():
         return False
     try:
         loops = importlib.import_module(name)
@@ -97,8 +99,7 @@ def prepare(dtype: Any, name: str = LOOPS, *, compile: bool = True) -> bool:  # 
 
 def compile_all() -> bool:
     """Compile the kernels for every dtype, and keep them on disk; false without Numba."""
-    names = [name for name in ALL if name != WIDE_LOOPS or widest_vectors()]
-    return all(prepare(dtype, name) for dtype in DTYPES for name in names)
+    return all(prepare(dtype, name) for dtype in DTYPES for name in ALL)
 
 
 def entry(function: F) -> F:

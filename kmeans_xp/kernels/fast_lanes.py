@@ -17,9 +17,12 @@ from kmeans_xp.kernels.tracker import Changes
 # Rows of a block at most, and at least, where there are so many: a thread that turns to the next
 # one too soon mostly waits for the interpreter's lock. Blocks come in eights, or fewer pairs,
 # which threads share evenly.
-BLOCK_ROWS, LEAST_ROWS = 1 << 16, 1 << 15
+BLOCK_ROWS, LEAST_ROWS = 1 << 17, 1 << 15
 # Vectors that the rows of a label should fill in a block, if all of them are looked at.
 FILL = 16
+# Centres that have lists of neighbours at most, where rows have no label yet, and rows of a block
+# to each that repay them.
+MOST, ROWS_OF_EACH = 2048, 64
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,16 @@ class Neighbors:
 
     Attributes
     ----------
-    order : ndarray of shape (k + 1, k), int32
+    centers : ndarray of shape (k + 1, d)
+        The last one is infinitely far away.
+    order : ndarray of shape (k + 1, m), int32
         Row j begins with j; row k, for rows that have no label yet, is in the order of numbers.
-    spans : ndarray of shape (k + 1, k)
+        The last centre fills up what is left of whole strides.
+    spans : ndarray of shape (k + 1, m)
         The distances, rounded down, in the dtype of the rows; row k holds bounds that say nothing.
     """
 
+    centers: np.ndarray
     order: np.ndarray
     spans: np.ndarray
 
@@ -48,12 +55,22 @@ def neighbors_of(frame: Frame) -> Neighbors:
     keys = distances.view(np.uint32).astype(np.uint64) << 32 | np.arange(k, dtype=np.uint64)
     np.fill_diagonal(keys, 0)
     keys.sort(axis=1)
-    order = np.empty((k + 1, k), np.int32)
-    spans = np.empty((k + 1, k), frame.centers.dtype)
-    order[:k], order[k] = keys & 0xFFFFFFFF, np.arange(k)
-    order[:k, 0] = np.arange(k)
-    spans[:k], spans[k] = (keys >> 32).astype(np.uint32).view(np.float32), -np.inf
-    return Neighbors(order, spans)
+    found = _unordered(frame, k + 1)
+    found.order[:k, :k] = keys & 0xFFFFFFFF
+    found.order[:k, 0] = np.arange(k)
+    found.spans[:k, :k] = (keys >> 32).astype(np.uint32).view(np.float32)
+    return found
+
+
+def _unordered(frame: Frame, count: int) -> Neighbors:
+    """Return `count` rows of neighbours in the order of their numbers."""
+    k, d = frame.centers.shape
+    centers = np.full((k + 1, d), np.inf, frame.centers.dtype)
+    centers[:k] = frame.centers
+    shape = count, -(-k // fast_loops.STRIDE) * fast_loops.STRIDE
+    order, spans = np.full(shape, k, np.int32), np.full(shape, -np.inf, centers.dtype)
+    order[:, :k] = np.arange(k)
+    return Neighbors(centers, order, spans)
 
 
 def block_rows(n: int, k: int) -> int:
@@ -97,7 +114,7 @@ def advance(
     weights = np.empty(0) if weights is None else np.require(weights, np.float64, ["C", "A"])
     changes = Changes(np.zeros((k, d)), np.zeros(k), np.zeros(k, np.int64), np.zeros(k))
     fast_loops.advance(
-        block, sealed(weights), labels, gaps, _centers(frame), frame.wide_origin,
+        block, sealed(weights), labels, gaps, neighbors.centers, frame.wide_origin,
         np.append(limits, np.inf), neighbors.order, neighbors.spans,
         changes.sums, changes.weights, changes.counts, changes.stirred,
     )  # fmt: skip
@@ -106,9 +123,25 @@ def advance(
 
 def nearest(block: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     """Return labels, (B,) int32, and squared distances, (B,) float64."""
-    labels, squares = np.empty(len(block), np.int32), np.empty(len(block))
-    fast_loops.nearest(ready_rows(block), _centers(frame), labels, squares)
-    return labels, squares
+    squares = np.empty(len(block))
+    return _nearest(block, frame, squares), squares
+
+
+def labels(block: np.ndarray, frame: Frame) -> np.ndarray:
+    """Return the index of the nearest centre of each row, (B,) int32; the lowest of equals."""
+    return _nearest(block, frame, np.empty(0))
+
+
+def _nearest(block: np.ndarray, frame: Frame, squares: np.ndarray) -> np.ndarray:
+    found, k = np.empty(len(block), np.int32), len(frame.centers)
+    made = frame.made
+    if k > MOST or len(block) < ROWS_OF_EACH * k:
+        near = _unordered(frame, 1)
+    else:
+        near = made["neighbors"] = made.get("neighbors") or neighbors_of(frame)
+    rows = ready_rows(block)
+    fast_loops.nearest(rows, near.centers, near.order, near.spans, found, squares)
+    return found
 
 
 def own_distances(block: np.ndarray, frame: Frame, labels: np.ndarray) -> np.ndarray:
@@ -121,7 +154,9 @@ def own_distances(block: np.ndarray, frame: Frame, labels: np.ndarray) -> np.nda
 
 def ready_rows(block: np.ndarray) -> np.ndarray:
     """Return rows as loops take them: in the machine's byte order, one after the other."""
-    return sealed(np.require(block, block.dtype.newbyteorder("="), ["C", "A"]))
+    if not (block.flags.c_contiguous and block.flags.aligned and block.dtype.isnative):
+        block = np.require(block, block.dtype.newbyteorder("="), ["C", "A"])
+    return sealed(block)
 
 
 def sealed(array: np.ndarray) -> np.ndarray:
@@ -129,7 +164,3 @@ def sealed(array: np.ndarray) -> np.ndarray:
     view = array.view(np.ndarray)
     view.flags.writeable = False
     return view
-
-
-def _centers(frame: Frame) -> np.ndarray:
-    return np.require(frame.centers, requirements=["C", "A", "W"])

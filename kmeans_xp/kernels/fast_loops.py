@@ -12,6 +12,7 @@ import numpy as np
 from numba.core import types
 
 from kmeans_xp.kernels.fast_compile import entry, part
+from kmeans_xp.kernels.fast_groups import AHEAD, group, unsettled
 from kmeans_xp.kernels.fast_vector import (
     LANES,
     all_greater,
@@ -20,6 +21,7 @@ from kmeans_xp.kernels.fast_vector import (
     greater,
     lesser,
     load,
+    lowest,
     minus,
     plus,
     prefetch,
@@ -32,8 +34,10 @@ from kmeans_xp.kernels.fast_vector import (
     where_less,
 )
 
-# Centres that are looked at between two questions whether the next may still matter.
+# Centres that are looked at together, between two questions whether the next may still matter.
 STRIDE = 4
+# How far back a row is whose centre shows where to begin: the last ones are still searched.
+BEHIND = 4 * LANES
 # More than float32 rounds away in a sum and a conversion, of numbers in between these two.
 DOWN = 1 - 2.0**-22
 TINY, MOST = 1e-37, 3e38
@@ -51,20 +55,29 @@ def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
         "advance": (
             rows, weights, *memory, centers, numbers, numbers, near, real[:, ::1], *changes,
         ),
-        "nearest": (rows, centers, labels, numbers),
+        "nearest": (rows, centers, near, real[:, ::1], labels, numbers),
         "own": (rows, wide, labels, numbers),
         "apart": (wide, types.float32[:, ::1]),
     }  # fmt: skip
 
 
 @part
-def _squares(x: Any, centers: Any, j: Any) -> Any:
-    """Return the squared distances of sixteen rows, feature by feature in `x`, to a centre."""
-    total = spread(x.dtype.type(0))
+def _squares(x: Any, centers: Any, near: Any, j: Any, place: Any) -> Any:
+    """Return the squared distances of sixteen rows, feature by feature in `x`, to four centres.
+
+    Four at a time, so that features are loaded once for all of them.
+    """
+    c0, c1, c2, c3 = near[j, place], near[j, place + 1], near[j, place + 2], near[j, place + 3]
+    s0 = s1 = s2 = s3 = spread(x.dtype.type(0))
     for f in range(centers.shape[1]):
-        difference = minus(load(x, f * LANES), spread(centers[j, f]))
-        total = times_plus(difference, difference, total)
-    return total
+        features = load(x, f * LANES)
+        e0 = minus(features, spread(centers[c0, f]))
+        e1 = minus(features, spread(centers[c1, f]))
+        e2 = minus(features, spread(centers[c2, f]))
+        e3 = minus(features, spread(centers[c3, f]))
+        s0, s1 = times_plus(e0, e0, s0), times_plus(e1, e1, s1)
+        s2, s3 = times_plus(e2, e2, s2), times_plus(e3, e3, s3)
+    return s0, s1, s2, s3
 
 
 @part
@@ -77,16 +90,23 @@ def _bounds(x: Any, d: Any) -> Any:
 
 
 @part
+def _rank(squares: Any, c: Any, best: Any, second: Any, which: Any) -> Any:
+    """Return the least squares, the second least, and where the least are, with one centre more."""
+    where = where_less(squares, best, spread(c), which)
+    return lesser(squares, best), lesser(greater(best, squares), second), where
+
+
+@part
 def _search(
     block: Any, rows: Any, first: Any, last: Any, j: Any, centers: Any, near: Any, spans: Any,
     limit: Any, label: Any, x: Any, found: Any, left: Any, gaps: Any, others: Any,
 ) -> None:  # fmt: skip
     """Write the nearest centre and the gap of `rows` from `first` to `last`; it is sure above 0.
 
-    Centres come in the order of `near[j]`: first a row's own, then by their distances from that,
-    of which `spans[j]` are lower bounds. Where such a distance is more than a row's to its own
-    centre and to the second best together, no centre from there on matters (the triangle
-    inequality; Newling and Fleuret, "Fast k-means with accurate bounds", ICML 2016).
+    Centres come in the order of `near[j]`: first j, mostly the rows' own, then by their distances
+    from that, of which `spans[j]` are lower bounds. Where such a distance is more than a row's to
+    j and to the second best together, no centre from there on matters (the triangle inequality;
+    Newling and Fleuret, "Fast k-means with accurate bounds", ICML 2016).
 
     Gaps are also written, with the `limit` of the label added, where they are remembered. Vectors
     that are not done with this have a bit in `others` for each row that is elsewhere or not sure.
@@ -98,22 +118,22 @@ def _search(
     for a in range(first, last, LANES):
         for f in range(d):
             store(x, f * LANES, gather(block, rows, a, f))
-        prefetch(block, rows, a + LANES)
-        best = _squares(x, centers, near[j, 0])
-        which = spread(real(near[j, 0]))
-        second = rest = infinite
-        own = times_plus(root(best), grow, floor)
-        for place in range(1, len(centers)):
-            if place % STRIDE == 0:
+        prefetch(block, rows, a + AHEAD)
+        best = second = rest = infinite
+        which, own = spread(real(near[j, 0])), none
+        for place in range(0, near.shape[1], STRIDE):
+            if place > 0:
                 beyond = minus(spread(spans[j, place]), own)
                 if all_greater(beyond, none) and all_greater(times(beyond, beyond), second):
                     rest = beyond
                     break
-            c = near[j, place]
-            squares = _squares(x, centers, c)
-            second = lesser(greater(best, squares), second)
-            which = where_less(squares, best, spread(real(c)), which)
-            best = lesser(squares, best)
+            s0, s1, s2, s3 = _squares(x, centers, near, j, place)
+            if place == 0:
+                own = times_plus(root(s0), grow, floor)
+            best, second, which = _rank(s0, real(near[j, place]), best, second, which)
+            best, second, which = _rank(s1, real(near[j, place + 1]), best, second, which)
+            best, second, which = _rank(s2, real(near[j, place + 2]), best, second, which)
+            best, second, which = _rank(s3, real(near[j, place + 3]), best, second, which)
         # Of a square that overflowed the root is at least that of the largest number.
         rest = lesser(root(lesser(second, spread(real(np.finfo(x.dtype).max)))), rest)
         gap = minus(times(rest, shrink), floor)
@@ -123,6 +143,13 @@ def _search(
         bound = lesser(times(plus(gap, spread(limit)), spread(real(DOWN))), most)
         scatter(gaps, rows, a, where_less(bound, tiny, none, bound))
         others[a // LANES] = exceptions(gap, none, which, spread(label))
+
+
+@part
+def _guess(found: Any, begin: Any, first: Any, nowhere: Any) -> Any:
+    """Return a centre near the row `first` if rows are near those before them, of no label yet."""
+    before = first - BEHIND
+    return np.int64(found[before]) if before >= begin else nowhere
 
 
 @part
@@ -158,59 +185,27 @@ def own(block: Any, centers: Any, labels: Any, squares: Any) -> None:
 
 
 @part
-def _unsettled(labels: Any, gaps: Any, limits: Any, found: Any) -> Any:
-    """Write which rows may change their label; return how many. Label -1 takes the last limit."""
-    count = 0
-    for i in range(len(labels)):
-        found[count] = i
-        count += 0 if gaps[i] > limits[labels[i]] else 1
-    return count
-
-
-@part
-def _group(labels: Any, found: Any, count: Any, k: Any) -> Any:
-    """Return rows by label, those without one last, and where each label's begin, (k + 2,).
-
-    Each label's rows fill up whole vectors, the last row as often as it takes.
-    """
-    places = np.zeros(k + 1, np.int64)
-    starts = np.zeros(k + 2, np.int64)
-    for a in range(count):
-        places[labels[found[a]]] += 1
-    for j in range(k + 1):
-        starts[j + 1] = starts[j] + (places[j] + LANES - 1) // LANES * LANES
-        places[j] = starts[j]
-    rows = np.empty(starts[k + 1] + LANES, np.int32)
-    for a in range(count):
-        j = labels[found[a]]
-        rows[places[j]] = found[a]
-        places[j] += 1
-    for j in range(k + 1):
-        for a in range(places[j], starts[j + 1]):
-            rows[a] = rows[places[j] - 1]
-    return rows, starts
-
-
-@part
 def _settle(
     block: Any, rows: Any, count: Any, others: Any, found: Any, left: Any, centers: Any,
     limits: Any, labels: Any, gaps: Any, moved: Any, before: Any,
 ) -> Any:  # fmt: skip
     """Write labels and gaps of `others`; write who moved and the label before; return how many."""
     moves = 0
-    for a in range(count):
-        if not (others[a // LANES] >> a % LANES) & 1:
-            continue
-        i, new, gap = rows[a], np.int32(found[a]), np.float64(left[a])
-        if gap > 0:
-            gaps[i] = _rounded_down(gap + limits[new])
-        else:
-            new = np.int32(_decide(block, i, centers))
-            gaps[i] = -np.inf
-        if new != labels[i]:
-            moved[moves], before[moves] = i, labels[i]
-            labels[i] = new
-            moves += 1
+    for v in range(count // LANES):
+        bits = others[v]
+        while bits:
+            a = v * LANES + lowest(bits)
+            bits &= bits - 1
+            i, new, gap = rows[a], np.int32(found[a]), np.float64(left[a])
+            if gap > 0:
+                gaps[i] = _rounded_down(gap + limits[new])
+            else:
+                new = np.int32(_decide(block, i, centers))
+                gaps[i] = -np.inf
+            if new != labels[i]:
+                moved[moves], before[moves] = i, labels[i]
+                labels[i] = new
+                moves += 1
     return moves
 
 
@@ -246,19 +241,24 @@ def advance(
     near: Any, spans: Any, sums: Any, totals: Any, counts: Any, stirred: Any,
 ) -> None:  # fmt: skip
     """As `fast_lanes.advance`; there are k + 1 limits, the last of them infinite."""
-    k, d = centers.shape
+    k, d = len(near) - 1, centers.shape[1]
     active = np.empty(len(labels) + 1, np.int32)
-    rows, starts = _group(labels, active, _unsettled(labels, gaps, limits, active), k)
+    rows, starts = group(labels, active, unsettled(labels, gaps, limits, active), k)
     x = np.empty(d * LANES, block.dtype)
     found, left = np.empty(len(rows), block.dtype), np.empty(len(rows), block.dtype)
     others = np.empty(len(rows) // LANES, np.int64)
+    real = block.dtype.type
     for j in range(k + 1):
-        real = block.dtype.type
-        limit, label = _rounded_down(limits[j]) if j < k else 0, j if j < k else -1
-        _search(
-            block, rows, starts[j], starts[j + 1], j, centers, near, spans,
-            real(limit), real(label), x, found, left, gaps, others,
-        )  # fmt: skip
+        limit, label = _rounded_down(limits[j]), j if j < k else -1
+        first = starts[j]
+        while first < starts[j + 1]:
+            last = starts[j + 1] if j < k else first + LANES
+            around = j if j < k else _guess(found, starts[j], first, k)
+            _search(
+                block, rows, first, last, around, centers, near, spans,
+                real(limit), real(label), x, found, left, gaps, others,
+            )  # fmt: skip
+            first = last
     moved, before = active, np.empty(len(labels), np.int32)
     moves = _settle(
         block, rows, starts[k + 1], others, found, left, centers, limits, labels, gaps,
@@ -268,25 +268,25 @@ def advance(
 
 
 @entry
-def nearest(block: Any, centers: Any, labels: Any, squares: Any) -> None:
-    """As `fast_lanes.nearest`."""
+def nearest(block: Any, centers: Any, near: Any, spans: Any, labels: Any, squares: Any) -> None:
+    """As `fast_lanes.nearest`; where there is no place for `squares`, none are written."""
     n, d = block.shape
-    k = len(centers)
     size = (n + LANES - 1) // LANES * LANES
-    rows = np.minimum(np.arange(size + LANES), n - 1).astype(np.int32)
-    # In the order of their numbers, and no distance between centres that would end a search.
-    near, spans = np.arange(k, dtype=np.int32).reshape(1, k), np.full((1, k), -np.inf, block.dtype)
+    rows = np.minimum(np.arange(size + AHEAD), n - 1).astype(np.int32)
     x = np.empty(d * LANES, block.dtype)
     found, left = np.empty(len(rows), block.dtype), np.empty(len(rows), block.dtype)
     gaps, others = np.empty(n, np.float32), np.empty(size // LANES, np.int64)
-    nothing = block.dtype.type(0)
-    _search(
-        block, rows, 0, size, 0, centers, near, spans,
-        nothing, nothing, x, found, left, gaps, others,
-    )  # fmt: skip
+    nothing, nowhere = block.dtype.type(0), len(near) - 1
+    for first in range(0, size, LANES):
+        around = min(_guess(found, 0, first, nowhere), nowhere)
+        _search(
+            block, rows, first, first + LANES, around, centers, near, spans,
+            nothing, nothing, x, found, left, gaps, others,
+        )  # fmt: skip
     for i in range(n):
         labels[i] = found[i] if left[i] > 0 else _decide(block, i, centers)
-    own(block, centers, labels, squares)
+    if len(squares):
+        own(block, centers, labels, squares)
 
 
 @entry

@@ -1,7 +1,7 @@
 """The compiled loops of `fast_projection`. Imported only where Numba is.
 
-Rows are compared with single centres: first in their short form, which bounds the score of a
-centre from above, then, where that leaves a doubt, by direct differences in float64.
+Rows are compared with centres in their short form first, which bounds scores from above; then,
+with those that it leaves in doubt, by direct differences in float64.
 """
 
 from collections.abc import Callable
@@ -21,6 +21,7 @@ from kmeans_xp.kernels.fast_vector import (
     spread,
     where_less,
 )
+from kmeans_xp.kernels.wide_tiles import PANEL, ROWS, fetch, tile
 
 # More than float64 rounds away in a distance, and float32 in a conversion or two.
 EXACT = 1e-10
@@ -34,15 +35,14 @@ def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
     real = types.float32 if np.dtype(dtype) == np.float32 else types.float64
     rows, weights = (types.Array(t, n, "C", readonly=True) for t, n in ((real, 2), (types.f8, 1)))
     table, numbers, places = real[:, ::1], types.f8[::1], types.intp[::1]
-    wide, labels = types.f8[:, ::1], types.int32[::1]
+    wide, labels, panels = types.f8[:, ::1], types.int32[::1], real[:, :, ::1]
     memory = types.Tuple((labels, types.float32[::1], types.float32[::1]))
     moving = types.Tuple((wide, numbers, numbers))
-    lists = types.Tuple((types.int32[:, ::1], wide, numbers))
     margin = types.UniTuple(types.f8, 3)
     changes = (wide, numbers, types.int64[::1], numbers)
     return {
-        "look_near": (rows, places, table, memory, moving, table, lists, margin),
-        "look_far": (rows, places, real[:], table, places, memory, moving, margin),
+        "look": (rows, places, table, panels, memory, moving, margin),
+        "shorten": (rows, real[::1], panels, types.f8, table),
         "move": (rows, weights, labels, labels, numbers, *changes),
     }
 
@@ -54,20 +54,31 @@ sum_of: Callable[[F], F] = numba.njit(
 
 
 @sum_of
+def shifted(rows: Any, i: int, origin: Any, out: Any, r: int) -> Any:
+    """Write a row less the origin to a row of `out`; return its square."""
+    total = out.dtype.type(0)
+    for f in range(len(origin)):
+        difference = rows[i, f] - origin[f]
+        out[r, f] = difference
+        total += difference * difference
+    return np.float64(total)
+
+
+@sum_of
+def _square(rows: Any, i: int, count: int) -> Any:
+    total = rows.dtype.type(0)
+    for f in range(count):
+        total += rows[i, f] * rows[i, f]
+    return np.float64(total)
+
+
+@sum_of
 def _squares(rows: Any, i: int, centers: Any, j: int) -> float:
     total = 0.0
     for f in range(rows.shape[1]):
         difference = np.float64(rows[i, f]) - centers[j, f]
         total += difference * difference
     return total
-
-
-@sum_of
-def _product(rows: Any, i: int, centers: Any, j: int) -> float:
-    total = rows[i, 0] * centers[j, 0]
-    for f in range(1, rows.shape[1]):
-        total += rows[i, f] * centers[j, f]
-    return np.float64(total)
 
 
 @part
@@ -81,152 +92,163 @@ def _root(square: float) -> float:
     return np.sqrt(max(square, 0.0)) * (1 - EXACT)
 
 
-@part
-def _square(norm: float, margin: Any) -> float:
-    return norm * norm * (1 - margin[0]) - margin[1]
+@entry
+def shorten(block: Any, origin: Any, panels: Any, rounding: float, short: Any) -> None:
+    """Write short rows, (B, q + 3), of directions that are given in panels."""
+    q, real = short.shape[1] - 3, block.dtype.type
+    up = 1 + 4 * np.finfo(block.dtype).eps
+    x, squares = np.empty((ROWS, len(origin)), block.dtype), np.zeros(ROWS)
+    held = np.empty((ROWS, len(panels) * PANEL), block.dtype)
+    for first in range(0, len(block), ROWS):
+        count = min(ROWS, len(block) - first)
+        for r in range(count):
+            squares[r] = shifted(block, first + r, origin, x, r)
+        for panel in range(len(panels)):
+            tile(x, panels, panel, held, panel * PANEL)
+        for r in range(count):
+            left = squares[r] * (1 + rounding) - _square(held, r, q)
+            for f in range(q):
+                short[first + r, f] = held[r, f]
+            short[first + r, q] = real(np.sqrt(max(left, 0.0)) * up)
+            short[first + r, q + 1] = real(np.sqrt(squares[r]) * up)
+            short[first + r, q + 2] = real(1)
 
 
-@part
-def _keep(gap: float, i: int, own: int, gaps: Any, limits: Any) -> bool:
-    """Write a row's gap if it has one: then it stays with its centre."""
-    if gap > 0:
-        gaps[i] = rounded((gap + limits[own]) * (1 - ROUND), -np.inf)
-    return gap > 0
-
-
-@part
-def _decide(
-    block: Any, i: int, own: int, nearest: float, rivals: Any, scores: Any, count: int,
-    square: float, bound: float, beyond: float, memory: Any, moving: Any,
-) -> None:  # fmt: skip
-    """Write the nearest of a row's own centre and its rivals, and what is remembered of it.
-
-    The own one's squared distance is `nearest`. Scores of centres that are no rivals are at most
-    `bound`, or they are farther from the own one than `beyond`.
-    """
+@entry
+def look(
+    block: Any, which: Any, short: Any, panels: Any, memory: Any, moving: Any, margin: Any
+) -> Any:
+    """Settle rows by the scores of short rows; return whether each of them is left."""
     labels, gaps, reach = memory
     centers, limits, ways = moving
-    beyond -= np.sqrt(nearest) * (1 + EXACT)
-    # A centre of a lower score is farther than the own one.
+    left, waiting = np.zeros(len(which), np.bool_), np.empty(ROWS, np.intp)
+    x, squares = np.empty((ROWS, short.shape[1]), short.dtype), np.empty(ROWS)
+    scores, most = np.empty((ROWS, len(panels) * PANEL), short.dtype), len(centers) // CROWD + 1
+    rivals, rivals_scores = np.empty(most, np.int32), np.empty(most)
+    for first in range(0, len(which), ROWS):
+        _score(short, which, first, panels, x, scores)
+        count = 0
+        for r in range(min(ROWS, len(which) - first)):
+            i, norm = which[first + r], np.float64(x[r, -2])
+            own, squares[r] = labels[i], norm * norm * (1 - margin[0]) - margin[1]
+            if not norm < margin[2]:
+                left[first + r] = True
+                continue
+            if own >= 0:
+                scores[r, own] = -np.inf
+                gap = _root(squares[r] - 2 * _top(scores, r)) - (reach[i] + ways[own]) * (1 + ROUND)
+                if gap > 0:
+                    gaps[i] = rounded((gap + limits[own]) * (1 - ROUND), -np.inf)
+                    continue
+            # Rows that need a look at themselves come near while the others are seen to.
+            fetch(block, i)
+            waiting[count], count = r, count + 1
+        for b in range(count):
+            r, i = waiting[b], which[first + waiting[b]]
+            left[first + r], best, nearest, other = _nearest(
+                block, i, labels[i], centers, squares[r], scores, r, rivals, rivals_scores
+            )
+            if not left[first + r]:
+                labels[i] = best
+                gaps[i] = rounded((other - nearest + limits[best]) * (1 - ROUND), -np.inf)
+                reach[i] = rounded(nearest - ways[best] + (nearest + ways[best]) * ROUND, np.inf)
+    return left
+
+
+@part
+def _score(short: Any, which: Any, first: int, panels: Any, x: Any, scores: Any) -> None:
+    """Write the scores of eight short rows; of the last again where there are no more."""
+    for r in range(ROWS):
+        i = which[min(first + r, len(which) - 1)]
+        for f in range(short.shape[1]):
+            x[r, f] = short[i, f]
+    for panel in range(len(panels)):
+        tile(x, panels, panel, scores, panel * PANEL)
+
+
+@part
+def _nearest(
+    block: Any, i: int, own: int, centers: Any, square: float, scores: Any, r: int, rivals: Any,
+    rivals_scores: Any,
+) -> Any:  # fmt: skip
+    """Compare a row with its own centre, or the most likely one, and those that may be nearer.
+
+    Returns
+    -------
+    bool
+        Whether those are too many, and nothing else holds.
+    int
+        The nearest.
+    float
+        Its distance, rounded up.
+    float
+        A lower bound of the distances to the others.
+    """
+    if own < 0:
+        own = _place(scores, r, _top(scores, r))
+        scores[r, own] = -np.inf
+    best, nearest, second = own, _squares(block, i, centers, own), np.inf
+    # A centre of a lower score is farther than the nearest one so far.
     least = 0.5 * (square - nearest * (1 + EXACT))
-    second, best = np.inf, own
-    for b in range(count):
-        if scores[b] < least:
-            bound = max(bound, scores[b])
+    count, bound = _rivals(scores, r, least, rivals, rivals_scores)
+    for b in range(min(count, len(rivals))):
+        if rivals_scores[b] < least:
+            bound = max(bound, rivals_scores[b])
             continue
         j = rivals[b]
         found = _squares(block, i, centers, j)
         if found < nearest or (found == nearest and j < best):
             second, nearest, best = nearest, found, j
+            least = 0.5 * (square - nearest * (1 + EXACT))
         else:
             second = min(second, found)
-    other = min(_root(min(second, square - 2 * bound)), beyond)
-    nearest = np.sqrt(nearest) * (1 + EXACT)
-    labels[i] = best
-    gaps[i] = rounded((other - nearest + limits[best]) * (1 - ROUND), -np.inf)
-    reach[i] = rounded(nearest - ways[best] + (nearest + ways[best]) * ROUND, np.inf)
-
-
-@entry
-def look_near(
-    block: Any, which: Any, short: Any, memory: Any, moving: Any, short_centers: Any, lists: Any,
-    margin: Any,
-) -> Any:  # fmt: skip
-    """Settle rows to which few centres are near; return whether each of them is left."""
-    labels, gaps, reach = memory
-    centers, limits, ways = moving
-    neighbours, distances, slack = lists
-    last = neighbours.shape[1] - 1
-    left, scores = np.zeros(len(which), np.bool_), np.empty(last + 1)
-    for a in range(len(which)):
-        i, own = which[a], labels[which[a]]
-        norm, within = np.float64(short[i, -2]), (reach[i] + ways[own]) * (1 + ROUND)
-        length = 2 * within + slack[own]
-        if not (distances[own, last] > length and norm < margin[2]):
-            left[a] = True
-            continue
-        top, count = -np.inf, 0
-        while distances[own, count] <= length:
-            scores[count] = _product(short, i, short_centers, neighbours[own, count])
-            top = max(top, scores[count])
-            count += 1
-        beyond, square = distances[own, count] - slack[own], _square(norm, margin)
-        gap = min(_root(square - 2 * top), beyond - within) - within
-        if not _keep(gap, i, own, gaps, limits):
-            _decide(
-                block, i, own, _squares(block, i, centers, own), neighbours[own], scores, count,
-                square, -np.inf, beyond, memory, moving,
-            )  # fmt: skip
-    return left
-
-
-@entry
-def look_far(
-    block: Any, which: Any, norms: Any, scores: Any, tops: Any, memory: Any, moving: Any,
-    margin: Any,
-) -> Any:  # fmt: skip
-    """Settle rows by their scores with all centres; return whether each of them is left.
-
-    `tops` are the places of the largest; the score with a row's own centre is -inf.
-    """
-    labels, gaps, reach = memory
-    centers, limits, ways = moving
-    most = len(centers) // CROWD + 1
-    left = np.zeros(len(which), np.bool_)
-    rivals, rivals_scores = np.empty(most, np.int32), np.empty(most)
-    for a in range(len(which)):
-        i, own, norm = which[a], labels[which[a]], np.float64(norms[a])
-        if not norm < margin[2]:
-            left[a] = True
-            continue
-        square = _square(norm, margin)
-        if own < 0:
-            own = np.int32(tops[a])
-            scores[a, own] = -np.inf
-        else:
-            gap = _root(square - 2 * np.float64(scores[a, tops[a]]))
-            if _keep(gap - (reach[i] + ways[own]) * (1 + ROUND), i, own, gaps, limits):
-                continue
-        nearest = _squares(block, i, centers, own)
-        least = 0.5 * (square - nearest * (1 + EXACT))
-        count, bound = _rivals(scores, a, least, rivals, rivals_scores)
-        if count > most:
-            left[a] = True
-            continue
-        _decide(
-            block, i, own, nearest, rivals, rivals_scores, count, square, bound, np.inf,
-            memory, moving,
-        )  # fmt: skip
-    return left
+    other = _root(min(second, square - 2 * bound))
+    return count > len(rivals), best, np.sqrt(nearest) * (1 + EXACT), other
 
 
 @part
-def _rivals(scores: Any, a: int, least: float, rivals: Any, rivals_scores: Any) -> Any:
-    """Write the centres whose score is not below `least`; return how many, and the next score."""
-    k, real = scores.shape[1], scores.dtype.type
-    # Lower by more than its conversion rounds.
-    least = real(least - abs(least) * ROUND)
-    flat, lowest = scores.reshape(-1), spread(real(-np.inf))
-    count, bounds = 0, lowest
-    whole = k // LANES * LANES
-    for c in range(0, whole, LANES):
-        lanes = load(flat, a * k + c)
-        bits = exceptions(spread(least), lanes, lanes, lanes)
-        bounds = greater(bounds, where_less(lanes, spread(least), lanes, lowest))
+def _top(scores: Any, r: int) -> Any:
+    """Return the largest of a row's scores."""
+    start = r * scores.shape[1]
+    top, other = load(scores, start), load(scores, start + LANES)
+    for c in range(PANEL, scores.shape[1], PANEL):
+        top = greater(load(scores, start + c), top)
+        other = greater(load(scores, start + c + LANES), other)
+    return np.float64(largest(greater(top, other)))
+
+
+@part
+def _place(scores: Any, r: int, score: float) -> Any:
+    """Return the first place of a row's scores where one is not below `score`."""
+    width, limit = scores.shape[1], spread(scores.dtype.type(score))
+    for c in range(0, width, LANES):
+        lanes = load(scores, r * width + c)
+        bits = exceptions(limit, lanes, lanes, lanes)
         for b in range(LANES if bits else 0):
             if bits >> b & 1:
+                return np.int32(c + b)
+    return np.int32(0)
+
+
+@part
+def _rivals(scores: Any, r: int, least: float, rivals: Any, rivals_scores: Any) -> Any:
+    """Write the centres whose score is not below `least`; return how many, and the next score."""
+    width, real = scores.shape[1], scores.dtype.type
+    # Lower by more than its conversion rounds.
+    limit = spread(real(least - abs(least) * ROUND))
+    lowest = spread(real(-np.inf))
+    count, bounds = 0, lowest
+    for c in range(0, width, LANES):
+        lanes = load(scores, r * width + c)
+        bits = exceptions(limit, lanes, lanes, lanes)
+        bounds = greater(bounds, where_less(lanes, limit, lanes, lowest))
+        for b in range(LANES if bits else 0):
+            # What fills up the last panel has no centre.
+            if bits >> b & 1 and scores[r, c + b] != -np.inf:
                 if count < len(rivals):
-                    rivals[count], rivals_scores[count] = c + b, scores[a, c + b]
+                    rivals[count], rivals_scores[count] = c + b, scores[r, c + b]
                 count += 1
-    bound = np.float64(largest(bounds))
-    for j in range(whole, k):
-        if scores[a, j] < least:
-            bound = max(bound, np.float64(scores[a, j]))
-            continue
-        if count < len(rivals):
-            rivals[count], rivals_scores[count] = j, scores[a, j]
-        count += 1
-    return count, bound
+    return count, np.float64(largest(bounds))
 
 
 @entry

@@ -1,12 +1,20 @@
 """`host_projection` with Numba: centres that a short product leaves are looked at one by one."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from kmeans_xp.kernels import fast_pairs, host, host_gaps, host_projection
 from kmeans_xp.kernels.fast_lanes import ready_rows, sealed
 from kmeans_xp.kernels.frame import Frame
-from kmeans_xp.kernels.projection import Turn
+from kmeans_xp.kernels.projection import Turn, directions_of, width_of
 from kmeans_xp.kernels.tracker import Changes
+from kmeans_xp.kernels.wide_tiles import PANEL, panels_of
+
+# Part of the rows of a block that short products may leave for them to be made of the next.
+LEFT = 1 / 8
+# Rows that repay directions, where a short product is at most half of a whole one.
+LEAST = 2048
 
 
 def block_rows(k: int, d: int) -> int:
@@ -29,27 +37,66 @@ def advance(
     if len(labels) and labels[0] < 0:
         host_projection.shorten(block, turn, out=short)
     active = host_gaps.unsettled(labels, gaps, turn.limits)
-    memory, centers = (labels, gaps, reach), turn.short_centers
-    moving = turn.frame.wide_centers, turn.limits, turn.ways
-    near = turn.neighbours
-    if near and len(labels) and before[0] >= 0:
-        lists = near.which, near.distances, near.slack
-        left = fast_pairs.look_near(
-            block, active, short, memory, moving, centers, lists, turn.margin
-        )
-        active = active[left]
-    crowded = []
-    for part in host.pieces(active, turn.frame):
-        which = active[part]
-        rows = short.take(which, axis=0)
-        scores = host_projection.scores_of(rows, labels[which], turn)
-        left = fast_pairs.look_far(
-            block, which, rows[:, -2], scores, scores.argmax(axis=1), memory, moving, turn.margin
-        )
-        crowded.append(which[left])
-    if any(map(len, crowded)):
-        host_projection.search(block, np.concatenate(crowded), *memory, turn, restless=1)
+    memory = labels, gaps, reach
+    left = active[_look(block, active, short, memory, turn)]
+    if len(left):
+        host_projection.search(block, left, *memory, turn, restless=1)
     return changes(block, weights, before, labels, turn.frame)
+
+
+def undecided(block: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the labels of rows that are seen once, and the rows that have none yet."""
+    n, every = len(block), np.arange(len(block))
+    labels = np.full(n, -1, np.int32)
+    if "turn" not in frame.made:
+        frame.made["turn"] = _only_turn(frame) if _worthwhile(n, frame) else None
+    turn = frame.made["turn"]
+    if turn is None:
+        return labels, every
+    block, directions = ready_rows(block), turn.directions
+    short = np.empty((n, directions.width), block.dtype)
+    fast_pairs.shorten(block, frame.origin, turn.made["directions"], directions.rounding, short)
+    memory = labels, np.empty(n, np.float32), np.empty(n, np.float32)
+    left = every[_look(block, every, short, memory, turn)]
+    if len(left) > LEFT * n:
+        frame.made["turn"] = None
+    return labels, left
+
+
+def _worthwhile(n: int, frame: Frame) -> bool:
+    k, d = frame.centers.shape
+    return n >= LEAST and 2 * width_of(d) * (d + k) <= k * d
+
+
+def _only_turn(frame: Frame) -> Turn:
+    """Return the turn of centres that do not move, with directions for rows as they come."""
+    k, dtype = len(frame.centers), frame.centers.dtype
+    directions = directions_of(frame.wide_centers, frame.wide_origin)
+    # Of q products with unit vectors, and the norms of what they leave.
+    rounding = 4 * directions.matrix.shape[1] ** 0.5 * frame.gamma
+    directions = replace(directions, rounding=rounding)
+    still, short = np.zeros(k), directions.centers(frame.wide_centers, dtype)
+    turn = Turn(frame, still, still, directions, short)
+    turn.made["directions"] = panels_of(directions.matrix.T.astype(dtype))
+    return turn
+
+
+def _look(
+    block: np.ndarray,
+    which: np.ndarray,
+    short: np.ndarray,
+    memory: tuple[np.ndarray, np.ndarray, np.ndarray],
+    turn: Turn,
+) -> np.ndarray:
+    """Settle the rows `which`; return whether each of them is left."""
+    if "centers" not in turn.made:
+        panels = panels_of(turn.short_centers)
+        # What fills up the last panel is nobody's rival.
+        panels[-1, -1, PANEL - -len(turn.short_centers) % PANEL :] = -np.inf
+        turn.made["centers"] = panels, np.require(turn.frame.wide_centers, None, ["C", "A", "W"])
+    panels, centers = turn.made["centers"]
+    moving = centers, turn.limits, turn.ways
+    return fast_pairs.look(block, which, short, panels, memory, moving, turn.margin)
 
 
 def changes(
@@ -62,7 +109,7 @@ def changes(
     """Return what clusters gain and lose by going from the labels `before` to `labels`."""
     k, d = frame.centers.shape
     weights = np.empty(0) if weights is None else np.require(weights, np.float64, ["C", "A"])
-    found = Changes(np.zeros((k, d)), np.zeros(k), np.zeros(k, np.int64), np.zeros(k))
+    found = Changes.none(k, d)
     fast_pairs.move(
         block, sealed(weights), before, labels, frame.wide_origin,
         found.sums, found.weights, found.counts, found.stirred,

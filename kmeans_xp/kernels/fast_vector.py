@@ -120,6 +120,16 @@ def exceptions(context: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
 
 
 @_primitive
+def lowest(context: Any, bits: Any) -> Any:
+    """Return the place of the lowest bit of an integer that has one."""
+
+    def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), build
+
+
+@_primitive
 def spread(context: Any, number: Any) -> Any:
     """Return a number in all lanes."""
 

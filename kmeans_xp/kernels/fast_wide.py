@@ -12,7 +12,7 @@ from kmeans_xp.kernels.fast_lanes import ready_rows
 from kmeans_xp.kernels.fast_projection import changes
 from kmeans_xp.kernels.frame import Frame
 from kmeans_xp.kernels.tracker import Changes
-from kmeans_xp.kernels.wide_tiles import PANEL
+from kmeans_xp.kernels.wide_tiles import PANEL, panels_of
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,11 @@ class Factors:
 def factors_of(frame: Frame) -> Factors:
     """Return the centres of a frame for products of tiles."""
     (k, d), dtype, gamma = frame.centers.shape, frame.centers.dtype, frame.gamma
-    size = -(-k // PANEL) * PANEL
-    centers = np.zeros((size, d), dtype)
-    centers[:k] = frame.wide_centers - frame.wide_origin
-    panels = np.ascontiguousarray(centers.reshape(-1, PANEL, d).transpose(0, 2, 1))
+    centers = (frame.wide_centers - frame.wide_origin).astype(dtype)
+    panels = panels_of(centers)
+    size = len(panels) * PANEL
     half, norms = np.full(size, np.inf, dtype), np.zeros(size, dtype)
-    wide = centers[:k].astype(np.float64)
+    wide = centers.astype(np.float64)
     squares = np.vecdot(wide, wide)
     underflow = host_gaps.underflow(centers)
     half[:k] = squares * (0.5 * (1 - gamma)) - underflow

@@ -9,6 +9,7 @@ by direct differences in float64. One bound for all rows, known beforehand, cost
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Self, final
 
 import numpy as np
@@ -28,15 +29,18 @@ class HostPair(Pair):
     ----------
     centers : numpy.ndarray of shape (2, d)
         In float64.
+    line : numpy.ndarray of shape (d,)
+        From the first to the second, in float64.
     away : numpy.ndarray of shape (d,)
-        From the first to the second, in the rows' dtype.
+        The same in the rows' dtype.
     middle : float
-        The product of `away` and the point between the two.
+        The product of `line` and the point between the two.
     doubt : float or None
         How much rounding moves a score at most; None to find it for each block.
     """
 
     centers: np.ndarray
+    line: np.ndarray
     away: np.ndarray
     middle: float
     doubt: float | None
@@ -48,20 +52,25 @@ class HostPair(Pair):
         No row or centre may have a larger norm than `reach`, where that is known.
         """
         wide = centers.astype(np.float64, copy=False)
-        away = wide[1] - wide[0]
-        middle = float(away @ (wide[0] + wide[1])) / 2
-        doubt = None if reach is None else _doubt(away, reach, centers.dtype)
-        return cls(wide, away.astype(centers.dtype, copy=False), middle, doubt)
+        line = wide[1] - wide[0]
+        middle = float(line.dot(wide[0] + wide[1])) / 2
+        doubt = None if reach is None else _doubt(line, reach, centers.dtype)
+        return cls(wide, line, line.astype(centers.dtype, copy=False), middle, doubt)
 
     def labels(self, block: np.ndarray) -> np.ndarray:
         """Return the index of the nearer centre of each row, (B,) int8; 0 if both are."""
-        score = block @ self.away
-        doubt = self._doubt_of(block) if self.doubt is None else self.doubt
+        return self.decided(block, block @ self.away)
+
+    def decided(self, block: np.ndarray, score: np.ndarray) -> np.ndarray:
+        """Return the labels of rows by their products with `away`, (B,)."""
+        doubt = self.doubt_of(block)
         found = score > self.middle + doubt
         # Written so that a NaN is not sure.
         other = score < self.middle - doubt
         if np.count_nonzero(found) + np.count_nonzero(other) < len(block):
-            for some in _parts(np.flatnonzero(found == other), block.shape[1]):
+            unsure = np.flatnonzero(found == other)
+            for part in parts(len(unsure), block.shape[1]):
+                some = unsure[part]
                 first, second = (block[some] - center for center in self.centers)
                 found[some] = np.vecdot(second, second) < np.vecdot(first, first)
         return found.view(np.int8)
@@ -71,32 +80,51 @@ class HostPair(Pair):
     ) -> tuple[Gains, np.ndarray]:
         """Return what the second centre gained since the labels `before`, and the labels now."""
         labels = self.labels(block)
-        change = labels.view(bool) if before is None else labels != before
-        sums, size = np.zeros(block.shape[1]), 0.0
-        for some in _parts(np.flatnonzero(change), block.shape[1]):
-            signs = 2.0 * labels[some] - 1.0
-            few = block.take(some, axis=0).astype(np.float64, copy=False)
-            few -= about
-            sums += signs @ few
-            size += signs.sum()
-        return Gains(np.asarray(size), sums), labels
+        return gained(block, labels, before, about), labels
 
-    def _doubt_of(self, block: np.ndarray) -> float:
+    def doubt_of(self, block: np.ndarray) -> float:
+        """Return how much rounding moves the score of a row of a block at most."""
+        if self.doubt is not None:
+            return self.doubt
         # No row is longer than all together; the factor is for what rounding takes from that.
         squares = max(1.25 * float(np.vdot(part, part)) for part in (block, self.centers))
-        return _doubt(self.centers[1] - self.centers[0], math.sqrt(squares), block.dtype)
+        return _doubt(self.line, math.sqrt(squares), block.dtype)
 
 
-def _doubt(away: np.ndarray, reach: float, dtype: np.dtype) -> float:
+def _doubt(line: np.ndarray, reach: float, dtype: np.dtype) -> float:
     """Return how much rounding moves a score at most."""
-    info, d = np.finfo(dtype), away.shape[0]
-    product = 2 * math.sqrt(away @ away) * reach
+    product = 2 * math.sqrt(line.dot(line)) * reach
+    eps, smallest, largest = _limits(dtype)
     # A product that is too large for the rows' precision leaves no row sure.
-    if not product < info.max:
+    if not product < largest:
         return math.inf
-    return float((d + 8) * info.eps * product + (d + 16) * info.smallest_normal * (1 + reach))
+    d = len(line)
+    return (d + 8) * eps * product + (d + 16) * smallest * (1 + reach)
 
 
-def _parts(where: np.ndarray, d: int) -> Iterator[np.ndarray]:
+@cache
+def _limits(dtype: np.dtype) -> tuple[float, float, float]:
+    info = np.finfo(dtype)
+    return float(info.eps), float(info.smallest_normal), float(info.max)
+
+
+def gained(
+    block: np.ndarray, labels: np.ndarray, before: np.ndarray | None, about: np.ndarray
+) -> Gains:
+    """Return what the second of two halves gained since the labels `before`."""
+    where = np.flatnonzero(labels if before is None else labels != before)
+    sums, size = np.zeros(block.shape[1]), 0.0
+    for part in parts(len(where), block.shape[1]):
+        some = where[part]
+        signs = 2.0 * labels[some] - 1.0
+        few = block.take(some, axis=0).astype(np.float64, copy=False)
+        few -= about
+        sums += signs @ few
+        size += signs.sum()
+    return Gains(np.asarray(size), sums)
+
+
+def parts(n: int, d: int) -> Iterator[slice]:
+    """Return parts of n rows of d features that are to be converted to float64."""
     size = max(1, WIDE // d)
-    return (where[start : start + size] for start in range(0, where.size, size))
+    return (slice(start, start + size) for start in range(0, n, size))

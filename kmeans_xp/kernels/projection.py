@@ -4,18 +4,18 @@ Where q directions hold most of what sets rows apart, a product of q features ex
 centres: with x' and c' about an origin, P the projection, and r what it leaves over,
 x'·c' ≤ Px'·Pc' + ‖rx'‖‖rc'‖ (cf. Bottesch, Bühler & Kächele, "Speeding up k-means by approximating
 Euclidean distances via block vectors", ICML 2016). The right side less ½‖c'‖² is one product of
-short rows (Px', ‖rx'‖, ‖x'‖, 1) and short centres (Pc', ‖rc'‖, γ‖c'‖, -½(1-γ)‖c'‖²). They are
-made in float64, so that γ covers what rounding does to the product alone.
+short rows (Px', ‖rx'‖, ‖x'‖, 1) and short centres (Pc', ‖rc'‖, γ‖c'‖, -½(1-γ)‖c'‖²). Where they
+are made in float64, γ covers what rounding does to the product alone; where rows are shortened
+for one use, in their own precision, it covers that too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels.frame import Frame
-from kmeans_xp.kernels.neighbours import Neighbours
 
 # More than float64 rounds away in a sum of squares, and in the directions' being orthonormal.
 EXACT = 1e-10
@@ -29,12 +29,14 @@ ROUNDS = 6
 class Directions:
     """Orthonormal directions, (d, q), about an origin, (d,), amid the rows; in float64.
 
-    `share` is the part of the rows' squares about the origin that they hold.
+    `share` is the part of the rows' squares about the origin that they hold, `rounding` what the
+    making of short rows may add to a product, relative to that of the norms.
     """
 
     origin: np.ndarray
     matrix: np.ndarray
     share: float
+    rounding: float = 0.0
 
     @property
     def width(self) -> int:
@@ -49,7 +51,7 @@ class Directions:
     def centers(self, centers: np.ndarray, dtype: Any) -> np.ndarray:
         """Return short centres, (k, q + 3) in `dtype`, of centres in float64."""
         shifted = centers - self.origin
-        slack = 4 * (self.width + 8) * float(np.finfo(dtype).eps)
+        slack = 4 * (self.width + 8) * float(np.finfo(dtype).eps) + self.rounding
         last = np.vecdot(shifted, shifted) * (slack - 0.5)
         return self._shorten(shifted, slack, last + _underflow(self.width, dtype), dtype)
 
@@ -82,8 +84,8 @@ class Turn:
         In which rows are shortened.
     short_centers : ndarray of shape (k, q + 3)
         In the dtype of the rows.
-    neighbours : Neighbours or None
-        Of the centres, where the step looks at them.
+    made : dict
+        What kernels have made of them, once for all blocks.
     """
 
     frame: Frame
@@ -91,7 +93,7 @@ class Turn:
     ways: np.ndarray
     directions: Directions
     short_centers: np.ndarray
-    neighbours: Neighbours | None
+    made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def margin(self) -> tuple[float, float, float]:
@@ -102,26 +104,32 @@ class Turn:
         info, q = np.finfo(self.short_centers.dtype), self.short_centers.shape[1]
         # Nor may the square of the norm itself.
         largest = max(float(np.abs(self.short_centers).max()), float(info.max) ** 0.5)
-        return 16 * float(info.eps), _underflow(q, info.dtype), float(info.max) / 64 / q / largest
+        lost = 16 * float(info.eps) + self.directions.rounding
+        return lost, _underflow(q, info.dtype), float(info.max) / 64 / q / largest
 
 
 def _underflow(terms: int, dtype: Any) -> float:
     return 16 * (terms + 16) * float(np.finfo(dtype).smallest_normal)
 
 
-@quiet()
-def directions_of(few: np.ndarray) -> Directions:
-    """Return the directions that hold most of the squares of a few rows about their mean.
+def width_of(d: int) -> int:
+    """Return how many entries short rows of d features have, if there are directions enough."""
+    return max(1, round(d / FEATURES / VECTOR)) * VECTOR
 
-    By subspace iteration from a fixed start; how good they are decides speed, never a label.
+
+@quiet()
+def directions_of(few: np.ndarray, origin: np.ndarray | None = None) -> Directions:
+    """Return the directions that hold most of the squares of a few rows about `origin`.
+
+    By default about their mean. By subspace iteration from a fixed start; how good they are
+    decides speed, never a label.
     """
-    origin = few.mean(axis=0, dtype=np.float64)
+    origin = few.mean(axis=0, dtype=np.float64) if origin is None else origin
     shifted = few - origin
     scale = np.abs(shifted).max()
     shifted /= scale if 0 < scale < np.inf else 1.0
     d = len(origin)
-    width = max(1, round(d / FEATURES / VECTOR)) * VECTOR
-    start = np.random.default_rng(0).standard_normal((d, max(1, min(d, width - 3))))
+    start = np.random.default_rng(0).standard_normal((d, max(1, min(d, width_of(d) - 3))))
     basis = np.linalg.qr(start)[0]
     for _ in range(ROUNDS):
         basis = np.linalg.qr(shifted.T @ (shifted @ basis))[0]

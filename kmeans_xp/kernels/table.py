@@ -11,6 +11,9 @@ from kmeans_xp.kernels import fast, fast_compile, host, portable
 from kmeans_xp.kernels.frame import Frame
 from kmeans_xp.kernels.pair import Pair, portable_pair
 from kmeans_xp.kernels.pair_host import HostPair
+from kmeans_xp.kernels.pair_tracker import PairTracker, find_pair_tracker
+from kmeans_xp.kernels.pull import Puller, portable_puller
+from kmeans_xp.kernels.pull_host import find_pull
 from kmeans_xp.kernels.seeder import Seeder
 from kmeans_xp.kernels.seeding import find_seeder
 
@@ -31,9 +34,14 @@ class Kernel:
         (k, d) -> rows that a block should have.
     labels, nearest, own_distances, distances, sum_by_label, count : callable
         As `kmeans_xp.kernels.portable` specifies.
+    puller : callable
+        (operations of a batch, dtype of its rows) -> a `Puller`.
     pair : callable
         (centers, reach) -> two centres prepared; no row may have a larger norm than `reach`,
         which may be None.
+    pair_tracker : callable, optional
+        (shape, dtype, about) -> what is remembered of rows that are divided in two, where steps
+        may write beside them.
     seeder : callable, optional
         (shape, k, trials, origin, dtype, few) -> what greedy k-means++ remembers of rows that
         steps may write beside; None where it would not pay.
@@ -49,7 +57,9 @@ class Kernel:
     distances: Callable[[Array, Frame, Any], Array]
     sum_by_label: Callable[[Array, Array, Array | None, Frame], tuple[Array, Array]]
     count: Callable[[Array, int], Array]
+    puller: Callable[[int, Any], Puller]
     pair: Callable[[Array, float | None], Pair]
+    pair_tracker: Callable[..., PairTracker] | None
     seeder: Callable[..., Seeder | None] | None
 
 
@@ -57,7 +67,9 @@ def _kernel(
     name: str,
     module: Any,
     runs_on: Callable[[Namespace], bool],
+    puller: Callable[[int, Any], Puller],
     pair: Callable[[Array, float | None], Pair],
+    pair_tracker: Callable[..., PairTracker] | None = None,
     seeder: Callable[..., Seeder | None] | None = None,
 ) -> Kernel:
     return Kernel(
@@ -71,7 +83,9 @@ def _kernel(
         module.distances,
         module.sum_by_label,
         module.count,
+        puller,
         pair,
+        pair_tracker,
         seeder,
     )
 
@@ -84,11 +98,13 @@ def _compiled(xp: Namespace) -> bool:
     return array_api_compat.is_numpy_namespace(xp) and fast.ready()
 
 
+_numpy = array_api_compat.is_numpy_namespace
+
 # The first row that fits is taken, so tuned kernels stand above the portable one.
 TABLE: tuple[Kernel, ...] = (
-    _kernel("numba", fast, _compiled, HostPair.of, find_seeder),
-    _kernel("numpy", host, array_api_compat.is_numpy_namespace, HostPair.of, find_seeder),
-    _kernel("portable", portable, _any_namespace, portable_pair),
+    _kernel("numba", fast, _compiled, find_pull, HostPair.of, find_pair_tracker, find_seeder),
+    _kernel("numpy", host, _numpy, find_pull, HostPair.of, find_pair_tracker, find_seeder),
+    _kernel("portable", portable, _any_namespace, portable_puller, portable_pair),
 )
 
 

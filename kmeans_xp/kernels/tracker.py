@@ -18,7 +18,6 @@ import numpy as np
 
 from kmeans_xp.arrays import Totals
 from kmeans_xp.kernels.frame import Frame
-from kmeans_xp.kernels.neighbours import Neighbourhood
 from kmeans_xp.kernels.projection import Directions, Turn
 
 # Of a sum of a million squares in float64, and more than rounding takes from it.
@@ -165,8 +164,6 @@ class ProjectionTracker(Tracker):
         In which short rows are taken.
     dtype : dtype
         Of the rows.
-    near : bool
-        Whether a step looks at the neighbours of centres.
     """
 
     def __init__(
@@ -178,7 +175,6 @@ class ProjectionTracker(Tracker):
         block_rows: int,
         directions: Directions,
         dtype: Any,
-        near: bool,
     ) -> None:
         super().__init__(k, block_rows)
         self.memory = (
@@ -189,14 +185,10 @@ class ProjectionTracker(Tracker):
         )
         self._advance = advance
         self._directions = directions
-        self._near = Neighbourhood() if near else None
 
     def turn(self, frame: Frame) -> Step:
         """Return the step of an iteration."""
         self._drift.follow(frame.wide_centers)
         directions, ways = self._directions, self._drift.own
         short = directions.centers(frame.wide_centers, frame.centers.dtype)
-        near = None
-        if self._near is not None:
-            near = self._near.of(frame.wide_centers, frame.wide_origin, ways)
-        return partial(self._advance, turn=Turn(frame, self.limits, ways, directions, short, near))
+        return partial(self._advance, turn=Turn(frame, self.limits, ways, directions, short))

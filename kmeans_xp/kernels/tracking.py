@@ -147,17 +147,17 @@ def _few_directions(task: Task) -> bool:
 
 
 def _projection(task: Task) -> Tracker:
-    return _projected(host_projection.advance, host.block_rows(task.k, task.d), task, near=False)
+    return _projected(host_projection.advance, host.block_rows(task.k, task.d), task)
 
 
 def _fast_projection(task: Task) -> Tracker:
     from kmeans_xp.kernels import fast_projection
 
     size = fast_projection.block_rows(task.k, task.d)
-    return _projected(fast_projection.advance, size, task, near=True)
+    return _projected(fast_projection.advance, size, task)
 
 
-def _projected(advance: Callable[..., Any], size: int, task: Task, *, near: bool) -> Tracker:
+def _projected(advance: Callable[..., Any], size: int, task: Task) -> Tracker:
     return ProjectionTracker(
         advance,
         task.n,
@@ -165,7 +165,6 @@ def _projected(advance: Callable[..., Any], size: int, task: Task, *, near: bool
         block_rows=size,
         directions=task.directions,
         dtype=task.dtype,
-        near=near,
     )
 
 

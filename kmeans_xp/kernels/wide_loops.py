@@ -7,7 +7,7 @@ from numba import types
 
 from kmeans_xp.kernels import fast_pairs
 from kmeans_xp.kernels.fast_compile import entry, part
-from kmeans_xp.kernels.fast_pairs import move, rounded, sum_of
+from kmeans_xp.kernels.fast_pairs import move, rounded, shifted
 from kmeans_xp.kernels.fast_vector import (
     LANES,
     greater,
@@ -51,13 +51,15 @@ def look(
     gamma, underflow, limit = rounding
     panels, half, norms, origin = centers
     unsure = np.zeros(len(which), np.bool_)
-    x, products = np.empty((len(origin), ROWS), block.dtype), np.empty((ROWS, PANEL), block.dtype)
+    x, products = np.empty((ROWS, len(origin)), block.dtype), np.empty((ROWS, PANEL), block.dtype)
     squares, bests = np.empty(ROWS), np.empty((ROWS, 3 * LANES), block.dtype)
     for first in range(0, len(which), ROWS):
-        _load_rows(block, which, first, origin, x, squares)
+        for r in range(ROWS):
+            # The last again where none is.
+            squares[r] = shifted(block, which[min(first + r, len(which) - 1)], origin, x, r)
         _begin(bests)
         for panel in range(len(panels)):
-            tile(x, panels, panel, products)
+            tile(x, panels, panel, products, 0)
             _improve(products, panel, half, norms, squares, gamma, bests)
         for r in range(min(ROWS, len(which) - first)):
             least, next_least, place = _two_least(bests, r)
@@ -74,27 +76,6 @@ def look(
             labels[i] = place
             gaps[i] = rounded((gap + limits[place]) * (1 - ROUND), -np.inf) if gap > 0 else -np.inf
     return unsure
-
-
-@part
-def _load_rows(block: Any, which: Any, first: Any, origin: Any, x: Any, squares: Any) -> None:
-    """Write eight rows less the origin, (d, 8), and their squares; the last again where none is."""
-    last = len(which) - 1
-    for r in range(ROWS):
-        i = which[min(first + r, last)]
-        for f in range(len(origin)):
-            x[f, r] = block[i, f] - origin[f]
-        squares[r] = _square(block, i, origin)
-
-
-@sum_of
-def _square(block: Any, i: int, origin: Any) -> Any:
-    difference = block[i, 0] - origin[0]
-    total = difference * difference
-    for f in range(1, len(origin)):
-        difference = block[i, f] - origin[f]
-        total += difference * difference
-    return np.float64(total)
 
 
 @part
@@ -115,21 +96,20 @@ def _improve(
     times the row's. Sixteen of each are kept, for every sixteenth centre.
     """
     real = half.dtype.type
-    flat, kept = products.reshape(-1), bests.reshape(-1)
     for r in range(ROWS):
         norm, state = spread(real(gamma * np.sqrt(squares[r]))), r * 3 * LANES
-        best, second = load(kept, state), load(kept, state + LANES)
-        place = load(kept, state + 2 * LANES)
+        best, second = load(bests, state), load(bests, state + LANES)
+        place = load(bests, state + 2 * LANES)
         for c in range(0, PANEL, LANES):
             j = panel * PANEL + c
             score = minus(load(half, j), times(norm, load(norms, j)))
-            score = minus(score, load(flat, r * PANEL + c))
+            score = minus(score, load(products, r * PANEL + c))
             second = lesser(greater(best, score), second)
             place = where_less(score, best, spread(real(j)), place)
             best = lesser(score, best)
-        store(kept, state, best)
-        store(kept, state + LANES, second)
-        store(kept, state + 2 * LANES, place)
+        store(bests, state, best)
+        store(bests, state + LANES, second)
+        store(bests, state + 2 * LANES, place)
 
 
 @part

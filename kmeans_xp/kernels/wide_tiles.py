@@ -7,15 +7,25 @@ Imported only where Numba is.
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from kmeans_xp.kernels.fast_vector import INT32, INT64, LANES
+from kmeans_xp.kernels.fast_compile import widest_vectors
+from kmeans_xp.kernels.fast_vector import INT8, INT32, INT64, LANES
 
-# Rows and vectors of centres of a tile: their sums fill half of thirty-two registers.
+# Rows and vectors of centres of a tile.
 ROWS, VECTORS = 8, 2
 PANEL = VECTORS * LANES
+
+
+def panels_of(centers: np.ndarray) -> np.ndarray:
+    """Return panels of centres, (k, d), filled up with zeros: (p, d, 32)."""
+    k, d = centers.shape
+    whole = np.zeros((-(-k // PANEL) * PANEL, d), centers.dtype)
+    whole[:k] = centers
+    return np.ascontiguousarray(whole.reshape(-1, PANEL, d).transpose(0, 2, 1))
 
 
 def _primitive(typer: Callable[..., Any]) -> Any:
@@ -23,54 +33,61 @@ def _primitive(typer: Callable[..., Any]) -> Any:
 
 
 @_primitive
-def tile(context: Any, rows: Any, panels: Any, panel: Any, out: Any) -> Any:
-    """Write the products of rows, (d, 8), with a panel of centres, (d, 32), to `out`, (8, 32).
+def tile(context: Any, rows: Any, panels: Any, panel: Any, out: Any, start: Any) -> Any:
+    """Write the products of rows, (8, d), with a panel of centres to columns of `out`, (8, m).
 
-    Arrays are contiguous, `panels` of shape (p, d, 32).
+    Arrays are contiguous, `panels` of shape (p, d, 32). The first of the columns is `start`.
     """
-    signature = types.void(rows, panels, types.intp, out)
+    signature = types.void(rows, panels, types.intp, out, types.intp)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         x, c, y = (
             context.make_array(signature.args[n])(context, builder, args[n]) for n in (0, 1, 3)
         )
-        d = builder.extract_value(x.shape, 0)
+        d, width = (builder.extract_value(array.shape, 1) for array in (x, y))
         first = builder.gep(c.data, [builder.mul(builder.mul(args[2], d), INT64(PANEL))])
-        # In double precision a vector takes two registers, and half of the rows fill them.
-        several = ROWS if signature.args[0].dtype == types.float32 else ROWS // 2
+        several = _together(signature.args[0].dtype)
         for start in range(0, ROWS, several):
-            _products(builder, x.data, first, y.data, d, range(start, start + several))
+            places = [INT64(row) for row in range(start, start + several)]
+            lines = [builder.gep(x.data, [builder.mul(d, row)]) for row in places]
+            at = [builder.add(args[4], builder.mul(width, row)) for row in places]
+            _products(builder, lines, first, d, [builder.gep(y.data, [line]) for line in at])
         return context.get_dummy_value()
 
     return signature, build
 
 
-def _products(builder: Any, x: Any, first: Any, y: Any, d: Any, places: range) -> None:
-    number = x.type.pointee
+def _together(number: Any) -> int:
+    """Return of how many rows the sums fill half of the registers.
+
+    A vector in double precision takes two of the widest, and of others one takes two or four.
+    """
+    return (ROWS if widest_vectors() else ROWS // 4) // (1 if number == types.float32 else 2)
+
+
+def _products(builder: Any, rows: list[Any], first: Any, d: Any, out: list[Any]) -> None:
+    number = first.type.pointee
     vector = ir.VectorType(number, LANES)
     zero = ir.Constant(vector, [0.0] * LANES)
-    sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(VECTORS)] for _ in places]
+    sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(VECTORS)] for _ in rows]
     name = f"llvm.fma.v{LANES}f{32 if isinstance(number, ir.FloatType) else 64}"
     kind = ir.FunctionType(vector, [vector] * 3)
     fma = cgutils.get_or_insert_function(builder.module, kind, name)
     with cgutils.for_range(builder, d) as loop:
         at = builder.gep(first, [builder.mul(loop.index, INT64(PANEL))])
-        here = builder.gep(x, [builder.mul(loop.index, INT64(ROWS))])
-        centers = [_load(builder, at, v, vector) for v in range(VECTORS)]
-        for row, totals in zip(places, sums, strict=True):
-            value = builder.load(builder.gep(here, [INT64(row)]))
+        centers = [builder.load(_place(builder, at, v, vector), align=4) for v in range(VECTORS)]
+        for row, totals in zip(rows, sums, strict=True):
+            value = builder.load(builder.gep(row, [loop.index]))
             value = _everywhere(builder, value, vector)
             for total, center in zip(totals, centers, strict=True):
                 builder.store(builder.call(fma, [value, center, builder.load(total)]), total)
-    for row, totals in zip(places, sums, strict=True):
+    for line, totals in zip(out, sums, strict=True):
         for v, total in enumerate(totals):
-            at = builder.gep(y, [INT64(row * PANEL + v * LANES)])
-            builder.store(builder.load(total), builder.bitcast(at, vector.as_pointer()), align=4)
+            builder.store(builder.load(total), _place(builder, line, v, vector), align=4)
 
 
-def _load(builder: Any, at: Any, v: int, vector: Any) -> Any:
-    place = builder.gep(at, [INT64(v * LANES)])
-    return builder.load(builder.bitcast(place, vector.as_pointer()), align=4)
+def _place(builder: Any, at: Any, v: int, vector: Any) -> Any:
+    return builder.bitcast(builder.gep(at, [INT64(v * LANES)]), vector.as_pointer())
 
 
 def _everywhere(builder: Any, number: Any, vector: Any) -> Any:
@@ -78,3 +95,24 @@ def _everywhere(builder: Any, number: Any, vector: Any) -> Any:
     zeros = ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES)
     first = builder.insert_element(none, number, INT32(0))
     return builder.shuffle_vector(first, none, zeros)
+
+
+@_primitive
+def fetch(context: Any, rows: Any, row: Any) -> Any:
+    """Have a row brought near."""
+    signature = types.void(rows, types.intp)
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        width = builder.extract_value(array.shape, 1)
+        pointer = INT8.as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [pointer, INT32, INT32, INT32])
+        bring = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        first = builder.gep(array.data, [builder.mul(args[1], width)])
+        lines = builder.udiv(builder.add(width, INT64(LANES - 1)), INT64(LANES))
+        with cgutils.for_range(builder, lines) as loop:
+            at = builder.gep(first, [builder.mul(loop.index, INT64(LANES))])
+            builder.call(bring, [builder.bitcast(at, pointer), INT32(0), INT32(3), INT32(1)])
+        return context.get_dummy_value()
+
+    return signature, build

@@ -1,5 +1,6 @@
 """Rows in an array in memory, of any namespace, on any device."""
 
+from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
@@ -67,6 +68,20 @@ class MemoryRows(Rows):
             return self, aligned
         return self._view(self.block(0, self.shape[0]), None), aligned
 
+    def whole(self, block_rows: int) -> Array | None:
+        """Return all rows, if steps may write beside them and they are not more than a block."""
+        n = self.shape[0]
+        return self.block(0, n) if n <= block_rows and self.in_place else None
+
+    def shares(self, parts: Sequence[Rows]) -> Array | None:
+        """Return which of the `parts`, views that share all rows, each is in, (n,) int32."""
+        xp, members = self.xp, [part.members for part in parts if isinstance(part, MemoryRows)]
+        if len(members) == 1:  # No view, but all rows.
+            return xp.zeros(self.shape[0], dtype=xp.int32, device=self.device)
+        sizes = [part.shape[0] for part in parts]
+        which = self.small(np.repeat(np.arange(len(parts), dtype=np.int32), sizes))
+        return xp.take(which, xp.argsort(xp.concat(members)))
+
     def _view(self, X: Array, members: Array | None) -> "MemoryRows":
         return type(self)(X, self.dtype, members)
 
@@ -80,6 +95,8 @@ class MemoryRows(Rows):
         if not total > 0:
             return [], total
         targets = np.asarray(uniforms) * total
+        if len(cumulative) == 1:
+            return draw_from(np.cumsum(to_host(mass), dtype=np.float64), targets).tolist(), total
         which = draw_from(cumulative, targets)
         left = targets - np.concatenate([[0.0], cumulative])[which]
         indices = np.empty(len(targets), np.int64)

@@ -69,6 +69,11 @@ class Rows(ABC):
         """Return a context for many sweeps, and what is done between them."""
         return nullcontext()
 
+    def team(self, work: Callable[[], bool]) -> None:
+        """Run `work` until it returns that everything is done."""
+        while not work():
+            pass
+
     def few(self, count: int) -> Array:
         """Return at most `count` rows, spread evenly over all."""
         n = self.shape[0]
@@ -109,6 +114,14 @@ class Rows(ABC):
         Whoever passes over the rows often gathers them once; where they are too many, or no
         view, they come back as they are.
         """
+
+    def whole(self, block_rows: int) -> Array | None:
+        """Return all rows, if steps may write beside them and they are not more than a block."""
+        return None
+
+    def shares(self, parts: "Sequence[Rows]") -> Array | None:
+        """Return which of the `parts`, views that share all rows, each is in, or None."""
+        return None
 
     @abstractmethod
     def pick(self, aligned: Array, indices: Indices) -> np.ndarray:

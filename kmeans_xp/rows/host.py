@@ -23,7 +23,7 @@ from kmeans_xp.rows.base import Indices, Kept, Rows, Step, add
 # blocks in order, and the runs are added in order, so that the thread count changes no bit.
 RUNS = 64
 # Seconds that a sweep must take for other threads to be worth waking, and entries of X below
-# which that is found out from one block where it is not known.
+# which that is found out by one thread, where it is not known.
 SHORT = 3e-4
 SMALL = 1 << 18
 # Rows that are taken from a mapped file before its pages are given back.
@@ -54,7 +54,8 @@ class HostRows(MemoryRows):
         super().__init__(X, dtype, members)
         self.threads = thread_count() if threads is None else threads
         self._mapping = _shared_mapping(X)
-        # How long the last sweep took with blocks of so many rows, on all threads together.
+        # How long the last sweep took with blocks of so many rows, on all threads together; with
+        # 0, the last work of a team.
         self._seconds: dict[int, float] = {}
         self.in_place = not isinstance(X, np.memmap)
 
@@ -62,13 +63,18 @@ class HostRows(MemoryRows):
         self, step: Step, *aligned: Array | None, block_rows: int, spare: Array | None = None
     ) -> tuple[Any, Kept]:
         """Run `step` on every block, on the thread pool where there are several."""
+        # One BLAS thread for a single block too: threads could round a product differently.
+        with one_blas_thread(), quiet():
+            if self.shape[0] > block_rows:
+                return self._sweep(step, aligned, block_rows, spare)
+            found = step(self.block(0, self.shape[0]), *aligned)
+            self._release(0, self.shape[0])
+            return found
+
+    def _sweep(
+        self, step: Step, aligned: Kept, block_rows: int, spare: Array | None
+    ) -> tuple[Any, Kept]:
         n = self.shape[0]
-        if n <= block_rows:
-            # One BLAS thread for a single block too: threads could round a product differently.
-            with one_blas_thread(), quiet():
-                found = step(self.block(0, n), *aligned)
-                self._release(0, n)
-                return found
         starts = range(0, n, block_rows)
         keeper = _Keeper(n, spare)
         stopped = threading.Event()
@@ -90,17 +96,31 @@ class HostRows(MemoryRows):
         count = min(RUNS, len(starts))
         bounds = [len(starts) * i // count for i in range(count + 1)]
         runs = _Runs(run, list(itertools.pairwise(bounds)), stopped)
-        with one_blas_thread():
-            expected = self._seconds.get(block_rows)
-            if expected is None and n * self.shape[1] < SMALL:
-                begun = perf_counter()
-                runs.take_one()
-                expected = (perf_counter() - begun) * count
-            helpers = 0 if expected is not None and expected < SHORT else self.threads - 1
-            begun = perf_counter()
-            total = runs.finish(_pool(self.threads), min(helpers, count - 1))
-            self._seconds[block_rows] = (perf_counter() - begun) * (helpers + 1)
-            return total, keeper.arrays
+        begun, helpers = perf_counter(), self._helpers(runs, block_rows)
+        total = runs.finish(_pool(self.threads), helpers)
+        self._seconds[block_rows] = (perf_counter() - begun) * (helpers + 1)
+        return total, keeper.arrays
+
+    def _helpers(self, runs: "_Runs", block_rows: int) -> int:
+        """Return how many threads to wake; where that is not known, some runs are done first."""
+        known, small = self._seconds.get(block_rows), self.shape[0] * self.shape[1] < SMALL
+        left = runs.take_for(SHORT if known is None and small else 0.0)
+        short = known is not None and known < SHORT
+        return 0 if short else max(0, min(self.threads, left) - 1)
+
+    def team(self, work: Callable[[], bool]) -> None:
+        """Run `work` on all threads at once, which share what there is to do among them.
+
+        It returns whether everything is done; then nobody is waited for, since a thread that has
+        not begun yet, or is about to say the same, may take as long as all the work did.
+        """
+        helpers = self.threads - 1 if self._seconds.get(0, SHORT) >= SHORT else 0
+        begun = perf_counter()
+        futures = [_pool(self.threads).submit(work) for _ in range(helpers)]
+        if not work():
+            for future in futures:
+                future.result()
+        self._seconds[0] = (perf_counter() - begun) * (helpers + 1)
 
     def together(self) -> AbstractContextManager[None]:
         """Hold BLAS to one thread: idle ones would go on spinning in the way of the sweeps."""
@@ -195,6 +215,13 @@ class _Runs:
         for more in self._totals:
             total = add(total, more)
         return total
+
+    def take_for(self, seconds: float) -> int:
+        """Do runs for so long; return how many are left."""
+        end = perf_counter() + seconds
+        while self._left and perf_counter() < end:
+            self.take_one()
+        return len(self._left)
 
     def take_one(self) -> bool:
         """Do the next run, if one is left; return whether there was one."""

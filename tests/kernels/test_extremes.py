@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from kmeans_xp import kmeans
-from kmeans_xp.kernels.neighbours import Neighbourhood
 from kmeans_xp.kernels.tracking import TRACKINGS, Tracking
 from tests.data import some_rows
 
@@ -33,12 +32,3 @@ def test_squares_that_overflow_bound_nothing(tracking: Tracking, scale: float, d
         X = (np.random.default_rng(seed).normal(size=(200, d)) * scale).astype(np.float32)
         fit = kmeans(X, 3, init=some_rows(X, 3), tol=0, algorithm=tracking.name)
         np.testing.assert_array_equal(fit.labels, _labels(X, fit.centers))
-
-
-def test_neighbours_are_found_a_few_centres_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    C, ways = np.random.default_rng(0).normal(size=(90, 5)), np.zeros(90)
-    whole = Neighbourhood().of(C, C[0], ways)
-    monkeypatch.setattr("kmeans_xp.kernels.neighbours.ENTRIES", 700)
-    parts = Neighbourhood().of(C, C[0], ways)
-    np.testing.assert_array_equal(parts.which, whole.which)
-    np.testing.assert_allclose(parts.distances, whole.distances, rtol=1e-12)

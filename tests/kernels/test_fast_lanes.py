@@ -209,13 +209,26 @@ def test_rows_may_lie_in_any_way(layout):
 def test_neighbors_begin_with_the_centre_itself_and_spans_are_lower_bounds(dtype):
     C = np.concatenate([RNG.standard_normal((30, 3)), np.zeros((2, 3)), np.zeros((1, 3))])
     C = C.astype(dtype)
-    found = fast_lanes.neighbors_of(frame_of(C))
-    distances = np.sqrt(_squares(C, C, np.longdouble))
-    np.testing.assert_array_equal(found.order[:, 0], [*range(len(C)), 0])
-    np.testing.assert_array_equal(np.sort(found.order, axis=1), [list(range(len(C)))] * 34)
-    true = np.take_along_axis(distances, found.order[:-1], axis=1)
-    assert (found.spans[:-1] <= true).all()
-    np.testing.assert_allclose(found.spans[:-1], true, rtol=1e-6)
+    found, k = fast_lanes.neighbors_of(frame_of(C)), len(C)
+    order, spans = found.order[:, :k], found.spans[:, :k]
+    np.testing.assert_array_equal(order[:, 0], [*range(k), 0])
+    np.testing.assert_array_equal(np.sort(order, axis=1), [list(range(k))] * (k + 1))
+    true = np.take_along_axis(np.sqrt(_squares(C, C, np.longdouble)), order[:-1], axis=1)
+    assert (spans[:-1] <= true).all()
+    np.testing.assert_allclose(spans[:-1], true, rtol=1e-6)
+    # What fills up the strides is a centre that is never the nearest.
+    assert (found.order[:, k:] == k).all()
+    assert np.isinf(found.centers[k]).all()
+
+
+@pytest.mark.parametrize("n", [100, 5000], ids=["by number", "by their neighbours"])
+def test_labels_are_those_of_nearest(n):
+    X, C = _cloud(n, 3, 30)
+    frame = frame_of(C)
+    labels = fast_lanes.labels(X, frame)
+    np.testing.assert_array_equal(labels, _squares(X, C, np.float64).argmin(axis=1))
+    np.testing.assert_array_equal(labels, fast_lanes.nearest(X, frame)[0])
+    assert labels.dtype == np.int32
 
 
 def test_blocks_come_in_eights_and_hold_enough_rows_for_each_label():
@@ -224,4 +237,4 @@ def test_blocks_come_in_eights_and_hold_enough_rows_for_each_label():
     assert fast_lanes.block_rows(320_000, 10) == 40_000
     assert fast_lanes.block_rows(160_000, 200) == 51_200
     # Nine blocks of the largest size would keep two threads waiting for each other.
-    assert fast_lanes.block_rows(9 << 16, 10) == (9 << 16) // 16
+    assert fast_lanes.block_rows(9 << 17, 10) == (9 << 17) // 16

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,47 @@ def test_an_error_in_a_step_reaches_the_caller_and_stops_the_rest() -> None:
     assert len(seen) < 1000
     # The pool is whole afterwards.
     assert HostRows(np.ones((10_000, 2)), threads=2).fold(_sum, block_rows=10).rows == 10_000
+
+
+def test_a_team_shares_the_work() -> None:
+    left, done, seen = list(range(40)), [], set()
+    both = threading.Barrier(2)
+
+    def work() -> bool:
+        seen.add(threading.get_ident())
+        both.wait(10)
+        while left:
+            done.append(left.pop())
+        return len(done) == 40
+
+    HostRows(np.zeros((10, 2)), threads=2).team(work)
+    assert sorted(done) == list(range(40))
+    assert len(seen) == 2
+
+
+def test_what_a_team_leaves_undone_is_waited_for() -> None:
+    caller, finished = threading.get_ident(), []
+
+    def work() -> bool:
+        if threading.get_ident() != caller:
+            time.sleep(0.05)
+            finished.append(True)
+        return bool(finished)
+
+    HostRows(np.zeros((10, 2)), threads=2).team(work)
+    assert finished
+
+
+def test_an_error_in_a_team_reaches_the_caller() -> None:
+    caller = threading.get_ident()
+
+    def work() -> bool:
+        if threading.get_ident() != caller:
+            raise ArithmeticError("elsewhere")
+        return False
+
+    with pytest.raises(ArithmeticError, match="elsewhere"):
+        HostRows(np.zeros((10, 2)), threads=2).team(work)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

@@ -1,0 +1,48 @@
+"""How the rows of a mini-batch pull at their nearest centres."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from kmeans_xp.arrays import Array, Totals, namespace_of
+from kmeans_xp.arrays.namespace import device_of
+from kmeans_xp.kernels.frame import Frame
+
+
+@dataclass(frozen=True)
+class Pull(Totals):
+    """What the rows of each cluster add up to, in the widest float.
+
+    Attributes
+    ----------
+    ways : array of shape (k, d)
+        Weighted sums of the rows' differences from the centre.
+    weights : array of shape (k,)
+    cost : array of shape ()
+        Weighted squared distances, of all clusters together.
+    """
+
+    ways: Array
+    weights: Array
+    cost: Array
+
+
+# (block, labels, weights, frame) -> what the rows of each label add up to about its centre.
+Puller = Callable[[Array, Array, Array | None, Frame], Pull]
+
+
+def portable_puller(work: int, dtype: Any) -> Puller:
+    """Return the specification, whatever the work."""
+    return portable_pull
+
+
+def portable_pull(block: Array, labels: Array, weights: Array | None, frame: Frame) -> Pull:
+    """Return what the rows of each label add up to about its centre."""
+    xp, centers = namespace_of(block), frame.wide_centers
+    numbers = xp.arange(centers.shape[0], dtype=labels.dtype, device=device_of(block))
+    member = xp.astype(labels[:, None] == numbers[None, :], centers.dtype)
+    ways = xp.astype(block, centers.dtype, copy=False) - xp.take(centers, labels, axis=0)
+    squares = xp.vecdot(ways, ways)
+    if weights is not None:
+        member, squares = member * weights[:, None], squares * weights
+    return Pull(member.T @ ways, xp.sum(member, axis=0), xp.sum(squares))

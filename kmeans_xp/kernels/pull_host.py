@@ -1,0 +1,46 @@
+"""`kmeans_xp.kernels.pull` in NumPy, and compiled by Numba where that is worth while."""
+
+from typing import Any
+
+import numpy as np
+
+from kmeans_xp.kernels import fast_compile
+from kmeans_xp.kernels.fast_compile import PULL_LOOPS
+from kmeans_xp.kernels.frame import Frame
+from kmeans_xp.kernels.host import scratch
+from kmeans_xp.kernels.pull import Pull, Puller
+
+
+def find_pull(work: int, dtype: Any) -> Puller:
+    """Return what pulls: compiled if that is done already, or the `work` of a batch repays it."""
+    return _compiled if fast_compile.worthwhile(work, dtype, PULL_LOOPS) else pull
+
+
+def pull(block: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, frame: Frame) -> Pull:
+    """Return what the rows of each label add up to about its centre."""
+    # Imported here: SciPy takes longer to import than the rest of the package together.
+    from scipy.sparse import csc_array
+
+    n, k = len(block), len(frame.centers)
+    ways = scratch("ways", block.shape, np.float64)
+    # Labels are in range; where it had to look, NumPy would write to a copy first.
+    np.take(frame.wide_centers, labels, axis=0, out=ways, mode="clip")
+    np.subtract(block, ways, out=ways)
+    ones = np.ones(n) if weights is None else weights
+    cost = np.vdot(ways, ways) if weights is None else np.vecdot(ways, ways) @ weights
+    member = csc_array((ones, labels, np.arange(n + 1, dtype=np.int32)), shape=(k, n))
+    totals = np.bincount(labels, weights, k).astype(np.float64, copy=False)
+    return Pull(member @ ways, totals, np.asarray(cost))
+
+
+def _compiled(
+    block: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, frame: Frame
+) -> Pull:
+    from kmeans_xp.kernels import fast_lanes, pull_loops
+
+    weights = np.empty(0) if weights is None else np.require(weights, np.float64, ["C", "A"])
+    centers = np.require(frame.wide_centers, requirements=["C", "A", "W"])
+    ways, totals = np.zeros(centers.shape), np.zeros(len(centers))
+    rows, weights = fast_lanes.ready_rows(block), fast_lanes.sealed(weights)
+    cost = pull_loops.pull(rows, labels, weights, centers, ways, totals)
+    return Pull(ways, totals, np.asarray(cost))
