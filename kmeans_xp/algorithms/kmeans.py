@@ -158,7 +158,7 @@ def kmeans(
     generator = as_generator(rng)
     with rows.together():
         n, d = rows.shape
-        task = Task(n, d, k, rows.dtype, rows.few) if rows.in_place else None
+        task = Task(n, d, k, rows.dtype, rows.few, rows.team) if rows.in_place else None
         kernel, tracking = find_lloyd(rows.xp, algorithm, task)
         moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
         threshold = tol * moments.variance

@@ -17,8 +17,9 @@ __all__ = [
     "sum_by_label",
 ]
 
-# With more features, sixteen rows at a time are slower than a matrix product.
-LANES_UP_TO = 32
+# With more features, sixteen rows at a time are slower than a matrix product; of which few centres
+# make little use.
+LANES_UP_TO, FEW, FEW_UP_TO = 32, 16, 96
 
 
 def ready() -> bool:
@@ -27,9 +28,14 @@ def ready() -> bool:
     return any(fast_compile.ready(dtype, name) for dtype in fast_compile.DTYPES for name in loops)
 
 
+def by_lanes(d: int, k: int) -> bool:
+    """Return whether rows of d features find k centres faster sixteen at a time."""
+    return d <= (FEW_UP_TO if k <= FEW else LANES_UP_TO)
+
+
 def labels(block: np.ndarray, frame: Frame) -> np.ndarray:
     """Return the index of the nearest centre of each row, (B,) int32; the lowest of equals."""
-    if _by_lanes(block):
+    if _by_lanes(block, frame):
         from kmeans_xp.kernels import fast_lanes
 
         return fast_lanes.labels(block, frame)
@@ -45,7 +51,7 @@ def labels(block: np.ndarray, frame: Frame) -> np.ndarray:
 
 def nearest(block: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     """Return labels, (B,) int32, and squared distances, (B,) float64."""
-    if not _by_lanes(block):
+    if not _by_lanes(block, frame):
         found = labels(block, frame)
         return found, own_distances(block, frame, found)
     from kmeans_xp.kernels import fast_lanes
@@ -70,5 +76,5 @@ def _by_product(block: np.ndarray, frame: Frame) -> np.ndarray:
     return fast_wide.labels(block, frame)
 
 
-def _by_lanes(block: np.ndarray) -> bool:
-    return block.shape[1] <= LANES_UP_TO and fast_compile.ready(block.dtype)
+def _by_lanes(block: np.ndarray, frame: Frame) -> bool:
+    return by_lanes(block.shape[1], len(frame.centers)) and fast_compile.ready(block.dtype)

@@ -5,24 +5,28 @@ label visit centres in the order of their distances from the label's centre, unt
 left can be nearer than the second best: a few centres, mostly, however many there are.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from kmeans_xp.kernels import fast_loops
+from kmeans_xp.kernels.fast_search import STRIDE
 from kmeans_xp.kernels.fast_vector import LANES
 from kmeans_xp.kernels.frame import Frame
 from kmeans_xp.kernels.tracker import Changes
 
-# Rows of a block at most, and at least, where there are so many: a thread that turns to the next
-# one too soon mostly waits for the interpreter's lock. Blocks come in eights, or fewer pairs,
-# which threads share evenly.
-BLOCK_ROWS, LEAST_ROWS = 1 << 17, 1 << 15
-# Vectors that the rows of a label should fill in a block, if all of them are looked at.
-FILL = 16
+# Up to so many rows are one block, of which threads share the pieces without the interpreter's
+# lock; more are so many blocks that it does not matter.
+SHARED, BLOCK_ROWS = 1 << 20, 1 << 17
+# Pieces at most, and vectors that the rows of a label should fill in one, if all are looked at.
+PIECES, FILL = 16, 16
 # Centres that have lists of neighbours at most, where rows have no label yet, and rows of a block
 # to each that repay them.
 MOST, ROWS_OF_EACH = 2048, 64
+
+Team = Callable[[Callable[[], bool]], None]
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def _unordered(frame: Frame, count: int) -> Neighbors:
     k, d = frame.centers.shape
     centers = np.full((k + 1, d), np.inf, frame.centers.dtype)
     centers[:k] = frame.centers
-    shape = count, -(-k // fast_loops.STRIDE) * fast_loops.STRIDE
+    shape = count, -(-k // STRIDE) * STRIDE
     order, spans = np.full(shape, k, np.int32), np.full(shape, -np.inf, centers.dtype)
     order[:, :k] = np.arange(k)
     return Neighbors(centers, order, spans)
@@ -75,9 +79,7 @@ def _unordered(frame: Frame, count: int) -> Neighbors:
 
 def block_rows(n: int, k: int) -> int:
     """Return how many rows a block should have, of n rows and k centres."""
-    pairs = n // (2 * LEAST_ROWS)
-    blocks = min(8 * -(-n // (8 * BLOCK_ROWS)), max(1, 2 * pairs))
-    return max(-(-n // blocks), FILL * LANES * k)
+    return n if n <= SHARED else max(BLOCK_ROWS, FILL * LANES * k)
 
 
 def advance(
@@ -89,6 +91,7 @@ def advance(
     frame: Frame,
     limits: np.ndarray,
     neighbors: Neighbors,
+    team: Team,
 ) -> Changes:
     """Search where the gap is used up; write `labels` and `gaps`; return what changed.
 
@@ -108,17 +111,25 @@ def advance(
         rounded up.
     neighbors : Neighbors
         Of the same centres.
+    team : callable
+        Runs a function on several threads at once, until it returns true.
     """
-    k, d = frame.centers.shape
-    block = ready_rows(block)
+    (k, d), n = frame.centers.shape, len(labels)
     weights = np.empty(0) if weights is None else np.require(weights, np.float64, ["C", "A"])
-    changes = Changes(np.zeros((k, d)), np.zeros(k), np.zeros(k, np.int64), np.zeros(k))
-    fast_loops.advance(
-        block, sealed(weights), labels, gaps, neighbors.centers, frame.wide_origin,
+    pieces = min(PIECES, n // (FILL * LANES * k)) or 1
+    sums, counts = np.zeros((pieces, k, d)), np.zeros((pieces, k), np.int64)
+    totals, stirred = np.zeros((pieces, k)), np.zeros((pieces, k))
+    work = partial(
+        fast_loops.advance,
+        ready_rows(block), sealed(weights), labels, gaps, neighbors.centers, frame.wide_origin,
         np.append(limits, np.inf), neighbors.order, neighbors.spans,
-        changes.sums, changes.weights, changes.counts, changes.stirred,
+        sums, totals, counts, stirred, -(-n // pieces), np.zeros(2, np.int64),
     )  # fmt: skip
-    return changes
+    if pieces == 1:
+        work()
+        return Changes(sums[0], totals[0], counts[0], stirred[0])
+    team(work)
+    return Changes(*(part.sum(axis=0) for part in (sums, totals, counts, stirred)))
 
 
 def nearest(block: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:

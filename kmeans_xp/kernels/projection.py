@@ -23,19 +23,19 @@ EXACT = 1e-10
 # and rounds of the power method that finds the directions.
 FEATURES, VECTOR = 8, 16
 ROUNDS = 6
+# Rows that are tried against others, to see what short products exclude.
+TRIED = 256
 
 
 @dataclass(frozen=True)
 class Directions:
     """Orthonormal directions, (d, q), about an origin, (d,), amid the rows; in float64.
 
-    `share` is the part of the rows' squares about the origin that they hold, `rounding` what the
-    making of short rows may add to a product, relative to that of the norms.
+    `rounding` is what the making of short rows may add to a product, relative to that of the norms.
     """
 
     origin: np.ndarray
     matrix: np.ndarray
-    share: float
     rounding: float = 0.0
 
     @property
@@ -133,6 +133,19 @@ def directions_of(few: np.ndarray, origin: np.ndarray | None = None) -> Directio
     basis = np.linalg.qr(start)[0]
     for _ in range(ROUNDS):
         basis = np.linalg.qr(shifted.T @ (shifted @ basis))[0]
-    whole = np.square(shifted).sum()
-    share = np.square(shifted @ basis).sum() / whole if whole > 0 else 0.0
-    return Directions(origin, basis, float(share))
+    return Directions(origin, basis)
+
+
+@quiet()
+def part_left(directions: Directions, few: np.ndarray, k: int) -> float:
+    """Return which part of k centres short products leave near a row, tried on a few rows.
+
+    Others of them stand for the centres.
+    """
+    order = np.random.default_rng(0).permutation(len(few))
+    tried = min(TRIED, len(few) // 2)
+    rows, centers = few[order[:tried]], few[order[tried : tried + k]].astype(np.float64)
+    short = directions.rows(rows)
+    lower = np.square(short[:, -2:-1]) - 2 * (short @ directions.centers(centers, few.dtype).T)
+    best = rows - centers[lower.argmin(axis=1)]
+    return float((lower <= np.vecdot(best, best)[:, None]).mean())

@@ -11,16 +11,16 @@ import numpy as np
 from kmeans_xp.arrays import Array, Namespace
 from kmeans_xp.kernels import fast, fast_compile, host, host_gaps, host_projection
 from kmeans_xp.kernels.frame import Frame
-from kmeans_xp.kernels.projection import Directions, directions_of
+from kmeans_xp.kernels.projection import Directions, directions_of, part_left
 from kmeans_xp.kernels.table import Kernel, find_kernel
 from kmeans_xp.kernels.tracker import GapTracker, ProjectionTracker, Tracker
 
 # With more features, few rows are so near to their centre that its distance to others decides.
 SPACED = 8
-# With fewer features or centres, a short product costs as much as it saves; so it does where its
-# directions, taken from so many rows, hold less than this share of their squares.
+# With fewer features or centres, a short product costs as much as it saves; so it does where it
+# leaves more than this part of the centres near a row. Found out from so many rows.
 WIDE = 48
-SHARE = 0.75
+LEFT = 0.09
 ROWS = 4096
 # Centres whose pairs are worth a list, and rows to each that repay it.
 MANY, ROWS_OF_EACH = 2048, 256
@@ -40,6 +40,8 @@ class Task:
         Of the rows.
     few : callable
         (count) -> so many rows, spread over all.
+    team : callable
+        Runs a function on several threads at once, until it returns true.
     """
 
     n: int
@@ -47,6 +49,7 @@ class Task:
     k: int
     dtype: Any
     few: Callable[[int], Array]
+    team: Callable[[Callable[[], bool]], None]
 
     @property
     def work(self) -> int:
@@ -56,7 +59,16 @@ class Task:
     @cached_property
     def directions(self) -> Directions:
         """Return directions for short rows."""
-        return directions_of(self.few(ROWS))
+        return directions_of(self._some)
+
+    @cached_property
+    def part_left(self) -> float:
+        """Return which part of the centres short products leave near a row."""
+        return part_left(self.directions, self._some, self.k)
+
+    @cached_property
+    def _some(self) -> Array:
+        return self.few(ROWS)
 
 
 @dataclass(frozen=True)
@@ -98,14 +110,15 @@ class Tracking:
 
 
 def _low(task: Task) -> bool:
-    return task.d <= fast.LANES_UP_TO and 1 < task.k <= min(MANY, task.n // ROWS_OF_EACH)
+    most = min(MANY, max(fast.FEW, task.n // ROWS_OF_EACH))
+    return 1 < task.k <= most and fast.by_lanes(task.d, task.k)
 
 
 def _lanes(task: Task) -> Tracker:
     from kmeans_xp.kernels import fast_lanes
 
     def about(frame: Frame) -> dict[str, Any]:
-        return {"neighbors": fast_lanes.neighbors_of(frame)}
+        return {"neighbors": fast_lanes.neighbors_of(frame), "team": task.team}
 
     size = fast_lanes.block_rows(task.n, task.k)
     return GapTracker(fast_lanes.advance, task.n, task.k, block_rows=size, about=about)
@@ -143,7 +156,7 @@ def _gaps(task: Task) -> Tracker:
 def _few_directions(task: Task) -> bool:
     if not (task.d >= WIDE and WIDE <= task.k <= task.n // 4):
         return False
-    return task.directions.share > SHARE
+    return task.part_left < LEFT
 
 
 def _projection(task: Task) -> Tracker:

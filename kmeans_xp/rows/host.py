@@ -109,17 +109,26 @@ class HostRows(MemoryRows):
         return 0 if short else max(0, min(self.threads, left) - 1)
 
     def team(self, work: Callable[[], bool]) -> None:
-        """Run `work` on all threads at once, which share what there is to do among them.
+        """Run `work` on all threads at once, which share what there is to do, until it is done.
 
-        It returns whether everything is done; then nobody is waited for, since a thread that has
-        not begun yet, or is about to say the same, may take as long as all the work did.
+        `work` returns whether it is, whoever did it. Then nobody is waited for: a thread that has
+        not begun yet, or is about to find out the same, may take as long as all the work did.
         """
         helpers = self.threads - 1 if self._seconds.get(0, SHORT) >= SHORT else 0
-        begun = perf_counter()
-        futures = [_pool(self.threads).submit(work) for _ in range(helpers)]
-        if not work():
-            for future in futures:
-                future.result()
+        begun, stopped = perf_counter(), threading.Event()
+
+        def help_out() -> None:
+            while not (stopped.is_set() or work()):
+                pass
+
+        helping = [_pool(self.threads).submit(help_out) for _ in range(helpers)]
+        try:
+            while not work():
+                for future in helping:
+                    if future.done():
+                        future.result()
+        finally:
+            stopped.set()
         self._seconds[0] = (perf_counter() - begun) * (helpers + 1)
 
     def together(self) -> AbstractContextManager[None]:

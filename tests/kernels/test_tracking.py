@@ -51,7 +51,7 @@ each = pytest.mark.parametrize("tracking", [_param(tracking) for tracking in TRA
 
 def _start(tracking: Tracking, rows: Rows, k: int) -> Tracker:
     n, d = rows.shape
-    task = Task(n, d, k, rows.dtype, rows.few)
+    task = Task(n, d, k, rows.dtype, rows.few, rows.team)
     assert tracking.prepare(task)
     return tracking.start(task)
 

@@ -1,0 +1,58 @@
+"""Counters that several threads use at once, without the interpreter's lock.
+
+Imported only where Numba is.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+INT64 = ir.IntType(64)
+
+
+def _primitive(typer: Callable[..., Any]) -> Any:
+    return intrinsic(typer)
+
+
+@_primitive
+def count_up(context: Any, counters: Any, which: Any) -> Any:
+    """Add 1 to a counter; return what it was."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        at = _counter_at(context, builder, signature, args)
+        return builder.atomic_rmw("add", at, INT64(1), "seq_cst")
+
+    return types.int64(counters, types.intp), build
+
+
+@_primitive
+def counted(context: Any, counters: Any, which: Any) -> Any:
+    """Return a counter."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        at = _counter_at(context, builder, signature, args)
+        return builder.load_atomic(at, "seq_cst", 8)
+
+    return types.int64(counters, types.intp), build
+
+
+@_primitive
+def pause(context: Any) -> Any:
+    """Leave the core's other thread more of it, for an instant."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if builder.module.triple.startswith(("x86_64", "i686")):
+            kind = ir.FunctionType(ir.VoidType(), [])
+            name = "llvm.x86.sse2.pause"
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [])
+        return context.get_dummy_value()
+
+    return types.void(), build
+
+
+def _counter_at(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    counters = context.make_array(signature.args[0])(context, builder, args[0])
+    return builder.gep(counters.data, [args[1]])

@@ -1,0 +1,152 @@
+"""The nearest centres of sixteen rows at a time. Imported only where Numba is.
+
+Distances are taken by direct differences, sixteen rows at a time, in the dtype of the rows. A
+squared distance so computed is off by a factor within 1 ± (d + 3)ε and by what underflow takes;
+the bounds are several times wider than that, so that what they call certain is what direct
+differences in float64 would find, after their own rounding. Those decide where it is not certain.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from kmeans_xp.kernels.fast_compile import part
+from kmeans_xp.kernels.fast_groups import AHEAD
+from kmeans_xp.kernels.fast_vector import (
+    LANES,
+    all_greater,
+    exceptions,
+    gather,
+    greater,
+    lesser,
+    load,
+    minus,
+    plus,
+    prefetch,
+    root,
+    scatter,
+    spread,
+    store,
+    times,
+    times_plus,
+    where_less,
+)
+
+# Centres that are looked at together, between two questions whether the next may still matter.
+STRIDE = 4
+# How far back a row is whose centre shows where to begin: the last ones are still searched.
+BEHIND = 4 * LANES
+# More than float32 rounds away in a sum and a conversion, of numbers in between these two.
+DOWN = 1 - 2.0**-22
+TINY, MOST = 1e-37, 3e38
+
+
+@part
+def _squares(x: Any, centers: Any, near: Any, j: Any, place: Any) -> Any:
+    """Return the squared distances of sixteen rows, feature by feature in `x`, to four centres.
+
+    Four at a time, so that features are loaded once for all of them.
+    """
+    c0, c1, c2, c3 = near[j, place], near[j, place + 1], near[j, place + 2], near[j, place + 3]
+    s0 = s1 = s2 = s3 = spread(x.dtype.type(0))
+    for f in range(centers.shape[1]):
+        features = load(x, f * LANES)
+        e0 = minus(features, spread(centers[c0, f]))
+        e1 = minus(features, spread(centers[c1, f]))
+        e2 = minus(features, spread(centers[c2, f]))
+        e3 = minus(features, spread(centers[c3, f]))
+        s0, s1 = times_plus(e0, e0, s0), times_plus(e1, e1, s1)
+        s2, s3 = times_plus(e2, e2, s2), times_plus(e3, e3, s3)
+    return s0, s1, s2, s3
+
+
+@part
+def _bounds(x: Any, d: Any) -> Any:
+    """Return what raises a distance above the true one, what lowers it, and underflow's part."""
+    real = x.dtype.type
+    info = np.finfo(x.dtype)
+    grow = real(1 + (d + 8) * info.eps)
+    return spread(grow), spread(real(2) - grow), spread(real(np.sqrt(2 * (d + 16) * info.tiny)))
+
+
+@part
+def _rank(squares: Any, c: Any, best: Any, second: Any, which: Any) -> Any:
+    """Return the least squares, the second least, and where the least are, with one centre more."""
+    where = where_less(squares, best, spread(c), which)
+    return lesser(squares, best), lesser(greater(best, squares), second), where
+
+
+@part
+def search(
+    block: Any, rows: Any, first: Any, last: Any, j: Any, centers: Any, near: Any, spans: Any,
+    limit: Any, label: Any, x: Any, found: Any, left: Any, gaps: Any, others: Any,
+) -> None:  # fmt: skip
+    """Write the nearest centre and the gap of `rows` from `first` to `last`; it is sure above 0.
+
+    Centres come in the order of `near[j]`: first j, mostly the rows' own, then by their distances
+    from that, of which `spans[j]` are lower bounds. Where such a distance is more than a row's to
+    j and to the second best together, no centre from there on matters (the triangle inequality;
+    Newling and Fleuret, "Fast k-means with accurate bounds", ICML 2016).
+
+    Gaps are also written, with the `limit` of the label added, where they are remembered. Vectors
+    that are not done with this have a bit in `others` for each row that is elsewhere or not sure.
+    """
+    real, d = x.dtype.type, centers.shape[1]
+    grow, shrink, floor = _bounds(x, d)
+    none, infinite = spread(real(0)), spread(real(np.inf))
+    tiny, most = spread(real(TINY)), spread(real(MOST))
+    for a in range(first, last, LANES):
+        for f in range(d):
+            store(x, f * LANES, gather(block, rows, a, f))
+        prefetch(block, rows, a + AHEAD)
+        best = second = rest = infinite
+        which, own = spread(real(near[j, 0])), none
+        for place in range(0, near.shape[1], STRIDE):
+            if place > 0:
+                beyond = minus(spread(spans[j, place]), own)
+                if all_greater(beyond, none) and all_greater(times(beyond, beyond), second):
+                    rest = beyond
+                    break
+            s0, s1, s2, s3 = _squares(x, centers, near, j, place)
+            if place == 0:
+                own = times_plus(root(s0), grow, floor)
+            best, second, which = _rank(s0, real(near[j, place]), best, second, which)
+            best, second, which = _rank(s1, real(near[j, place + 1]), best, second, which)
+            best, second, which = _rank(s2, real(near[j, place + 2]), best, second, which)
+            best, second, which = _rank(s3, real(near[j, place + 3]), best, second, which)
+        # Of a square that overflowed the root is at least that of the largest number.
+        rest = lesser(root(lesser(second, spread(real(np.finfo(x.dtype).max)))), rest)
+        gap = minus(times(rest, shrink), floor)
+        gap = minus(gap, times_plus(root(best), grow, floor))
+        store(found, a, which)
+        store(left, a, gap)
+        bound = lesser(times(plus(gap, spread(limit)), spread(real(DOWN))), most)
+        scatter(gaps, rows, a, where_less(bound, tiny, none, bound))
+        others[a // LANES] = exceptions(gap, none, which, spread(label))
+
+
+@part
+def guess(found: Any, begin: Any, first: Any, nowhere: Any) -> Any:
+    """Return a centre near the row `first` if rows are near those before them, of no label yet."""
+    before = first - BEHIND
+    return np.int64(found[before]) if before >= begin else nowhere
+
+
+@part
+def rounded_down(number: float) -> Any:
+    """Return a float32 that is not above a number of 0 or more."""
+    return np.float32(number * DOWN if number < MOST else MOST) if number > TINY else np.float32(0)
+
+
+@part
+def decide(block: Any, i: Any, centers: Any) -> Any:
+    """Return the nearest centre in float64, the first of equals."""
+    least, nearest = np.inf, 0
+    for j in range(len(centers)):
+        total = 0.0
+        for f in range(centers.shape[1]):
+            difference = np.float64(block[i, f]) - np.float64(centers[j, f])
+            total += difference * difference
+        if total < least:
+            least, nearest = total, j
+    return nearest
