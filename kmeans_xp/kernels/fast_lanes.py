@@ -51,18 +51,11 @@ class Neighbors:
 
 def neighbors_of(frame: Frame) -> Neighbors:
     """Return the neighbours of each centre: k² numbers, to be found once an iteration."""
-    k = len(frame.centers)
-    distances = np.empty((k, k), np.float32)
-    fast_loops.apart(frame.wide_centers, distances)
-    # The bits of floats that are not below 0 are in the order of their values, so that a distance
-    # and a number sort as one integer, many times faster than an argsort.
-    keys = distances.view(np.uint32).astype(np.uint64) << 32 | np.arange(k, dtype=np.uint64)
-    np.fill_diagonal(keys, 0)
+    found, k = _unordered(frame, len(frame.centers) + 1), len(frame.centers)
+    distances, keys = np.empty((k, k), np.float32), np.empty((k, k), np.uint64)
+    fast_loops.apart(frame.wide_centers, distances, keys)
     keys.sort(axis=1)
-    found = _unordered(frame, k + 1)
-    found.order[:k, :k] = keys & 0xFFFFFFFF
-    found.order[:k, 0] = np.arange(k)
-    found.spans[:k, :k] = (keys >> 32).astype(np.uint32).view(np.float32)
+    fast_loops.in_order(keys, distances, found.order, found.spans)
     return found
 
 

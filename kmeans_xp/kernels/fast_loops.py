@@ -32,7 +32,8 @@ def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
         ),
         "nearest": (rows, centers, near, real[:, ::1], labels, numbers),
         "own": (rows, wide, labels, numbers),
-        "apart": (wide, types.float32[:, ::1]),
+        "apart": (wide, types.float32[:, ::1], types.uint64[:, ::1]),
+        "in_order": (types.uint64[:, ::1], types.float32[:, ::1], near, real[:, ::1]),
     }  # fmt: skip
 
 
@@ -186,11 +187,28 @@ def nearest(block: Any, centers: Any, near: Any, spans: Any, labels: Any, square
 
 
 @entry
-def apart(centers: Any, distances: Any) -> None:
-    """Write the centres' distances from each other, (k, k) float32, rounded down."""
+def apart(centers: Any, distances: Any, keys: Any) -> None:
+    """Write the centres' distances from each other, (k, k) float32, rounded down, and their keys.
+
+    Keys have the order of the distances, a centre's own being the least, and end in its number:
+    the bits of floats that are not below 0 are in the order of their values.
+    """
     numbers, squares = np.empty(len(centers), np.int32), np.empty(len(centers))
+    bits = distances.view(np.uint32)
     for j in range(len(centers)):
         numbers[:] = j
         own(centers, centers, numbers, squares)
         for i in range(len(centers)):
             distances[j, i] = rounded_down(np.sqrt(squares[i]))
+            keys[j, i] = np.uint64(bits[j, i] + 1) << np.uint64(32) | np.uint64(i)
+        keys[j, j] = j
+
+
+@entry
+def in_order(keys: Any, distances: Any, order: Any, spans: Any) -> None:
+    """Write who comes next to each centre by its sorted keys, and how far away that is."""
+    for j in range(len(keys)):
+        for place in range(len(keys)):
+            i = np.int64(keys[j, place] & np.uint64(0xFFFFFFFF))
+            order[j, place] = i
+            spans[j, place] = distances[j, i]

@@ -74,8 +74,8 @@ class Drift:
         if self._before is not None:
             step = centers - self._before
             way = np.sqrt(np.vecdot(step, step)) * (1 + ROUNDING)
-            *_, second, most = np.partition(np.append(way, 0), -2)
-            others = np.where(way == most, second, most)
+            farthest = np.sort(way)[-2:]
+            others = np.where(way == farthest[-1], farthest[0], farthest[-1])
             self.own = (self.own + way) * (1 + ROUNDING)
             self.limits = (self.limits + (way + others)) * (1 + ROUNDING)
         self._before = centers
