@@ -5,8 +5,9 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.arrays import Array, Totals, to_host
 from kmeans_xp.arrays.precision import quiet
+from kmeans_xp.kernels import sums_about
 from kmeans_xp.rows import Rows
 from kmeans_xp.rows.checks import check_rows, range_error
 
@@ -81,12 +82,7 @@ def _middle(rows: Rows) -> Array:
 
 
 def _moments_step(block: Array, weights: Array | None, *, reference: Array) -> _Sums:
-    xp = namespace_of(block)
-    centred = xp.astype(block, reference.dtype, copy=False) - reference
-    ones = xp.ones_like(centred[:, 0])
-    w = ones if weights is None else xp.astype(weights, reference.dtype, copy=False)
-    # A product sums several times as fast as `sum` along the first axis.
-    return _Sums(xp.sum(w), w @ centred, w @ (centred * centred))
+    return _Sums(*sums_about(block, weights, reference))
 
 
 def _check_squares(rows: Rows, first: np.ndarray, second: np.ndarray) -> None:

@@ -18,7 +18,7 @@ SCORE_BYTES = 1 << 22
 BLOCK = 1 << 19
 BLOCK_ROWS = 1 << 16
 # Entries of a block that is only summed, about some one point.
-SUMMED = 1 << 15
+SUMMED = 1 << 18
 # With so few centres at most, scores lie centre by centre, so that SIMD lanes run over rows.
 FEW = 128
 # With fewer features than this, rows are transposed for the same reason.
