@@ -10,9 +10,7 @@ from kmeans_xp.kernels.host import scratch
 LONG = 256
 
 
-def sums_about(
-    block: Array, weights: Array | None, about: Array
-) -> tuple[Array, Array, Array]:
+def sums_about(block: Array, weights: Array | None, about: Array) -> tuple[Array, Array, Array]:
     """Return Σw, Σw(x - about) and Σw(x - about)², (d,), in the dtype of `about`."""
     xp = namespace_of(block)
     if array_api_compat.is_numpy_namespace(xp):
