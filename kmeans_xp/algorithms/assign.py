@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.arrays import Array, namespace_of, to_host
-from kmeans_xp.kernels import Frame, Kernel, find_kernel, frame_of
+from kmeans_xp.kernels import Frame, Kernel, find_kernel, find_labeller, frame_of
 from kmeans_xp.rows import Rows, open_rows
 from kmeans_xp.rows.arguments import open_centers
-from kmeans_xp.rows.checks import check_rows
+from kmeans_xp.rows.base import Step
+from kmeans_xp.rows.checks import checked_sweep
 
 
 def assign(X: Array, centers: Array) -> tuple[Array, Array]:
@@ -50,11 +51,10 @@ def assign(X: Array, centers: Array) -> tuple[Array, Array]:
     """
     rows = open_rows(X)
     places = open_centers(rows, centers, "centers")
-    kernel = find_kernel(rows.xp)
-    size = kernel.block_rows(*places.shape)
-    check_rows(rows, places, block_rows=size)
+    kernel = find_labeller(rows.xp, rows.shape, places.shape[0], rows.dtype)
     step = partial(_assign_step, kernel=kernel, frame=frame_of(places), dtype=rows.dtype)
-    labels, distances = rows.map(step, block_rows=size)
+    size = kernel.block_rows(*places.shape)
+    _, (labels, distances) = checked_sweep(rows, step, centers=places, block_rows=size)
     if not bool(to_host(namespace_of(distances).all(namespace_of(distances).isfinite(distances)))):
         raise ValueError(
             f"squared distances between X and centers overflow {rows.dtype}. Pass both as "
@@ -63,39 +63,43 @@ def assign(X: Array, centers: Array) -> tuple[Array, Array]:
     return labels, distances
 
 
-def _assign_step(block: Array, *, kernel: Kernel, frame: Frame, dtype: Any) -> tuple[Array, ...]:
+def _assign_step(
+    block: Array, *, kernel: Kernel, frame: Frame, dtype: Any
+) -> tuple[None, tuple[Array, Array]]:
     labels, distances = kernel.nearest(block, frame)
-    return labels, namespace_of(block).astype(distances, dtype, copy=False)
+    return None, (labels, namespace_of(block).astype(distances, dtype, copy=False))
 
 
 def predict_labels(rows: Rows, centers: np.ndarray) -> Array:
     """Return the nearest of the host `centers` for each row, (n,) int32; checks the rows."""
-    kernel, frame, size = _prepare(rows, centers, rows.dtype)
-    return rows.map(partial(_label_step, kernel=kernel, frame=frame), block_rows=size)[0]
+    kernel = find_labeller(rows.xp, rows.shape, len(centers), rows.dtype)
+    places = rows.small(centers, rows.dtype)
+    step = partial(_label_step, kernel=kernel, frame=frame_of(places))
+    return _each(rows, step, places, kernel)
 
 
 def transform_distances(rows: Rows, centers: np.ndarray) -> Array:
     """Return the distances, not squared, to the host `centers`, (n, k); checks the rows."""
     # Wide throughout: a distance is wanted to many digits, where a label needs only the least.
-    kernel, frame, size = _prepare(rows, centers, rows.wide)
-    step = partial(_distance_step, kernel=kernel, frame=frame, dtype=rows.dtype)
-    return rows.map(step, block_rows=size)[0]
-
-
-def _prepare(rows: Rows, centers: np.ndarray, dtype: Any) -> tuple[Kernel, Frame, int]:
     kernel = find_kernel(rows.xp)
-    size = kernel.block_rows(*centers.shape)
-    # Rounded to the rows' dtype, and held in `dtype`.
-    places = rows.xp.astype(rows.small(centers, rows.dtype), dtype, copy=False)
-    check_rows(rows, places, block_rows=size)
-    return kernel, frame_of(places), size
+    places = rows.xp.astype(rows.small(centers, rows.dtype), rows.wide, copy=False)
+    step = partial(_distance_step, kernel=kernel, frame=frame_of(places), dtype=rows.dtype)
+    return _each(rows, step, places, kernel)
 
 
-def _label_step(block: Array, *, kernel: Kernel, frame: Frame) -> tuple[Array]:
-    return (kernel.labels(block, frame),)
+def _each(rows: Rows, step: Step, places: Array, kernel: Kernel) -> Array:
+    """Return what `step` keeps for each row; checks the rows."""
+    size = kernel.block_rows(*places.shape)
+    return checked_sweep(rows, step, centers=places, block_rows=size)[1][0]
 
 
-def _distance_step(block: Array, *, kernel: Kernel, frame: Frame, dtype: Any) -> tuple[Array]:
+def _label_step(block: Array, *, kernel: Kernel, frame: Frame) -> tuple[None, tuple[Array]]:
+    return None, (kernel.labels(block, frame),)
+
+
+def _distance_step(
+    block: Array, *, kernel: Kernel, frame: Frame, dtype: Any
+) -> tuple[None, tuple[Array]]:
     xp, wide = namespace_of(block), frame.centers.dtype
     squared = kernel.distances(xp.astype(block, wide, copy=False), frame, wide)
-    return (xp.astype(xp.sqrt(squared), dtype, copy=False),)
+    return None, (xp.astype(xp.sqrt(squared), dtype, copy=False),)

@@ -11,7 +11,7 @@ from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.namespace import device_of
 from kmeans_xp.kernels import Kernel, Pair, find_kernel
 from kmeans_xp.rows import Rows
-from kmeans_xp.rows.checks import check_rows
+from kmeans_xp.rows.checks import checked_sweep
 
 # Blocks of so many usual ones: each pays for a visit to every node of the tree.
 BLOCKS = 4
@@ -74,13 +74,13 @@ def predict_leaves(rows: Rows, tree: Tree) -> Array:
     kernel = find_kernel(rows.xp)
     size = tree_block_rows(kernel, rows.shape[1])
     flat = rows.small(tree.centers.reshape(-1, rows.shape[1]), rows.dtype)
-    check_rows(rows, flat if flat.shape[0] else None, block_rows=size)
     step = partial(_leaf_step, search=tree.search(rows, kernel))
-    return rows.map(step, block_rows=size)[0]
+    known = flat if flat.shape[0] else None
+    return checked_sweep(rows, step, centers=known, block_rows=size)[1][0]
 
 
-def _leaf_step(block: Array, *, search: Any) -> tuple[Array]:
-    return (search(block),)
+def _leaf_step(block: Array, *, search: Any) -> tuple[None, tuple[Array]]:
+    return None, (search(block),)
 
 
 def _descend(block: Array, *, pairs: list[Pair], children: list[list[int]]) -> Array:

@@ -6,7 +6,7 @@ from kmeans_xp.kernels.pair_tracker import PairTracker
 from kmeans_xp.kernels.pull import Pull, Puller
 from kmeans_xp.kernels.seeder import Seeder
 from kmeans_xp.kernels.sums import sums_about
-from kmeans_xp.kernels.table import Kernel, find_kernel
+from kmeans_xp.kernels.table import Kernel, find_kernel, find_labeller
 from kmeans_xp.kernels.tracker import Changes, Tracker
 from kmeans_xp.kernels.tracking import Task, Tracking, find_lloyd
 
@@ -24,6 +24,7 @@ __all__ = [
     "Tracker",
     "Tracking",
     "find_kernel",
+    "find_labeller",
     "find_lloyd",
     "frame_of",
     "sums_about",

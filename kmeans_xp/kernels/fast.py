@@ -1,15 +1,19 @@
 """NumPy's kernels, compiled by Numba where that is faster and has been done already."""
 
+from typing import Any
+
 import numpy as np
 
 from kmeans_xp.kernels import fast_compile, host, host_gaps
 from kmeans_xp.kernels.frame import Frame
 from kmeans_xp.kernels.host import block_rows, count, distances, sum_by_label
+from kmeans_xp.kernels.projection import width_of
 
 __all__ = [
     "block_rows",
     "count",
     "distances",
+    "fetch",
     "labels",
     "nearest",
     "own_distances",
@@ -28,9 +32,22 @@ def ready() -> bool:
     return any(fast_compile.ready(dtype, name) for dtype in fast_compile.DTYPES for name in loops)
 
 
+def fetch(shape: tuple[int, int], k: int, dtype: Any) -> None:
+    """Load what labels rows of this shape fastest, if one pass over them repays it."""
+    n, d = shape
+    wide = (fast_compile.PAIR_LOOPS,) * by_short(d, k) + (fast_compile.WIDE_LOOPS,)
+    for name in (fast_compile.LOOPS,) if by_lanes(d, k) else wide:
+        fast_compile.repaid(n * k * (d + 8), dtype, name)
+
+
 def by_lanes(d: int, k: int) -> bool:
     """Return whether rows of d features find k centres faster sixteen at a time."""
     return d <= (FEW_UP_TO if k <= FEW else LANES_UP_TO)
+
+
+def by_short(d: int, k: int) -> bool:
+    """Return whether products of short rows take at most half as long as whole ones."""
+    return 2 * width_of(d) * (d + k) <= k * d
 
 
 def labels(block: np.ndarray, frame: Frame) -> np.ndarray:
@@ -39,7 +56,8 @@ def labels(block: np.ndarray, frame: Frame) -> np.ndarray:
         from kmeans_xp.kernels import fast_lanes
 
         return fast_lanes.labels(block, frame)
-    if not fast_compile.ready(block.dtype, fast_compile.PAIR_LOOPS):
+    short = by_short(block.shape[1], len(frame.centers))
+    if not (short and fast_compile.ready(block.dtype, fast_compile.PAIR_LOOPS)):
         return _by_product(block, frame)
     from kmeans_xp.kernels import fast_projection
 

@@ -6,6 +6,7 @@ kept on disk, beside the package or where the user's caches are.
 
 import importlib
 import sys
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
@@ -25,10 +26,14 @@ ALL = (LOOPS, PAIR_LOOPS, WIDE_LOOPS, SEED_LOOPS, HALF_LOOPS, PULL_LOOPS)
 # Operations of an iteration, of which a fit takes dozens, that repay loading compiled loops from
 # disk where Numba is there already, where it must be imported, and compiling them.
 LOADED, IMPORTED, COMPILED = 1 << 24, 1 << 28, 1 << 30
+# Passes over rows that are worth as much as a fit of as much work an iteration.
+PASSES = 64
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 _ready: set[tuple[np.dtype[Any], str]] = set()
+# Work that was done without a module, a pass at a time, and has not been weighed against it yet.
+_done: Counter[tuple[np.dtype[Any], str]] = Counter()
 
 
 def installed() -> bool:
@@ -64,9 +69,29 @@ def worthwhile(work: int, dtype: Any, name: str) -> bool:
     """
     if ready(dtype, name):
         return True
-    if work < (LOADED if "numba" in sys.modules else IMPORTED):
+    if work < _least():
         return False
     return prepare(dtype, name, compile=work >= COMPILED)
+
+
+def repaid(work: int, dtype: Any, name: str) -> bool:
+    """As `worthwhile`, for `work` that is done once, as a prediction is.
+
+    What was done before without the module counts too: many small predictions together load it
+    when they have taken about as long as that takes. Only one large one waits for a compiler.
+    """
+    if ready(dtype, name):
+        return True
+    key = np.dtype(dtype), name
+    _done[key] += work
+    together = min(_done[key] // PASSES, COMPILED - 1)
+    if together >= _least():
+        _done[key] = 0
+    return worthwhile(max(work // PASSES, together), dtype, name)
+
+
+def _least() -> int:
+    return LOADED if "numba" in sys.modules else IMPORTED
 
 
 def prepare(dtype: Any, name: str = LOOPS, *, compile: bool = True) -> bool:  # noqa: A002

@@ -7,13 +7,13 @@ import numpy as np
 from kmeans_xp.kernels import fast_pairs, host, host_gaps, host_projection
 from kmeans_xp.kernels.fast_lanes import ready_rows, sealed
 from kmeans_xp.kernels.frame import Frame
-from kmeans_xp.kernels.projection import Turn, directions_of, width_of
+from kmeans_xp.kernels.projection import Turn, directions_of
 from kmeans_xp.kernels.tracker import Changes
 from kmeans_xp.kernels.wide_tiles import PANEL, panels_of
 
 # Part of the rows of a block that short products may leave for them to be made of the next.
 LEFT = 1 / 8
-# Rows that repay directions, where a short product is at most half of a whole one.
+# Rows of a block that repay directions.
 LEAST = 2048
 
 
@@ -49,7 +49,7 @@ def undecided(block: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     n, every = len(block), np.arange(len(block))
     labels = np.full(n, -1, np.int32)
     if "turn" not in frame.made:
-        frame.made["turn"] = _only_turn(frame) if _worthwhile(n, frame) else None
+        frame.made["turn"] = _only_turn(frame) if n >= LEAST else None
     turn = frame.made["turn"]
     if turn is None:
         return labels, every
@@ -61,11 +61,6 @@ def undecided(block: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     if len(left) > LEFT * n:
         frame.made["turn"] = None
     return labels, left
-
-
-def _worthwhile(n: int, frame: Frame) -> bool:
-    k, d = frame.centers.shape
-    return n >= LEAST and 2 * width_of(d) * (d + k) <= k * d
 
 
 def _only_turn(frame: Frame) -> Turn:

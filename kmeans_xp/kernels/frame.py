@@ -68,7 +68,8 @@ class Frame:
         d = self.centers.shape[1]
         delta = (d + 16) * float(xp.finfo(self.centers.dtype).smallest_normal)
         shifted = self.centers - self.origin
-        squares = xp.vecdot(shifted, shifted)
+        # Not a product, which some accelerators would round to fewer digits.
+        squares = xp.sum(shifted * shifted, axis=1)
         # A square that overflowed bounds nothing: NaN sends its rows to direct differences.
         squares = xp.where(xp.isfinite(squares), squares, xp.full_like(squares, xp.nan))
         norms = xp.sqrt(squares)

@@ -108,6 +108,13 @@ TABLE: tuple[Kernel, ...] = (
 )
 
 
+def find_labeller(xp: Namespace, shape: tuple[int, int], k: int, dtype: Any) -> Kernel:
+    """Return the kernel for one pass over rows of this shape, which labels them by k centres."""
+    if _numpy(xp):
+        fast.fetch(shape, k, dtype)
+    return find_kernel(xp)
+
+
 def find_kernel(xp: Namespace, algorithm: str = "auto", *, besides: Sequence[str] = ()) -> Kernel:
     """Return the kernel for arrays of `xp` that `algorithm` asks for.
 

@@ -6,10 +6,10 @@ from functools import partial
 import numpy as np
 
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
-from kmeans_xp.kernels import Frame, Kernel, find_kernel, frame_of
+from kmeans_xp.kernels import Frame, Kernel, find_labeller, frame_of
 from kmeans_xp.rows import open_rows
 from kmeans_xp.rows.arguments import aligned_argument, open_centers, open_weights
-from kmeans_xp.rows.checks import check_rows, range_error
+from kmeans_xp.rows.checks import checked_sweep, range_error
 
 
 def inertia(
@@ -53,15 +53,15 @@ def inertia(
     """
     rows = open_rows(X)
     places = open_centers(rows, centers, "centers")
-    kernel = find_kernel(rows.xp)
+    kernel = find_labeller(rows.xp, rows.shape, places.shape[0], rows.dtype)
     weights = open_weights(rows, sample_weight)
     if labels is not None:
         labels = aligned_argument(rows, labels, "labels")
         _check_labels(labels, places.shape[0])
     step = partial(_cost_step, kernel=kernel, frame=frame_of(places))
     size = kernel.block_rows(*places.shape)
-    check_rows(rows, places, block_rows=size)
-    total = float(to_host(rows.fold(step, labels, weights, block_rows=size).cost))
+    costs, _ = checked_sweep(rows, step, labels, weights, centers=places, block_rows=size)
+    total = float(to_host(costs.cost))
     if not np.isfinite(total):
         raise range_error(rows, f"its inertia is {total}", "Divide")
     return total
@@ -74,12 +74,12 @@ class _Cost(Totals):
 
 def _cost_step(
     block: Array, labels: Array | None, weights: Array | None, *, kernel: Kernel, frame: Frame
-) -> _Cost:
+) -> tuple[_Cost, tuple[()]]:
     if labels is None:
         labels = kernel.labels(block, frame)
     distances = kernel.own_distances(block, frame, labels)
     xp = namespace_of(block)
-    return _Cost(xp.sum(distances if weights is None else distances * weights))
+    return _Cost(xp.sum(distances if weights is None else distances * weights)), ()
 
 
 def _check_labels(labels: Array, k: int) -> None:

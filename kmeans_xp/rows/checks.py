@@ -1,12 +1,13 @@
 """Checks of the rows themselves, which take a pass over them."""
 
 import math
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Self
 
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.checks import finite_error
-from kmeans_xp.rows.base import Rows
+from kmeans_xp.rows.base import Kept, Rows, Step, add
 
 
 def check_rows(rows: Rows, centers: Array | None = None, *, block_rows: int) -> None:
@@ -18,16 +19,43 @@ def check_rows(rows: Rows, centers: Array | None = None, *, block_rows: int) -> 
         If X holds NaN or infinity, or squared distances would overflow or vanish in the widest
         float.
     """
-    largest = float(to_host(rows.fold(_extent_step, block_rows=block_rows).largest))
+    _require(rows, centers, rows.fold(_Extent.of, block_rows=block_rows))
+
+
+def checked_sweep(
+    rows: Rows, step: Step, *aligned: Array | None, centers: Array | None, block_rows: int
+) -> tuple[Any, Kept]:
+    """Sweep, and check the rows in the same pass, as `check_rows` does.
+
+    What will be refused is not shown to `step`, which gets zeros in its place.
+
+    Raises
+    ------
+    ValueError
+        As `check_rows`.
+    """
+    checked = partial(_checked_step, step=step, most=_most(rows))
+    seen, kept = rows.sweep(checked, *aligned, block_rows=block_rows)
+    _require(rows, centers, seen)
+    return seen.totals, kept
+
+
+def _require(rows: Rows, centers: Array | None, seen: "_Extent") -> None:
+    largest = float(to_host(seen.largest))
     if not math.isfinite(largest):
         raise finite_error("X", largest)
     if centers is not None:
         largest = max(largest, float(to_host(rows.xp.max(rows.xp.abs(centers)))))
     info = rows.xp.finfo(rows.wide)
-    if largest > math.sqrt(float(info.max) / (64 * rows.shape[1])):
+    if largest > _most(rows):
         raise range_error(rows, "squared distances to its centers may overflow", "Divide")
     if 0 < largest < math.sqrt(float(info.smallest_normal) / float(info.eps)):
         raise range_error(rows, "squared distances to its centers vanish", "Multiply")
+
+
+def _most(rows: Rows) -> float:
+    """Return the largest value of which squared distances do not overflow."""
+    return math.sqrt(float(rows.xp.finfo(rows.wide).max) / (64 * rows.shape[1]))
 
 
 def range_error(rows: Rows, found: str, remedy: str) -> ValueError:
@@ -41,15 +69,30 @@ def range_error(rows: Rows, found: str, remedy: str) -> ValueError:
 
 @dataclass(frozen=True)
 class _Extent(Totals):
-    """The largest absolute value of some rows; "adding" takes the larger, and keeps a NaN."""
+    """The largest absolute value of some rows, beside the totals of another step.
+
+    "Adding" takes the larger, and keeps a NaN.
+    """
 
     largest: Array
+    totals: Totals | None = None
+
+    @classmethod
+    def of(cls, block: Array) -> Self:
+        xp = namespace_of(block)
+        return cls(xp.maximum(xp.max(block), -xp.min(block)))
 
     def __add__(self, other: Self) -> Self:
         xp = namespace_of(self.largest)
-        return type(self)(xp.maximum(self.largest, other.largest))
+        largest = xp.maximum(self.largest, other.largest)
+        return type(self)(largest, add(self.totals, other.totals))
 
 
-def _extent_step(block: Array) -> _Extent:
-    xp = namespace_of(block)
-    return _Extent(xp.maximum(xp.max(block), -xp.min(block)))
+def _checked_step(
+    block: Array, *parts: Array | None, step: Step, most: float
+) -> tuple[_Extent, Kept]:
+    seen = _Extent.of(block)
+    if not float(to_host(seen.largest)) <= most:
+        block = namespace_of(block).zeros_like(block)
+    totals, kept = step(block, *parts)
+    return replace(seen, totals=totals), kept
