@@ -25,6 +25,7 @@ from kmeans_xp.kernels.wide_tiles import PANEL, ROWS, fetch, tile
 
 # More than float64 rounds away in a distance, and float32 in a conversion or two.
 EXACT = 1e-10
+EPS = np.finfo(np.float64).eps
 ROUND = 2.0**-21
 # Where more than one in so many centres is near a row, a whole product is faster.
 CROWD = 8
@@ -187,7 +188,8 @@ def _nearest(
     if own < 0:
         own = _place(scores, r, _top(scores, r))
         scores[r, own] = -np.inf
-    best, nearest, second = own, _squares(block, i, centers, own), np.inf
+    best, held, second = own, _squares(block, i, centers, own), np.inf
+    nearest, tied = held, 1 + (centers.shape[1] + 8) * EPS
     # A centre of a lower score is farther than the nearest one so far.
     least = 0.5 * (square - nearest * (1 + EXACT))
     count, bound = _rivals(scores, r, least, rivals, rivals_scores)
@@ -197,13 +199,15 @@ def _nearest(
             continue
         j = rivals[b]
         found = _squares(block, i, centers, j)
-        if found < nearest or (found == nearest and j < best):
-            second, nearest, best = nearest, found, j
-            least = 0.5 * (square - nearest * (1 + EXACT))
+        nearest = min(nearest, found)
+        # Of those that are `frame.tied` the first.
+        if found <= nearest * tied and (j < best or held > nearest * tied):
+            second, held, best = min(second, held), found, j
+            least = 0.5 * (square - held * (1 + EXACT))
         else:
             second = min(second, found)
     other = _root(min(second, square - 2 * bound))
-    return count > len(rivals), best, np.sqrt(nearest) * (1 + EXACT), other
+    return count > len(rivals), best, np.sqrt(held) * (1 + EXACT), other
 
 
 @part

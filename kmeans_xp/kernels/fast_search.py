@@ -34,6 +34,7 @@ from kmeans_xp.kernels.fast_vector import (
 
 # Centres that are looked at together, between two questions whether the next may still matter.
 STRIDE = 4
+EPS = np.finfo(np.float64).eps
 # How far back a row is whose centre shows where to begin: the last ones are still searched.
 BEHIND = 4 * LANES
 # More than float32 rounds away in a sum and a conversion, of numbers in between these two.
@@ -140,13 +141,21 @@ def rounded_down(number: float) -> Any:
 
 @part
 def decide(block: Any, i: Any, centers: Any) -> Any:
-    """Return the nearest centre in float64, the first of equals."""
-    least, nearest = np.inf, 0
+    """Return the nearest centre in float64, the first of those that are `frame.tied`."""
+    least = np.inf
     for j in range(len(centers)):
-        total = 0.0
-        for f in range(centers.shape[1]):
-            difference = np.float64(block[i, f]) - np.float64(centers[j, f])
-            total += difference * difference
-        if total < least:
-            least, nearest = total, j
-    return nearest
+        least = min(least, _square(block, i, centers, j))
+    least *= 1 + (centers.shape[1] + 8) * EPS
+    for j in range(len(centers)):
+        if _square(block, i, centers, j) <= least:
+            return j
+    return 0
+
+
+@part
+def _square(block: Any, i: Any, centers: Any, j: Any) -> Any:
+    total = 0.0
+    for f in range(centers.shape[1]):
+        difference = np.float64(block[i, f]) - np.float64(centers[j, f])
+        total += difference * difference
+    return total

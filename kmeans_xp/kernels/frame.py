@@ -11,6 +11,7 @@ are, direct differences in the widest float decide. So the matrix product shortl
 decides, whatever the data's place, scale and spread.
 """
 
+import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -76,6 +77,14 @@ class Frame:
         last = squares * (0.5 * (1 - gamma)) - delta
         columns = xp.concat([-shifted, (-gamma * norms)[:, None], last[:, None]], axis=1)
         return columns, xp.stack([2 * gamma * norms, gamma * squares + 2 * delta], axis=1)
+
+
+def tied(d: int, eps: float = sys.float_info.epsilon) -> float:
+    """Return up to how many times the least squared distance another one counts as equal to it.
+
+    Sums of d squares, of precision `eps`, depend so much on their order, in which kernels differ.
+    """
+    return 1 + (d + 8) * eps
 
 
 def frame_of(centers: Array, origin: Array | None = None) -> Frame:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kmeans_xp.kernels.frame import Frame
+from kmeans_xp.kernels.frame import Frame, tied
 
 # Bytes of scores that are made and searched at a time: few enough to stay in the last cache, and
 # enough for a thread to work a while between two turns at the interpreter's lock.
@@ -23,6 +23,8 @@ SUMMED = 1 << 18
 FEW = 128
 # With fewer features than this, rows are transposed for the same reason.
 NARROW = 24
+# With so few features at most, sums are taken feature by feature.
+THIN = 3
 # Entries of rows of which that gains nothing.
 SHORT = 1 << 12
 # Entries of the direct differences that are taken at a time.
@@ -45,7 +47,8 @@ def labels(block: np.ndarray, frame: Frame) -> np.ndarray:
 
 def pieces(block: np.ndarray, frame: Frame) -> Iterator[slice]:
     """Return parts of a block whose scores fit the cache."""
-    size = max(256, SCORE_BYTES // (len(frame.centers) * block.itemsize))
+    row = len(frame.centers) * block.itemsize * (1 if few(frame) else 2)
+    size = max(256, SCORE_BYTES // row)
     return (slice(start, start + size) for start in range(0, len(block), size))
 
 
@@ -96,10 +99,9 @@ def sum_by_label(
     block: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, frame: Frame
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return weighted sums of x - origin, (k, d), and weights, (k,), by label, in float64."""
-    n, d = block.shape
-    k = frame.centers.shape[0]
+    (n, d), k = block.shape, len(frame.centers)
     totals = np.bincount(labels, weights, k).astype(np.float64, copy=False)
-    if d <= 3:
+    if d <= THIN:
         features = block.T.astype(np.float64, order="C")
         features -= frame.wide_origin[:, None]
         features = features if weights is None else features * weights
@@ -202,22 +204,39 @@ class Found:
 
 def search(augmented: np.ndarray, frame: Frame) -> Found:
     """Find the nearest centres of rows that `augment` prepared."""
-    few = len(frame.centers) <= FEW
-    return _search_by_center(augmented, frame) if few else _search_by_row(augmented, frame)
+    return find(scores(augmented, frame), augmented[:, -2], frame)
 
 
-def _search_by_center(augmented: np.ndarray, frame: Frame) -> Found:
+def few(frame: Frame) -> bool:
+    """Return whether scores lie centre by centre."""
+    return len(frame.columns) <= FEW
+
+
+def scores(augmented: np.ndarray, frame: Frame) -> np.ndarray:
+    """Return lower bounds of the scores in scratch memory: (k, B) for few centres, else (B, k)."""
+    n, k = len(augmented), len(frame.columns)
+    if few(frame):
+        lower = scratch("scores", (k, n), augmented.dtype)
+        return np.matmul(frame.columns, augmented.T, out=lower)
+    lower = scratch("scores", (n, k), augmented.dtype)
+    return np.matmul(augmented, frame.columns.T, out=lower)
+
+
+def find(lower: np.ndarray, norms: np.ndarray, frame: Frame) -> Found:
+    """Find the nearest centres from what `scores` returned, to which this writes."""
+    return (_find_by_center if few(frame) else _find_by_row)(lower, norms, frame)
+
+
+def _find_by_center(lower: np.ndarray, norms: np.ndarray, frame: Frame) -> Found:
     """Scores lie centre by centre.
 
     A NaN makes its row's minimum NaN, to which nothing compares, so that its row counts no near
     centre and is unsure.
     """
-    n, k = len(augmented), len(frame.columns)
-    lower = scratch("scores", (k, n), augmented.dtype)
-    np.matmul(frame.columns, augmented.T, out=lower)
+    k, n = lower.shape
     slack = frame.slack.max(axis=0)
     bound = lower.min(axis=0)
-    bound += augmented[:, -2] * slack[0]
+    bound += norms * slack[0]
     bound += slack[1]
     near = np.less_equal(lower, bound, out=scratch("near", (k, n), np.bool_))
     # Counting and ranking bytes, which SIMD does 64 at a time, is faster than to search.
@@ -235,19 +254,16 @@ def _search_by_center(augmented: np.ndarray, frame: Frame) -> Found:
     return Found(best, bound, unsure, close | ~close.any(axis=1, keepdims=True), second)
 
 
-def _search_by_row(augmented: np.ndarray, frame: Frame) -> Found:
-    """As `_search_by_center`, for many centres: scores lie row by row.
+def _find_by_row(lower: np.ndarray, norms: np.ndarray, frame: Frame) -> Found:
+    """As `_find_by_center`, for many centres: scores lie row by row.
 
     The best and the second best are found; ``argmin`` takes a NaN for the least.
     """
-    n, k = len(augmented), len(frame.columns)
-    lower = scratch("scores", (n, k), augmented.dtype)
-    np.matmul(augmented, frame.columns.T, out=lower)
-    rows = np.arange(n)
+    rows = np.arange(len(lower))
     best = lower.argmin(axis=1)
     slack = frame.slack[best]
     bound = lower[rows, best]
-    bound += augmented[:, -2] * slack[:, 0]
+    bound += norms * slack[:, 0]
     bound += slack[:, 1]
     lower[rows, best] = np.inf
     second = lower[rows, lower.argmin(axis=1)]
@@ -262,7 +278,8 @@ def _decide(rows: np.ndarray, frame: Frame, unsure: np.ndarray, near: np.ndarray
     if near.size * rows.shape[1] <= DIFFERENCES:
         # Of few pairs it is sooner done than found out which ones are near.
         every = rows[unsure, None] - frame.wide_centers
-        return np.vecdot(every, every).argmin(axis=1)
+        squares = np.vecdot(every, every)
+        return (squares <= squares.min(axis=1, keepdims=True) * tied(len(rows.T))).argmax(axis=1)
     best = np.empty(len(unsure), np.int32)
     pairs = np.count_nonzero(near) / len(near)
     size = max(1, int(DIFFERENCES / (rows.shape[1] * pairs)))
@@ -271,7 +288,7 @@ def _decide(rows: np.ndarray, frame: Frame, unsure: np.ndarray, near: np.ndarray
         distances = _pair_distances(rows, frame, unsure[start + i], j)
         first = np.flatnonzero(np.diff(i, prepend=-1))
         least = np.minimum.reduceat(distances, first)
-        (hits,) = np.nonzero(distances == least[i])
+        (hits,) = np.nonzero(distances <= least[i] * tied(rows.shape[1]))
         # Of equals the lowest index, which is the first hit of its row.
         hits = hits[np.flatnonzero(np.diff(i[hits], prepend=-1))]
         best[start : start + size] = j[hits]

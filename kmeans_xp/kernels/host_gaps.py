@@ -1,17 +1,34 @@
 """One iteration of Lloyd's algorithm in NumPy, of those rows alone whose label may change."""
 
+import math
 from typing import Any
 
 import numpy as np
 
 from kmeans_xp.kernels import host
 from kmeans_xp.kernels.frame import Frame
+from kmeans_xp.kernels.host_compare import compare
 from kmeans_xp.kernels.tracker import ROUNDING, Changes
 
-# Part of the rows that change their label while bounds are not worth their price.
-RESTLESS = 0.02
+# Part of the rows that may change their label while bounds are not worth their price.
+RESTLESS = 0.15
+# Part of a product's rows above which all are searched, sooner than some are picked.
+PICKED = 0.3
+# To gather a row costs as much as to compare it with so many centres.
+GATHERING = 16
 # Entries of a matrix below which a sparse one takes longer to make.
 DENSE = 1 << 13
+
+
+def block_rows(n: int, k: int, d: int) -> int:
+    """Return how many rows a block should have: few large ones, as many for each of two threads.
+
+    All that is done with the active rows alone is short, and each call a turn at the lock.
+    """
+    size = host.block_rows(k, d)
+    if n <= size:
+        return size
+    return math.ceil(n / (2 * math.ceil(n / (4 * size))))
 
 
 def advance(
@@ -31,19 +48,22 @@ def advance(
     `spaces`, (k,), is how far each centre is from the next, rounded down: a row less than half as
     far from its own keeps it.
     """
-    active = unsettled(labels, gaps, limits)
-    rows = gathered(block, active)
     if tall is not None and labels[0] < 0:
         tall[...] = host.augment(block, frame)
-    if spaces is not None and len(active) < len(block):
-        gap = _gaps_by_space(rows, labels[active], frame, spaces)
-        stays = gap > 0
-        remember(gaps, active[stays], gap[stays], labels, limits)
-        leaves = np.flatnonzero(~stays)
-        active, rows = active[leaves], gathered(rows, leaves)
+    active = unsettled(labels, gaps, limits)
     before = labels.copy()
+    if len(active) * (1 + GATHERING / len(limits)) > len(block):
+        labels[:], gap, _ = search(block, before, frame, tall, restless=RESTLESS)
+        remember(gaps, slice(None), gap, labels, limits)
+        return changes(block, weights, before, labels, frame)
+    rows = gathered(block, active)
+    if spaces is not None:
+        gap = _gaps_by_space(rows, labels.take(active), frame, spaces)
+        stays, leaves = np.flatnonzero(gap > 0), np.flatnonzero(~(gap > 0))
+        remember(gaps, active.take(stays), gap.take(stays), labels, limits)
+        active, rows = active.take(leaves), gathered(rows, leaves)
     ready = None if tall is None else gathered(tall, active)
-    labels[active], gap, _ = search(rows, before[active], frame, ready, restless=RESTLESS)
+    labels[active], gap, _ = search(rows, before.take(active), frame, ready, restless=RESTLESS)
     remember(gaps, active, gap, labels, limits)
     return changes(block, weights, before, labels, frame)
 
@@ -69,15 +89,21 @@ def gathered(rows: np.ndarray, which: np.ndarray) -> np.ndarray:
 
 
 def remember(
-    gaps: np.ndarray, which: np.ndarray, gap: np.ndarray, labels: np.ndarray, limits: np.ndarray
+    gaps: np.ndarray,
+    which: np.ndarray | slice,
+    gap: np.ndarray,
+    labels: np.ndarray,
+    limits: np.ndarray,
 ) -> None:
     """Write new gaps, not above those given, beside the limits from which they count."""
     if gap.max(initial=-np.inf) == -np.inf:
         gaps[which] = -np.inf
         return
-    gap += np.nextafter(limits.astype(gap.dtype), gap.dtype.type(-np.inf))[labels[which]]
-    # A step down is more than the sum and the conversion round up, however small the number.
-    gaps[which] = np.nextafter(gap.astype(np.float32, copy=False), np.float32(-np.inf))
+    gap += np.nextafter(limits.astype(gap.dtype), gap.dtype.type(-np.inf)).take(labels[which])
+    # More than the sum and the conversion round up, however small the number.
+    gap *= 1 - 2.0**-21
+    gap -= np.finfo(np.float32).smallest_normal
+    gaps[which] = gap
 
 
 def search(
@@ -92,33 +118,53 @@ def search(
 
     `ready` are the rows as `host.augment` makes them, where that was done before.
     A gap is -inf where only differences decide, and, like the distance, unknown where more than
-    the part `restless` of the rows changes from the labels `before`: it would not last.
+    the part `restless` of the rows may change from the labels `before`: it would not last.
     """
-    labels = np.empty(len(rows), np.int32)
+    labels = before.copy()
     gaps, own = np.full(len(rows), -np.inf, rows.dtype), np.full(len(rows), np.inf, rows.dtype)
     for part in host.pieces(rows, frame):
-        piece = rows[part]
+        piece, old = rows[part], labels[part]
         augmented = host.augment(piece, frame) if ready is None else ready[part]
-        found = host.search(augmented, frame)
-        labels[part] = found.decided(piece, frame)
-        if np.count_nonzero(labels[part] != before[part]) <= restless * len(piece):
-            own[part], gaps[part] = _bounds(augmented, found, frame)
+        if old[0] < 0:
+            found = host.search(augmented, frame)
+            old[:] = found.decided(piece, frame)
+            if restless >= 1:
+                own[part], gaps[part] = _bounds(augmented[:, -2], *_sure(found), frame)
+            continue
+        compared = compare(augmented, old, frame)
+        left = np.flatnonzero(~(compared.other > compared.bound))
+        calm = len(left) <= restless * len(piece)
+        if len(left) > PICKED * len(piece):
+            left = np.arange(len(piece))
+        found = compared.find(left)
+        old[left] = found.decided(gathered(piece, left), frame)
+        if calm:
+            compared.bound[left], compared.other[left] = _sure(found)
+            own[part], gaps[part] = _bounds(augmented[:, -2], compared.bound, compared.other, frame)
     return labels, gaps, own
 
 
+def _sure(found: host.Found) -> tuple[np.ndarray, np.ndarray]:
+    """Return bounds of the best score and of the others, -inf where only differences decide."""
+    other = found.second()
+    other[found.unsure] = -np.inf
+    return found.bound, other
+
+
 def _bounds(
-    augmented: np.ndarray, found: host.Found, frame: Frame
+    norms: np.ndarray, bound: np.ndarray, other: np.ndarray, frame: Frame
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return distances to the own centre, rounded up, and gaps, rounded down."""
-    margin, squares = 4 * frame.gamma, np.square(augmented[:, -2])
-    nearest = squares * (1 + margin) + 2 * found.bound + underflow(augmented)
-    other = squares * (1 - margin) + 2 * found.second() - underflow(augmented)
+    margin, squares = 4 * frame.gamma, np.square(norms)
+    lost = underflow(frame.centers)
+    nearest = squares * (1 + margin) + 2 * bound + lost
+    others = squares * (1 - margin) + 2 * other - lost
     own = np.sqrt(np.maximum(nearest, 0)) * (1 + margin)
-    gaps = np.sqrt(np.maximum(other, 0)) * (1 - margin) - own
-    gaps[found.unsure] = -np.inf
+    gaps = np.sqrt(np.maximum(others, 0)) * (1 - margin) - own
     # What overflowed bounds nothing.
-    lost = ~(np.isfinite(nearest) & np.isfinite(other))
-    own[lost], gaps[lost] = np.inf, -np.inf
+    finite = np.isfinite(nearest)
+    own[~finite] = np.inf
+    gaps[~(finite & np.isfinite(others))] = -np.inf
     return own, gaps
 
 
@@ -126,9 +172,10 @@ def _gaps_by_space(
     rows: np.ndarray, labels: np.ndarray, frame: Frame, spaces: np.ndarray
 ) -> np.ndarray:
     """Return a bound on the gap that takes the distance to the own centre alone."""
-    difference = rows - frame.centers.take(labels, axis=0)
-    squares = np.vecdot(difference, difference)
-    own = np.sqrt(squares + underflow(rows)) * (2 * (1 + 4 * frame.gamma))
+    squares = np.full(len(rows), underflow(rows), rows.dtype)
+    for feature, center in zip(rows.T, frame.centers.T.copy(), strict=True):
+        squares += np.square(feature - center.take(labels))
+    own = np.sqrt(squares) * (2 * (1 + 4 * frame.gamma))
     return spaces.astype(rows.dtype).take(labels) * (1 - frame.gamma) - own
 
 
@@ -174,6 +221,15 @@ def _moved(
     frame: Frame,
 ) -> Changes:
     """Return what rows take from their old cluster and bring to their new one."""
+    if rows.shape[1] <= host.THIN:
+        gained, lost = (_all_new(rows, weights, labels, frame) for labels in (new, old))
+        most = np.abs(rows.T - frame.wide_origin[:, None]).max(initial=0)
+        return Changes(
+            gained.sums - lost.sums,
+            gained.weights - lost.weights,
+            gained.counts - lost.counts,
+            (gained.weights + lost.weights) * most,
+        )
     k, moved = len(frame.centers), len(rows)
     shifted = host.shift(rows, frame.wide_origin)
     both, signed = np.empty(2 * moved, new.dtype), np.empty(2 * moved)

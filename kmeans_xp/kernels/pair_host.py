@@ -14,6 +14,7 @@ from typing import Self, final
 
 import numpy as np
 
+from kmeans_xp.kernels.frame import tied
 from kmeans_xp.kernels.pair import Gains, Pair
 
 # Entries that are converted to float64 at a time: few enough to stay in the cache next to a core.
@@ -72,7 +73,8 @@ class HostPair(Pair):
             for part in parts(len(unsure), block.shape[1]):
                 some = unsure[part]
                 first, second = (block[some] - center for center in self.centers)
-                found[some] = np.vecdot(second, second) < np.vecdot(first, first)
+                margin = tied(block.shape[1])
+                found[some] = np.vecdot(second, second) * margin < np.vecdot(first, first)
         return found.view(np.int8)
 
     def gains(

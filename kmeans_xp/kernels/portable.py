@@ -4,7 +4,7 @@ from typing import Any
 
 from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.namespace import device_of
-from kmeans_xp.kernels.frame import Frame
+from kmeans_xp.kernels.frame import Frame, tied
 
 # Entries of a block's scores, which bound the memory that a block takes.
 SCORES = 1 << 23
@@ -90,9 +90,12 @@ def _direct_labels(block: Array, frame: Frame) -> Array:
     """Return the nearest centres by direct differences in the widest float."""
     xp = namespace_of(block)
     size = max(1, DIFFERENCES // frame.centers.shape[1])
+    wide = xp.finfo(frame.wide_centers.dtype)
+    margin = tied(block.shape[1], float(wide.eps))
     pieces = []
     for start in range(0, block.shape[0], size):
         stop = min(start + size, block.shape[0])
         found = distances(block[start:stop, :], frame, frame.wide_centers.dtype)
-        pieces.append(xp.astype(xp.argmin(found, axis=1), xp.int32))
+        least = xp.min(found, axis=1, keepdims=True) * margin
+        pieces.append(xp.astype(xp.argmax(xp.astype(found <= least, xp.int8), axis=1), xp.int32))
     return xp.concat(pieces)

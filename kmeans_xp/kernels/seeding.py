@@ -21,8 +21,9 @@ MANY = 16
 # Rows that the directions are found from.
 SEEN = 1024
 
-# Features up to which sixteen rows at a time are faster than a projection.
-LANES_UP_TO = 32
+# Features up to which sixteen rows at a time are faster than a projection, and than products with
+# all features where those are remembered.
+LANES_UP_TO, SMALL_UP_TO = 32, 96
 # Iterations of a fit that take as long as seeding by as many products.
 PASSES = 32
 
@@ -52,7 +53,7 @@ def find_seeder(
     """
     n, d = shape
     single = origin.dtype == dtype == np.float32
-    fits = d <= LANES_UP_TO and n * d <= ENTRIES
+    fits = d <= (LANES_UP_TO if n * d > SMALL else SMALL_UP_TO) and n * d <= ENTRIES
     if single and fits and fast_compile.worthwhile(n * d * k * trials // PASSES, dtype, SEED_LOOPS):
         # Imported here, since Numba is an extra.
         from kmeans_xp.kernels.seed_lanes import LaneSeeder

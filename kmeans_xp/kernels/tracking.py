@@ -144,7 +144,7 @@ def _gaps(task: Task) -> Tracker:
     def about(frame: Frame) -> dict[str, Any]:
         return {"spaces": host_gaps.spaces_of(frame.wide_centers) if spaced else None}
 
-    size = host.block_rows(task.k, task.d)
+    size = host_gaps.block_rows(task.n, task.k, task.d)
     # Rows that make a small matrix are kept as products take them: a third of an iteration.
     small = task.n * task.d <= SMALL
     beside = (np.empty((task.n, task.d + 2), task.dtype),) if small else ()

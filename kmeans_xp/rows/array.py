@@ -90,14 +90,16 @@ class MemoryRows(Rows):
 
     def sample(self, mass: Array, uniforms: np.ndarray) -> tuple[list[int], float]:
         """Draw rows with probability proportional to `mass`."""
-        cumulative = np.cumsum(to_host(self._span_sums(mass)).astype(np.float64))
+        single = self.shape[0] <= SPAN
+        sums = to_host(mass if single else self._span_sums(mass))
+        cumulative = np.cumsum(sums, dtype=np.float64)
         total = float(cumulative[-1])
         if not total > 0:
             return [], total
         targets = np.asarray(uniforms) * total
-        if len(cumulative) == 1:
-            return draw_from(np.cumsum(to_host(mass), dtype=np.float64), targets).tolist(), total
         which = draw_from(cumulative, targets)
+        if single:
+            return which.tolist(), total
         left = targets - np.concatenate([[0.0], cumulative])[which]
         indices = np.empty(len(targets), np.int64)
         for w in np.unique(which):

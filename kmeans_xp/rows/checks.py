@@ -60,7 +60,7 @@ def _most(rows: Rows) -> float:
 
 def range_error(rows: Rows, found: str, remedy: str) -> ValueError:
     """Return the error for rows whose squares do not fit the widest float."""
-    dtype = str(rows.wide).rsplit(".", maxsplit=1)[-1]
+    dtype = str(rows.wide).rsplit(".", maxsplit=1)[-1].rstrip("'>")
     return ValueError(
         f"X must have a range that fits {dtype}, but {found}. {remedy} X, and any centers, by a "
         "power of two, which changes no label."

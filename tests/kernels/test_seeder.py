@@ -148,3 +148,22 @@ def test_the_bound_is_one(sketch):
     slack = drawn[-2] * scored.slack[0] + scored.slack[1]
     assert (bounds <= exact + slack).all()
     assert np.corrcoef(bounds.ravel(), exact.ravel())[0, 1] > 0.9
+
+
+def test_lanes_take_small_rows_of_more_features(monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.setattr(fast_compile, "worthwhile", lambda *_: True)
+    from kmeans_xp.kernels.seed_lanes import LaneSeeder
+
+    rows = correlated(700, 64).astype(np.float32)
+
+    def lanes():
+        shape, origin = rows.shape, rows[3]
+        seeder = seeding_kernels.find_seeder(shape, 20, 4, origin, np.float32, lambda m: rows[:m])
+        return isinstance(seeder, LaneSeeder)
+
+    assert lanes()
+    for seed in SEEDS:
+        assert_array_equal(*both(rows, 20, seed))
+    monkeypatch.setattr(seeding_kernels, "SMALL", 0)
+    assert not lanes()
