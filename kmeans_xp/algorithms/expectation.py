@@ -47,6 +47,8 @@ def expectation_of(
     if exact is None:
         exact = narrow or not loss * float(rows.xp.finfo(rows.wide).eps) < LOSS
     kernel = find_em_kernel(rows.xp, mixture.kind, d, exact=exact)
+    if kernel.fetch is not None:
+        kernel.fetch(rows.shape[0], k, count)
     origin = rows.small(mixture.origin, rows.wide)
     # The origin as it is there, so that means are about the same one as rows.
     about = to_host(origin).astype(np.float64)

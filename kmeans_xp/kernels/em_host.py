@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from kmeans_xp.kernels import em_portable
+from kmeans_xp.kernels import em_portable, fast_compile
 from kmeans_xp.kernels.components import MATRICES, Components, monomial_count
 
 # Entries of a block's monomials and shares, which stay in the cache between the two products.
 BLOCK = 1 << 19
+# Components and rows up to which a compiled loop makes scores faster than BLAS.
+FEW, SHORT = 16, 1 << 12
 
 
 def polynomial_rows(k: int, p: int, d: int) -> int:
@@ -49,7 +51,28 @@ def monomials(block: np.ndarray, about: np.ndarray, kind: str) -> np.ndarray:
 
 def expect_by_polynomial(found: np.ndarray, parts: Components) -> tuple[np.ndarray, np.ndarray]:
     """Return shares, (k, B), and log densities, (B,), of rows by their monomials, (p, B)."""
-    return _share(parts.coefficients @ found, parts.dtype)
+    return _share(_scores(parts.coefficients, found), parts.dtype)
+
+
+def fetch(n: int, k: int, p: int) -> None:
+    """Load what is compiled for n rows, k components and p monomials, if passes have repaid it."""
+    if k <= FEW and min(n, polynomial_rows(k, p, 0)) <= SHORT:
+        fast_compile.repaid(n * k * p, np.float64, fast_compile.EM_LOOPS)
+
+
+def _scores(coefficients: Any, found: np.ndarray) -> np.ndarray:
+    """Return the product; of few components BLAS spends most of its time on packing."""
+    (k, p), n = coefficients.shape, found.shape[1]
+    fits = k <= FEW and n <= SHORT and found.flags.c_contiguous
+    if not (fits and fast_compile.ready(np.float64, fast_compile.EM_LOOPS)):
+        return coefficients @ found
+    from kmeans_xp.kernels import em_loops
+
+    size = -(-k // em_loops.TOGETHER) * em_loops.TOGETHER
+    filled, scores = np.zeros((size, p)), np.empty((size, n))
+    filled[:k] = coefficients
+    em_loops.scores(filled, found, scores)
+    return scores[:k]
 
 
 def expect_by_difference(x: np.ndarray, parts: Components) -> tuple[np.ndarray, np.ndarray]:

@@ -29,6 +29,9 @@ class EMKernel:
         (k, p, d) -> rows that a block should have.
     prepare, expect, moments : callable
         As `kmeans_xp.kernels.em_portable` specifies.
+    fetch : callable, optional
+        (n, k, p) -> what is compiled for so many rows, components and monomials is loaded, if
+        that is worth while before a pass over them.
     """
 
     name: str
@@ -38,6 +41,7 @@ class EMKernel:
     prepare: Callable[[Array, Array, str], Array]
     expect: Callable[[Array, Components], tuple[Array, Array]]
     moments: Callable[[Array, Array, Components], Array]
+    fetch: Callable[[int, int, int], None] | None = None
 
 
 def _any_namespace(xp: Namespace) -> bool:
@@ -54,6 +58,7 @@ TABLE: tuple[EMKernel, ...] = (
         em_host.monomials,
         em_host.expect_by_polynomial,
         em_portable.moments_by_polynomial,
+        em_host.fetch,
     ),
     EMKernel(
         "portable polynomial",

@@ -22,7 +22,8 @@ WIDE_LOOPS = "kmeans_xp.kernels.wide_loops"
 SEED_LOOPS = "kmeans_xp.kernels.seed_loops"
 PULL_LOOPS = "kmeans_xp.kernels.pull_loops"
 HALF_LOOPS = "kmeans_xp.kernels.pair_loops"
-ALL = (LOOPS, PAIR_LOOPS, WIDE_LOOPS, SEED_LOOPS, HALF_LOOPS, PULL_LOOPS)
+EM_LOOPS = "kmeans_xp.kernels.em_loops"
+ALL = (LOOPS, PAIR_LOOPS, WIDE_LOOPS, SEED_LOOPS, HALF_LOOPS, PULL_LOOPS, EM_LOOPS)
 # Operations of an iteration, of which a fit takes dozens, that repay loading compiled loops from
 # disk where Numba is there already, where it must be imported, and compiling them.
 LOADED, IMPORTED, COMPILED = 1 << 24, 1 << 28, 1 << 30

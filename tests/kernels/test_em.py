@@ -9,7 +9,8 @@ from scipy.stats import multivariate_normal
 
 from kmeans_xp.algorithms.expectation import expectation_of
 from kmeans_xp.algorithms.gaussian import Mixture, factors_of
-from kmeans_xp.kernels.components import KINDS, MATRICES, monomial_count
+from kmeans_xp.kernels import em_host, fast_compile
+from kmeans_xp.kernels.components import KINDS, MATRICES, Components, monomial_count
 from kmeans_xp.kernels.em_table import TABLE, find_em_kernel
 from kmeans_xp.rows import open_rows
 from tests.data import cloud
@@ -60,6 +61,22 @@ def moments(m, shares, about):
             second = np.einsum("n,ni,nj->ij", r, x, x)[i, j]
         found.append(np.concatenate([[r.sum()], r @ x, second]))
     return np.stack(found)
+
+
+@pytest.mark.parametrize(("k", "p", "n"), [(1, 3, 5), (4, 9, 16), (10, 129, 1797), (16, 27, 100)])
+def test_compiled_scores_are_the_product(k, p, n):
+    pytest.importorskip("numba")
+    assert fast_compile.prepare(np.float64, fast_compile.EM_LOOPS)
+    rng = np.random.default_rng(p)
+    coefficients, found = rng.standard_normal((k, p)), rng.standard_normal((p, n))
+    parts = Components("diag", None, None, None, None, coefficients, np.dtype("float64"))
+    expected = coefficients @ found
+    shares, logs = em_host.expect_by_polynomial(found, parts)
+    assert_allclose(logs, logsumexp(expected, axis=0), rtol=1e-12, atol=1e-12)
+    assert_allclose(shares, np.exp(expected - logsumexp(expected, axis=0)), rtol=1e-10)
+    # Any other layout is left to BLAS.
+    again = em_host.expect_by_polynomial(np.asfortranarray(found), parts)[1]
+    assert_allclose(again, logs, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)
