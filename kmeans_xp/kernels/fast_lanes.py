@@ -84,7 +84,7 @@ def advance(
     frame: Frame,
     limits: np.ndarray,
     neighbors: Neighbors,
-    team: Team,
+    team: Team | None,
 ) -> Changes:
     """Search where the gap is used up; write `labels` and `gaps`; return what changed.
 
@@ -104,12 +104,13 @@ def advance(
         rounded up.
     neighbors : Neighbors
         Of the same centres.
-    team : callable
-        Runs a function on several threads at once, until it returns true.
+    team : callable or None
+        Runs a function on several threads at once, until it returns true; None where threads have
+        other blocks.
     """
     (k, d), n = frame.centers.shape, len(labels)
     weights = np.empty(0) if weights is None else np.require(weights, np.float64, ["C", "A"])
-    pieces = min(PIECES, n // (FILL * LANES * k)) or 1
+    pieces = (min(PIECES, n // (FILL * LANES * k)) if team else 0) or 1
     sums, counts = np.zeros((pieces, k, d)), np.zeros((pieces, k), np.int64)
     totals, stirred = np.zeros((pieces, k)), np.zeros((pieces, k))
     work = partial(
@@ -118,7 +119,7 @@ def advance(
         np.append(limits, np.inf), neighbors.order, neighbors.spans,
         sums, totals, counts, stirred, -(-n // pieces), np.zeros(2, np.int64),
     )  # fmt: skip
-    if pieces == 1:
+    if team is None or pieces == 1:
         work()
         return Changes(sums[0], totals[0], counts[0], stirred[0])
     team(work)

@@ -8,7 +8,7 @@ from numba.core import types
 from kmeans_xp.kernels.fast_atomic import count_up, counted, pause
 from kmeans_xp.kernels.fast_compile import entry, part
 from kmeans_xp.kernels.fast_groups import AHEAD, group, unsettled
-from kmeans_xp.kernels.fast_search import decide, guess, rounded_down, search
+from kmeans_xp.kernels.fast_search import decide, guess, rounded_down, search, square
 from kmeans_xp.kernels.fast_vector import LANES, lowest
 
 # Rows after which a thread goes back to the interpreter, which may want to stop it; and how often
@@ -41,12 +41,7 @@ def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
 def own(block: Any, centers: Any, labels: Any, squares: Any) -> None:
     """Write the squared distances of rows to the centres of their labels, in float64."""
     for i in range(len(labels)):
-        j = labels[i]
-        total = 0.0
-        for f in range(centers.shape[1]):
-            difference = np.float64(block[i, f]) - np.float64(centers[j, f])
-            total += difference * difference
-        squares[i] = total
+        squares[i] = square(block, i, centers, labels[i])
 
 
 @part

@@ -12,6 +12,7 @@ import numpy as np
 from numba import types
 
 from kmeans_xp.kernels.fast_compile import F, entry, part
+from kmeans_xp.kernels.fast_search import tied
 from kmeans_xp.kernels.fast_vector import (
     LANES,
     exceptions,
@@ -25,7 +26,6 @@ from kmeans_xp.kernels.wide_tiles import PANEL, ROWS, fetch, tile
 
 # More than float64 rounds away in a distance, and float32 in a conversion or two.
 EXACT = 1e-10
-EPS = np.finfo(np.float64).eps
 ROUND = 2.0**-21
 # Where more than one in so many centres is near a row, a whole product is faster.
 CROWD = 8
@@ -189,7 +189,7 @@ def _nearest(
         own = _place(scores, r, _top(scores, r))
         scores[r, own] = -np.inf
     best, held, second = own, _squares(block, i, centers, own), np.inf
-    nearest, tied = held, 1 + (centers.shape[1] + 8) * EPS
+    nearest, margin = held, tied(centers.shape[1])
     # A centre of a lower score is farther than the nearest one so far.
     least = 0.5 * (square - nearest * (1 + EXACT))
     count, bound = _rivals(scores, r, least, rivals, rivals_scores)
@@ -201,7 +201,7 @@ def _nearest(
         found = _squares(block, i, centers, j)
         nearest = min(nearest, found)
         # Of those that are `frame.tied` the first.
-        if found <= nearest * tied and (j < best or held > nearest * tied):
+        if found <= nearest * margin and (j < best or held > nearest * margin):
             second, held, best = min(second, held), found, j
             least = 0.5 * (square - held * (1 + EXACT))
         else:

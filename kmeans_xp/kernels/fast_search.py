@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from kmeans_xp.kernels import frame
 from kmeans_xp.kernels.fast_compile import part
 from kmeans_xp.kernels.fast_groups import AHEAD
 from kmeans_xp.kernels.fast_vector import (
@@ -34,12 +35,13 @@ from kmeans_xp.kernels.fast_vector import (
 
 # Centres that are looked at together, between two questions whether the next may still matter.
 STRIDE = 4
-EPS = np.finfo(np.float64).eps
 # How far back a row is whose centre shows where to begin: the last ones are still searched.
 BEHIND = 4 * LANES
 # More than float32 rounds away in a sum and a conversion, of numbers in between these two.
 DOWN = 1 - 2.0**-22
 TINY, MOST = 1e-37, 3e38
+
+tied = part(frame.tied)
 
 
 @part
@@ -144,16 +146,17 @@ def decide(block: Any, i: Any, centers: Any) -> Any:
     """Return the nearest centre in float64, the first of those that are `frame.tied`."""
     least = np.inf
     for j in range(len(centers)):
-        least = min(least, _square(block, i, centers, j))
-    least *= 1 + (centers.shape[1] + 8) * EPS
+        least = min(least, square(block, i, centers, j))
+    least *= tied(centers.shape[1])
     for j in range(len(centers)):
-        if _square(block, i, centers, j) <= least:
+        if square(block, i, centers, j) <= least:
             return j
     return 0
 
 
 @part
-def _square(block: Any, i: Any, centers: Any, j: Any) -> Any:
+def square(block: Any, i: Any, centers: Any, j: Any) -> Any:
+    """Return the squared distance of a row to a centre, in float64."""
     total = 0.0
     for f in range(centers.shape[1]):
         difference = np.float64(block[i, f]) - np.float64(centers[j, f])

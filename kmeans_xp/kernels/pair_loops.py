@@ -7,6 +7,7 @@ from numba import types
 
 from kmeans_xp.kernels.fast_compile import entry
 from kmeans_xp.kernels.fast_pairs import sum_of
+from kmeans_xp.kernels.fast_search import tied
 from kmeans_xp.kernels.tracker import ROUNDING
 
 
@@ -71,7 +72,8 @@ def advance(
             score = _product(block, i, line) if known else scores[i]
             second, first = score > high, score < low
             if second == first:
-                second = _square(block, i, centers, 1) < _square(block, i, centers, 0)
+                margin = tied(block.shape[1])
+                second = _square(block, i, centers, 1) * margin < _square(block, i, centers, 0)
         if second != labels[i]:
             sign = 1.0 if second else -1.0
             labels[i] = second

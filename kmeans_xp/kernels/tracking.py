@@ -117,10 +117,12 @@ def _low(task: Task) -> bool:
 def _lanes(task: Task) -> Tracker:
     from kmeans_xp.kernels import fast_lanes
 
-    def about(frame: Frame) -> dict[str, Any]:
-        return {"neighbors": fast_lanes.neighbors_of(frame), "team": task.team}
-
     size = fast_lanes.block_rows(task.n, task.k)
+    team = task.team if size == task.n else None
+
+    def about(frame: Frame) -> dict[str, Any]:
+        return {"neighbors": fast_lanes.neighbors_of(frame), "team": team}
+
     return GapTracker(fast_lanes.advance, task.n, task.k, block_rows=size, about=about)
 
 

@@ -125,6 +125,19 @@ def test_a_new_run_begins_afresh(steps):
     assert_array_equal(tracker.memory[0], nearer(X, far))
 
 
+@steps
+@pytest.mark.parametrize("seed", range(8))
+def test_a_row_between_the_centres_is_with_the_first(steps, seed):
+    rng = np.random.default_rng(seed)
+    base = rng.integers(1, 1 << 20, 30) / 2.0 ** rng.integers(0, 20, 30)
+    X = np.concatenate([[rng.permutation(base), rng.permutation(base)], np.zeros((5, 30))])
+    for centers in (X[:2], X[1::-1]):
+        tracker = tracker_of(X, X.mean(axis=0), steps())
+        tracker.start(centers)
+        turn(tracker, X, centers)
+        assert not tracker.memory[0][2:].any()
+
+
 def test_compiled_loops_are_taken_where_they_are_ready():
     about, fast = np.zeros(3), numba()
     tracker = pair_tracker.find_pair_tracker((10, 3), np.dtype("float32"), about)

@@ -168,3 +168,13 @@ def _same_centers(
     fit = kmeans(X, k, init=start, sample_weight=w, tol=0, algorithm=tracking.name)
     assert fit.n_iter == full.n_iter > 2
     np.testing.assert_allclose(fit.centers, full.centers, rtol=1e-12)
+
+
+def test_threads_share_a_block_only_where_there_is_no_other():
+    pytest.importorskip("numba")
+    (lanes,) = (tracking for tracking in TRACKINGS if tracking.name == "numba hamerly")
+    X = np.zeros((4, 2), np.float32)
+    for n, shared in ((1 << 20, True), ((1 << 20) + 1, False)):
+        task = Task(n, 2, 2, X.dtype, lambda count: X[:count], lambda work: None)
+        step = lanes.start(task).turn(frame_of(X[:2]))
+        assert (step.keywords["team"] is not None) == shared
