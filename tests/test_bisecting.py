@@ -348,7 +348,7 @@ def test_rows_without_weight_count_for_nothing():
 def test_no_row_is_out_of_reach(offset):
     rows = open_rows(HOST[:1] * [[1.0], [1.001], [40.0]] + offset)
     kernel = find_kernel(rows.xp)
-    moments = moments_of(rows, None, block_rows=3)
+    moments = moments_of(rows, None, kernel)
     problem = Problem(rows, None, 2, kernel, moments, 0.0, "farthest", np.random.default_rng(0))
     assert np.max(np.linalg.norm(rows.X, axis=1)) <= Division.of(problem).reach
     # Weights say nothing of how far a row is.

@@ -186,6 +186,21 @@ def test_several_starts_keep_the_best(init):
     assert r.history[-1] == max(ends)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("tightness", [1.0, 1e-7])  # of the latter polynomials leave no digit
+def test_the_first_variance_is_that_about_the_nearest_centres(tightness, weighted):
+    centers = np.array([[0.0, 0.0], [1e3, 0.0], [0.0, 1e3]])
+    rng = np.random.default_rng(0)
+    own = centers[rng.integers(3, size=60)]
+    X = own + tightness * rng.standard_normal(own.shape)
+    w = rng.uniform(0.5, 2, 60) if weighted else np.ones(60)
+    variance = np.average(np.square(X - own).mean(axis=1), weights=w)
+    r = soft_kmeans(X, 3, init=centers, max_iter=1, reg_covar=0.0, sample_weight=w)
+    # No row has a share in a centre far away.
+    expected = -np.log(3) - np.log(2 * np.pi * variance) - 1
+    assert_allclose(r.history[0], expected, rtol=1e-7)
+
+
 BAD = [
     ({"n_clusters": 0}, ValueError, "n_clusters"),
     ({"n_clusters": 31}, ValueError, "n_clusters"),

@@ -7,7 +7,9 @@ from kmeans_xp import KMeans, assign
 from kmeans_xp.rows import host
 
 
-@pytest.mark.parametrize("algorithm", ["portable", "numpy hamerly", "numba hamerly", "numba wide"])
+@pytest.mark.parametrize(
+    "algorithm", ["portable", "numpy hamerly", "numba hamerly", "numba bytes", "numba wide"]
+)
 def test_predict_equals_labels_where_rows_are_between_centres(algorithm):
     if algorithm.startswith("numba"):
         pytest.importorskip("numba")

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.arrays import Array, namespace_of, to_host
-from kmeans_xp.kernels import Frame, Kernel, find_kernel, find_labeller, frame_of
+from kmeans_xp.arrays.precision import quiet
+from kmeans_xp.kernels import Frame, Kernel, find_labeller, frame_of
 from kmeans_xp.rows import Rows, open_rows
 from kmeans_xp.rows.arguments import open_centers
 from kmeans_xp.rows.base import Step
-from kmeans_xp.rows.checks import checked_sweep
+from kmeans_xp.rows.checks import checked_sweep, checked_whole
 
 
 def assign(X: Array, centers: Array) -> tuple[Array, Array]:
@@ -52,9 +53,15 @@ def assign(X: Array, centers: Array) -> tuple[Array, Array]:
     rows = open_rows(X)
     places = open_centers(rows, centers, "centers")
     kernel = find_labeller(rows.xp, rows.shape, places.shape[0], rows.dtype)
-    step = partial(_assign_step, kernel=kernel, frame=frame_of(places), dtype=rows.dtype)
-    size = kernel.block_rows(*places.shape)
-    _, (labels, distances) = checked_sweep(rows, step, centers=places, block_rows=size)
+    frame = frame_of(places)
+    found = checked_whole(rows, kernel.label_all, frame, centers=places, squared=True)
+    if found is None:
+        step = partial(_assign_step, kernel=kernel, frame=frame, dtype=rows.dtype)
+        size = kernel.block_rows(*places.shape)
+        found = checked_sweep(rows, step, centers=places, block_rows=size)[1]
+    labels, distances = found
+    with quiet():
+        distances = namespace_of(distances).astype(distances, rows.dtype, copy=False)
     if not bool(to_host(namespace_of(distances).all(namespace_of(distances).isfinite(distances)))):
         raise ValueError(
             f"squared distances between X and centers overflow {rows.dtype}. Pass both as "
@@ -74,15 +81,22 @@ def predict_labels(rows: Rows, centers: np.ndarray) -> Array:
     """Return the nearest of the host `centers` for each row, (n,) int32; checks the rows."""
     kernel = find_labeller(rows.xp, rows.shape, len(centers), rows.dtype)
     places = rows.small(centers, rows.dtype)
-    step = partial(_label_step, kernel=kernel, frame=frame_of(places))
-    return _each(rows, step, places, kernel)
+    frame = frame_of(places)
+    found = checked_whole(rows, kernel.label_all, frame, centers=places, squared=False)
+    if found is not None:
+        return found[0]
+    return _each(rows, partial(_label_step, kernel=kernel, frame=frame), places, kernel)
 
 
 def transform_distances(rows: Rows, centers: np.ndarray) -> Array:
     """Return the distances, not squared, to the host `centers`, (n, k); checks the rows."""
+    kernel = find_labeller(rows.xp, rows.shape, len(centers), rows.dtype)
+    places = rows.small(centers, rows.dtype)
+    found = checked_whole(rows, kernel.distances_all, frame_of(places), centers=places)
+    if found is not None:
+        return found[0]
     # Wide throughout: a distance is wanted to many digits, where a label needs only the least.
-    kernel = find_kernel(rows.xp)
-    places = rows.xp.astype(rows.small(centers, rows.dtype), rows.wide, copy=False)
+    places = rows.xp.astype(places, rows.wide, copy=False)
     step = partial(_distance_step, kernel=kernel, frame=frame_of(places), dtype=rows.dtype)
     return _each(rows, step, places, kernel)
 

@@ -140,4 +140,4 @@ class Bisections:
         return rows.deliver(rows.take(indices))
 
     def _moments(self, rows: Rows, weights: Array | None) -> Moments:
-        return moments_of(rows, weights, block_rows=self.kernel.block_rows(1, rows.shape[1]))
+        return moments_of(rows, weights, self.kernel)

@@ -120,9 +120,10 @@ class EM:
     def _improved(self, mixture: Mixture, *, exact: bool | None = None) -> tuple[Mixture, float]:
         """Return the next mixture, and the mean log-likelihood of this one."""
         # Weights may be of any size, and their products too large or small for narrow floats.
-        ready = expectation_of(self.rows, mixture, exact=exact, narrow=self.weights is None)
+        narrow = self.weights is None
+        ready = expectation_of(self.rows, mixture, exact=exact, narrow=narrow, each=False)
         step = partial(_em_step, kernel=ready.kernel, parts=ready.parts)
-        held = None if ready.kernel.exact else self._monomials
+        held = None if ready.kernel.exact else self.monomials
         with quiet():
             totals = self.rows.fold(step, self.weights, held, block_rows=ready.block_rows)
         moments = to_host(totals.moments).astype(np.float64)
@@ -138,7 +139,7 @@ class EM:
         return self._improved(mixture, exact=True)
 
     @cached_property
-    def _monomials(self) -> Array | None:
+    def monomials(self) -> Array | None:
         """Of all rows, (n, p), where these fit a block: they stay the same in every iteration."""
         rows, (n, d) = self.rows, self.rows.shape
         kernel = find_em_kernel(rows.xp, self.kind, d)
@@ -168,7 +169,8 @@ def delivered(rows: Rows, values: np.ndarray) -> Array:
 
 
 def _prepare_step(block: Array, *, kernel: EMKernel, origin: Array, kind: str) -> tuple[Array]:
-    return (kernel.prepare(block, origin, kind).T,)
+    xp = namespace_of(block)
+    return (xp.asarray(kernel.prepare(block, origin, kind), copy=True).T,)
 
 
 def _em_step(
@@ -182,7 +184,6 @@ def _em_step(
     xp = namespace_of(block)
     prepared = kernel.prepare(block, parts.origin, parts.kind) if held is None else held.T
     shares, logs = kernel.expect(prepared, parts)
-    shares = xp.astype(shares, parts.origin.dtype, copy=False)
     if weights is not None:
         shares, logs = shares * weights, logs * weights
     return _EMTotals(kernel.moments(prepared, shares, parts), xp.sum(logs))

@@ -1,24 +1,15 @@
 """Clusters that lost all their rows, and where they go."""
 
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from kmeans_xp.algorithms.seeding import random_rows
-from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
-from kmeans_xp.kernels import Frame, Kernel
+from kmeans_xp.arrays import Array, namespace_of, to_host
+from kmeans_xp.kernels import ClusterTotals, Frame, Kernel
 from kmeans_xp.rows import Rows
 
 CHOICES = ("farthest", "random")
-
-
-@dataclass(frozen=True)
-class ClusterTotals(Totals):
-    """Weighted sums about the frame's origin, (k, d), and weights, (k,), by cluster."""
-
-    sums: Array
-    weights: Array
 
 
 def relocate(

@@ -34,18 +34,25 @@ class Expectation:
 
 @quiet()
 def expectation_of(
-    rows: Rows, mixture: Mixture, *, exact: bool | None = None, narrow: bool = True
+    rows: Rows,
+    mixture: Mixture,
+    *,
+    exact: bool | None = None,
+    narrow: bool = True,
+    each: bool = True,
 ) -> Expectation:
     """Prepare `mixture`; by differences if `exact`, by default where they are needed or faster.
 
-    With `narrow`, these may be in the rows' precision.
+    With `narrow`, these may be in the rows' precision. Unless the log density of `each` row is
+    asked for, they may be right on average only.
     """
     k, d = mixture.means.shape
-    count = monomial_count(mixture.kind, d)
-    loss = mixture.cancellation()
-    narrow = narrow and exact is None and count > NARROW and _narrows(mixture, rows, loss)
+    loss, many = mixture.cancellation(), monomial_count(mixture.kind, d) > NARROW
+    narrow = narrow and exact is None and many and _narrows(mixture, rows, loss)
     if exact is None:
         exact = narrow or not loss * float(rows.xp.finfo(rows.wide).eps) < LOSS
+    mixture = mixture.apart() if each and not exact else mixture
+    count = monomial_count(mixture.kind, d)
     kernel = find_em_kernel(rows.xp, mixture.kind, d, exact=exact)
     if kernel.fetch is not None:
         kernel.fetch(rows.shape[0], k, count)
@@ -87,7 +94,7 @@ def label_step(block: Array, *, kernel: EMKernel, parts: Components) -> tuple[Ar
 
 def share_step(block: Array, *, kernel: EMKernel, parts: Components) -> tuple[Array]:
     """Return the shares of components in each row, (B, k)."""
-    return (_expected(block, kernel, parts)[0].T,)
+    return (_kept(_expected(block, kernel, parts)[0]),)
 
 
 def density_step(block: Array, *, kernel: EMKernel, parts: Components) -> tuple[Array]:
@@ -152,8 +159,12 @@ def _assign_step(
     block: Array, weights: Array | None, *, kernel: EMKernel, parts: Components, shares: bool
 ) -> tuple[LogDensity, tuple[Array, ...]]:
     found, logs = _expected(block, kernel, parts)
-    kept = (_labels(found), found.T) if shares else (_labels(found),)
+    kept = (_labels(found), _kept(found)) if shares else (_labels(found),)
     return log_density(logs, weights), kept
+
+
+def _kept(shares: Array) -> Array:
+    return namespace_of(shares).asarray(shares.T, copy=True)
 
 
 def _labels(shares: Array) -> Array:

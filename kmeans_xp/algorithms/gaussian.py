@@ -1,7 +1,7 @@
 """Parameters of Gaussian mixtures: small, and on the host in float64 for every backend."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -63,29 +63,45 @@ class Mixture:
         with np.errstate(divide="ignore"):  # a component may have lost all its weight
             return np.log(self.weights) + logs - 0.5 * d * np.log(2 * np.pi)
 
+    def apart(self) -> Self:
+        """Return the mixture with a variance for each component, where all share one."""
+        if self.kind != "shared":
+            return self
+        covariances, factors = (
+            np.full(len(self.means), a) for a in (self.covariances, self.factors)
+        )
+        return replace(self, kind="spherical", covariances=covariances, factors=factors)
+
     def coefficients(self, origin: np.ndarray) -> np.ndarray:
-        """Return the polynomials of the log densities about `origin`, (k, p)."""
+        """Return the polynomials of the log densities about `origin`, (k, p).
+
+        Where these have no squares, the rows' mean squares stand in for them.
+        """
         means, precisions = self.means - origin, self.precisions
         k, d = means.shape
+        if self.kind == "shared":
+            linear = precisions * means
+            squares = np.vecdot(linear, means) + precisions * self.spread.sum()
+            constants = self.constants() - 0.5 * squares
+            return np.concatenate([constants[:, None], linear], axis=1)
         if self.kind in MATRICES:
             precisions = np.broadcast_to(precisions, (k, d, d))
             linear = np.einsum("kij,kj->ki", precisions, means)
             i, j = np.triu_indices(d)
             second = precisions[:, i, j] * np.where(i == j, -0.5, -1.0)
         else:
-            precisions = precisions if self.kind == "diag" else np.broadcast_to(precisions, k)
             precisions = precisions.reshape(k, -1)
             linear, second = precisions * means, -0.5 * precisions
-        constants = self.constants() - 0.5 * np.einsum("ki,ki->k", linear, means)
+        constants = self.constants() - 0.5 * np.vecdot(linear, means)
         return np.concatenate([constants[:, None], linear, second], axis=1)
 
     def cancellation(self) -> float:
         """Return by how much rounding grows where polynomials about the origin are used."""
-        means = self.means - self.origin
+        means, precisions = self.means - self.origin, self.precisions
+        if self.kind in ("spherical", "shared"):
+            return float((precisions * (np.vecdot(means, means) + self.spread.sum())).max())
         squares = np.square(means) + self.spread
-        scales = _variances(self.precisions, self.kind)
-        scales = scales[:, None] if self.kind == "spherical" else scales
-        return float(np.max(np.sum(scales * squares, axis=1)))
+        return float((_variances(precisions, self.kind) * squares).sum(axis=1).max())
 
     def parameter_count(self) -> int:
         """Return how many free parameters the mixture has."""
@@ -118,7 +134,9 @@ def maximize(
     found = replace(mixture, weights=weights, means=means)
     if reg_covar is None:
         return found
-    squares, products = second / divisors, _products(shifts, mixture.kind)
+    products = _products(shifts, mixture.kind)
+    # Without squares of their own, components share those of all rows.
+    squares = second / divisors if second.size else np.full((len(totals), 1), mixture.spread.sum())
     if mixture.kind in ("tied", "shared"):
         squares, products = weights @ squares, weights @ products
     covariances = _shaped(squares - products, mixture.kind, d)
@@ -238,8 +256,7 @@ def _products(shifts: np.ndarray, kind: str) -> np.ndarray:
     if kind in MATRICES:
         i, j = np.triu_indices(shifts.shape[1])
         return shifts[:, i] * shifts[:, j]
-    squares = np.square(shifts)
-    return squares if kind == "diag" else squares.sum(axis=1, keepdims=True)
+    return np.square(shifts) if kind == "diag" else np.vecdot(shifts, shifts)[:, None]
 
 
 def _shaped(second: np.ndarray, kind: str, d: int) -> np.ndarray:

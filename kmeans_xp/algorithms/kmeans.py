@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from kmeans_xp.algorithms.empty import CHOICES, ClusterTotals, relocate
-from kmeans_xp.algorithms.lloyd import Afresh, Following, Tally
+from kmeans_xp.algorithms.empty import CHOICES, relocate
+from kmeans_xp.algorithms.lloyd import Afresh, AtOnce, Following, Tally
 from kmeans_xp.algorithms.loop import Callback, Report, Run, iterate, teller
 from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.algorithms.seeding import Init, check_init, check_starts, seed
 from kmeans_xp.algorithms.settle import Assignment, assigned
-from kmeans_xp.arrays import Array, to_host
+from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.checks import (
     check_callback,
     check_choice,
@@ -23,7 +23,16 @@ from kmeans_xp.arrays.checks import (
 )
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels import Frame, Kernel, Task, Tracking, find_lloyd, frame_of
+from kmeans_xp.kernels import (
+    ClusterTotals,
+    Frame,
+    Kernel,
+    Task,
+    Tracking,
+    find_lloyd,
+    frame_of,
+    move,
+)
 from kmeans_xp.rows import Rows, open_rows
 from kmeans_xp.rows.arguments import open_weights
 
@@ -103,7 +112,7 @@ def kmeans(
         variance of the features. With 0, only if no centre moves.
     algorithm : str
         "auto" takes what suits the data. "lloyd" looks at every row in every iteration;
-        "hamerly" and "projection" skip rows that are certain to keep their label, and give
+        "hamerly", "projection" and "boxes" skip rows that are certain to keep their label, and give
         Lloyd's labels iteration by iteration (for NumPy arrays in memory). Or a kernel by its
         name, such as "portable" or "numba hamerly".
     empty_clusters : {"farthest", "random"}
@@ -158,9 +167,9 @@ def kmeans(
     generator = as_generator(rng)
     with rows.together():
         n, d = rows.shape
-        task = Task(n, d, k, rows.dtype, rows.few, rows.team) if rows.in_place else None
+        task = Task(n, d, k, rows.dtype, rows.few) if rows.in_place else None
         kernel, tracking = find_lloyd(rows.xp, algorithm, task)
-        moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
+        moments = moments_of(rows, weights, kernel)
         threshold = tol * moments.variance
         problem = Problem(
             rows, weights, k, kernel, moments, threshold, empty_clusters, generator, tracking, task
@@ -215,25 +224,29 @@ class Problem:
         return self.settle(run, tally), run.stopped
 
     def tally(self) -> Tally:
-        """Return where the totals of a run come from."""
+        """Return what does the iterations of a run."""
+        about = self.rows, self.weights, self.kernel, self.moments.origin
         if self.tracking is None or self.task is None:
-            return Afresh(self.rows, self.weights, self.kernel)
-        return Following(self.rows, self.weights, self.kernel, self.tracking.start(self.task))
+            return Afresh(*about)
+        block = self.rows.uncopied(self.tracking.at_once)
+        if block is None or self.tracking.stepper is None:
+            return Following(*about, self.tracking.start(self.task))
+        stepper = self.tracking.stepper(
+            block, self.weights, self.k, self.moments.origin, self.rows.team
+        )
+        return AtOnce(stepper)
 
     @quiet()
     def step(self, centers: Array, *, tally: Tally) -> tuple[Array, Report]:
         """Assign every row, and move each centre to the mean of its rows."""
-        frame = frame_of(centers, self.moments.origin)
-        totals = tally.totals(frame)
-        moved, facts = self.move(frame, totals)
-        inertia, shift, empty = (float(fact) for fact in to_host(facts))
+        step = tally.step(centers)
+        inertia = step.gain + self.moments.about_origin
         if inertia < CANCELLED * self.moments.total:
-            inertia = self._ended(frame, tally).inertia
-        if empty:
-            totals = self.fill(frame, totals)
-            moved, facts = self.move(frame, totals)
-            shift = float(to_host(facts)[1])
-        return moved, Report(inertia, shift, shift <= self.threshold)
+            inertia = self._ended(centers, tally).inertia
+        if step.empty:
+            frame = frame_of(centers, self.moments.origin)
+            step = move(frame, self.fill(frame, tally.totals))
+        return step.centers, Report(inertia, step.shift, step.shift <= self.threshold)
 
     def fill(self, frame: Frame, totals: ClusterTotals) -> ClusterTotals:
         """Give each empty cluster a row."""
@@ -247,29 +260,10 @@ class Problem:
             generator=self.generator,
         )
 
-    def move(self, frame: Frame, totals: ClusterTotals) -> tuple[Array, Array]:
-        """Return the new centres, and (inertia of the old ones, shift, empty clusters).
-
-        The inertia follows from the totals alone, without a distance: with everything about
-        the origin, it is Σw‖x‖² - 2Σc·s + ΣW‖c‖².
-        """
-        xp, wide = self.rows.xp, frame.wide_centers.dtype
-        held = totals.weights > 0
-        weights = xp.where(held, totals.weights, xp.ones_like(totals.weights))
-        means = frame.wide_origin + totals.sums / weights[:, None]
-        moved = xp.astype(xp.where(held[:, None], means, frame.wide_centers), self.rows.dtype)
-        step = xp.astype(moved, wide, copy=False) - frame.wide_centers
-        c = frame.wide_centers - frame.wide_origin
-        gain = xp.sum(c * (totals.weights[:, None] * c - 2 * totals.sums))
-        empty = xp.sum(xp.astype(~held, wide))
-        inertia = gain + self.moments.about_origin
-        return moved, xp.stack([inertia, xp.sum(step * step), empty])
-
     @quiet()
     def settle(self, run: Run[Array], tally: Tally) -> KMeansResult:
         """Assign once more, so that labels, inertia and centres belong together."""
-        frame = frame_of(run.state, self.moments.origin)
-        ended = self._ended(frame, tally).checked(self.rows)
+        ended = self._ended(run.state, tally).checked(self.rows)
         return KMeansResult(
             run.state,
             ended.labels,
@@ -281,6 +275,6 @@ class Problem:
             (self.tracking or self.kernel).name,
         )
 
-    def _ended(self, frame: Frame, tally: Tally) -> Assignment:
-        labels = tally.labels(frame)
+    def _ended(self, centers: Array, tally: Tally) -> Assignment:
+        labels, frame = tally.labels(centers), frame_of(centers, self.moments.origin)
         return assigned(self.rows, self.weights, frame, self.kernel, labels=labels)

@@ -1,47 +1,76 @@
-"""The cluster totals that each iteration of Lloyd's algorithm needs: afresh, or by what changed."""
+"""An iteration of Lloyd's algorithm: of all rows afresh, or by what changed."""
 
 from abc import ABC, abstractmethod
 from functools import partial
 from typing import final
 
-from kmeans_xp.algorithms.empty import ClusterTotals
 from kmeans_xp.arrays import Array, namespace_of
-from kmeans_xp.kernels import Changes, Frame, Kernel, Tracker
+from kmeans_xp.kernels import (
+    STIRRED,
+    Changes,
+    ClusterTotals,
+    Frame,
+    Kernel,
+    Move,
+    Stepper,
+    Tracker,
+    frame_of,
+    move,
+)
 from kmeans_xp.rows import Rows
-
-# Totals are summed afresh where so many times more has passed through a cluster than is left in
-# it: beyond that, what float64 rounded away could show in its centre.
-STIRRED = 2.0**20
 
 
 class Tally(ABC):
-    """Where the cluster totals of each iteration of a run come from."""
+    """The iterations of one run.
 
-    def __init__(self, rows: Rows, weights: Array | None, kernel: Kernel) -> None:
-        self.rows = rows
-        self.weights = weights
-        self.kernel = kernel
+    Attributes
+    ----------
+    totals : ClusterTotals
+        Of the last step.
+    """
+
+    totals: ClusterTotals
 
     @abstractmethod
-    def totals(self, frame: Frame) -> ClusterTotals:
-        """Assign every row to its nearest centre, and return the totals of the clusters."""
+    def step(self, centers: Array) -> Move:
+        """Assign every row to its nearest centre, and move each centre to the mean of its rows."""
 
     @abstractmethod
-    def labels(self, frame: Frame) -> Array | None:
+    def labels(self, centers: Array) -> Array | None:
         """Return the labels of all rows; None if they are not to be had for less than a search."""
 
 
+class Summing(Tally):
+    """Iterations that sum blocks of rows, about an origin amid them."""
+
+    def __init__(self, rows: Rows, weights: Array | None, kernel: Kernel, origin: Array) -> None:
+        self.rows = rows
+        self.weights = weights
+        self.kernel = kernel
+        self.origin = origin
+
+    def step(self, centers: Array) -> Move:
+        """Assign every row to its nearest centre, and move each centre to the mean of its rows."""
+        frame = frame_of(centers, self.origin)
+        self.totals = self.add_up(frame)
+        return move(frame, self.totals)
+
+    @abstractmethod
+    def add_up(self, frame: Frame) -> ClusterTotals:
+        """Assign every row to its nearest centre, and return the totals of the clusters."""
+
+
 @final
-class Afresh(Tally):
+class Afresh(Summing):
     """Searches and sums every row in every iteration, and remembers nothing."""
 
-    def totals(self, frame: Frame) -> ClusterTotals:
+    def add_up(self, frame: Frame) -> ClusterTotals:
         """Assign every row to its nearest centre, and return the totals of the clusters."""
         step = partial(_afresh_step, kernel=self.kernel, frame=frame)
         size = self.kernel.block_rows(*frame.centers.shape)
         return self.rows.fold(step, self.weights, block_rows=size)
 
-    def labels(self, frame: Frame) -> None:
+    def labels(self, centers: Array) -> None:
         """Return nothing: no labels are kept."""
 
 
@@ -53,17 +82,24 @@ def _afresh_step(
 
 
 @final
-class Following(Tally):
+class Following(Summing):
     """Searches rows whose label may change, and sums those that change it."""
 
-    def __init__(self, rows: Rows, weights: Array | None, kernel: Kernel, tracker: Tracker) -> None:
-        super().__init__(rows, weights, kernel)
+    def __init__(
+        self,
+        rows: Rows,
+        weights: Array | None,
+        kernel: Kernel,
+        origin: Array,
+        tracker: Tracker,
+    ) -> None:
+        super().__init__(rows, weights, kernel, origin)
         self.tracker = tracker
         # Since totals were summed afresh: what changed, and the heaviest that clusters were.
         self._held: Changes | None = None
         self._heaviest: Array | None = None
 
-    def totals(self, frame: Frame) -> ClusterTotals:
+    def add_up(self, frame: Frame) -> ClusterTotals:
         """Assign every row to its nearest centre, and return the totals of the clusters."""
         tracker, step = self.tracker, self.tracker.turn(frame)
         size = tracker.block_rows
@@ -81,9 +117,9 @@ class Following(Tally):
             xp.where(some[:, None], held.sums, 0.0), xp.where(some, held.weights, 0.0)
         )
 
-    def labels(self, frame: Frame) -> Array:
+    def labels(self, centers: Array) -> Array:
         """Return the labels of all rows."""
-        self.totals(frame)
+        self.add_up(frame_of(centers, self.origin))
         return self.tracker.memory[0]
 
     def _doubtful(self, held: Changes) -> bool:
@@ -113,3 +149,25 @@ def _sum_step(
     block: Array, labels: Array, weights: Array | None, *, kernel: Kernel, frame: Frame
 ) -> ClusterTotals:
     return ClusterTotals(*kernel.sum_by_label(block, labels, weights, frame))
+
+
+@final
+class AtOnce(Tally):
+    """Leaves whole iterations to the kernel."""
+
+    def __init__(self, stepper: Stepper) -> None:
+        self.stepper = stepper
+
+    @property
+    def totals(self) -> ClusterTotals:  # type: ignore[override]
+        """Return the totals of the clusters after the last step."""
+        return self.stepper.totals
+
+    def step(self, centers: Array) -> Move:
+        """Assign every row to its nearest centre, and move each centre to the mean of its rows."""
+        return self.stepper.step(centers)
+
+    def labels(self, centers: Array) -> Array:
+        """Return the labels of all rows."""
+        self.stepper.step(centers)
+        return self.stepper.labels

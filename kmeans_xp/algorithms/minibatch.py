@@ -25,6 +25,7 @@ from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.kernels import Kernel, find_kernel, frame_of
 from kmeans_xp.rows import Rows, open_rows
 from kmeans_xp.rows.arguments import open_weights
+from kmeans_xp.rows.checks import check_rows
 
 # Rows, and entries, that are drawn at a time: many, since a cluster or a file is slow to ask, and
 # no more than fit a block.
@@ -165,13 +166,23 @@ def minibatch_kmeans(
     weights = open_weights(rows, sample_weight)
     tell = teller(callback, 1, lambda state: rows.deliver(state.means.rounded(rows)))
     with rows.together():
-        moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
-        means = start(rows, weights, moments, rules, init, starts, sought)
+        weight, threshold = _checked(rows, weights, kernel, tol)
+        means = start(rows, weights, rules, init, starts, sought)
         batches = _batches(rows, weights, size, rules.generator)
         alpha = min(1.0, 2 * size / (n + 1))
-        fit = _Fit(rules, batches, alpha, moments.weight, tol * moments.variance, patience)
+        fit = _Fit(rules, batches, alpha, weight, threshold, patience)
         run = iterate(fit.step, _State(means), max_iter=steps, tell=tell)
         return _settle(rows, weights, kernel, run, math.ceil(run.n_iter * size / n))
+
+
+def _checked(rows: Rows, weights: Array | None, kernel: Kernel, tol: float) -> tuple[float, float]:
+    """Check the rows; return their weight, and the drift at which centres stand still."""
+    if weights is None and not tol:
+        # No more than to check: moments take five times as long.
+        check_rows(rows, block_rows=kernel.block_rows(1, rows.shape[1]))
+        return float(rows.shape[0]), 0.0
+    moments = moments_of(rows, weights, kernel)
+    return moments.weight, tol * moments.variance
 
 
 def _settle(

@@ -215,14 +215,13 @@ def fit_gaussian_mixture(
     weights = open_weights(rows, sample_weight)
     generator = as_generator(rng)
     given = open_given(rows, k, kind, weights_init, means_init, precisions_init)
-    size = find_kernel(rows.xp).block_rows(1, rows.shape[1])
     if start is not None and (start.kind, start.means.shape) != (kind, (k, rows.shape[1])):
         raise ValueError(
             f"warm_start must go on with the same model, but the last fit had {start.kind!r} "
             f"covariances and means of shape {start.means.shape}, got {kind!r} and "
             f"{(k, rows.shape[1])}. Set warm_start=False."
         )
-    moments = moments_of(rows, weights, block_rows=size)
+    moments = moments_of(rows, weights, find_kernel(rows.xp))
     draw = GaussianStarts(rows, weights, moments, reg_covar, X, k, kind, init, generator)
     starts = [about(start, moments)] if start else (draw.one(given) for _ in range(n_init))
     em = EM(rows, weights, moments, kind, tol, reg_covar)

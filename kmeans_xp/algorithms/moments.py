@@ -7,7 +7,7 @@ import numpy as np
 
 from kmeans_xp.arrays import Array, Totals, to_host
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels import sums_about
+from kmeans_xp.kernels import Kernel
 from kmeans_xp.rows import Rows
 from kmeans_xp.rows.checks import check_rows, range_error
 
@@ -50,7 +50,7 @@ class _Sums(Totals):
 
 
 @quiet()
-def moments_of(rows: Rows, weights: Array | None, *, block_rows: int) -> Moments:
+def moments_of(rows: Rows, weights: Array | None, kernel: Kernel) -> Moments:
     """Return the moments of `rows` in one pass, about a point amid them so that none cancels.
 
     Raises
@@ -61,13 +61,14 @@ def moments_of(rows: Rows, weights: Array | None, *, block_rows: int) -> Moments
     """
     origin = _middle(rows)
     reference = rows.xp.astype(origin, rows.wide)
-    step = partial(_moments_step, reference=reference)
-    sums = rows.fold(step, weights, block_rows=block_rows)
+    step = partial(_moments_step, reference=reference, kernel=kernel)
+    size = kernel.block_rows(1, rows.shape[1])
+    sums = rows.fold(step, weights, block_rows=size)
     weight, first, second = (
         to_host(part).astype(np.float64) for part in (sums.weight, sums.first, sums.second)
     )
     if not np.isfinite(first).all():
-        check_rows(rows, block_rows=block_rows)
+        check_rows(rows, block_rows=size)
         raise range_error(rows, "its sums overflow", "Divide")
     _check_squares(rows, first, second)
     squares = np.maximum(second - first * first / weight, 0.0)
@@ -81,8 +82,10 @@ def _middle(rows: Rows) -> Array:
     return rows.xp.sort(few, axis=0)[few.shape[0] // 2, :]
 
 
-def _moments_step(block: Array, weights: Array | None, *, reference: Array) -> _Sums:
-    return _Sums(*sums_about(block, weights, reference))
+def _moments_step(
+    block: Array, weights: Array | None, *, reference: Array, kernel: Kernel
+) -> _Sums:
+    return _Sums(*kernel.sums_about(block, weights, reference))
 
 
 def _check_squares(rows: Rows, first: np.ndarray, second: np.ndarray) -> None:

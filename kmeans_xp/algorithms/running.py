@@ -105,13 +105,13 @@ def learn(
     frame = frame_of(means.rounded(rows), means.origin)
     work = rows.shape[0] * rows.shape[1] * rules.k
     puller = rules.kernel.puller(work, rows.dtype)
-    step = partial(_pull_step, kernel=rules.kernel, puller=puller, frame=frame)
+    step = partial(
+        _pull_step, kernel=rules.kernel, puller=puller, frame=frame, centers=means.centers
+    )
     pull = rows.fold(step, weights, block_rows=rules.kernel.block_rows(rules.k, rows.shape[1]))
     counts = means.counts + pull.weights
-    # Rows pull at the centres as they were rounded for the search.
-    news = pull.ways - pull.weights[:, None] * (means.centers - frame.wide_centers)
-    moved = news / xp.where(counts > 0, counts, 1.0)[:, None]
-    told = (xp.reshape(value, (1,)) for value in (pull.cost, xp.sum(moved * moved)))
+    moved = pull.ways / xp.where(counts > 0, counts, 1.0)[:, None]
+    told = (xp.reshape(value, (1,)) for value in (pull.cost, xp.sum(xp.vecdot(moved, moved))))
     facts = to_host(xp.concat([*told, counts]))
     cost, shift = float(facts[0]), float(facts[1])
     waiting = means.waiting + rows.shape[0]
@@ -144,6 +144,13 @@ def _feed(rows: Rows, weights: Array | None, means: Means, rules: Rules) -> Mean
 
 
 def _pull_step(
-    block: Array, weights: Array | None, *, kernel: Kernel, puller: Puller, frame: Frame
+    block: Array,
+    weights: Array | None,
+    *,
+    kernel: Kernel,
+    puller: Puller,
+    frame: Frame,
+    centers: Array,
 ) -> Pull:
-    return puller(block, kernel.labels(block, frame), weights, frame)
+    """Rows pull at centres that were not rounded, as those were that they are searched among."""
+    return puller(block, kernel.labels(block, frame), weights, centers)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from kmeans_xp.algorithms.moments import Moments
+from kmeans_xp.algorithms.moments import moments_of
 from kmeans_xp.algorithms.running import Means, Rules
 from kmeans_xp.algorithms.seeding import Init, check_init, seed
 from kmeans_xp.algorithms.settle import assigned
@@ -36,14 +36,13 @@ def draw(rows: Rows, weights: Array | None, count: int, generator: np.random.Gen
 def start(
     rows: Rows,
     weights: Array | None,
-    moments: Moments,
     rules: Rules,
     init: Init,
     starts: int,
     sought: int,
 ) -> Means:
     """Return the best of a few starts, each sought among some random rows."""
-    tries = [_seed(rows, weights, moments, rules, init, sought) for _ in range(starts)]
+    tries = [_seed(rows, weights, rules, init, sought) for _ in range(starts)]
     if starts > 1:
         drawn = draw(rows, weights, min(sought, rows.shape[0]), rules.generator)
         judge, kernel = open_rows(rows.take(drawn)), rules.kernel
@@ -52,10 +51,8 @@ def start(
     return Means.at(tries[0], rows)
 
 
-def _seed(
-    rows: Rows, weights: Array | None, moments: Moments, rules: Rules, init: Init, sought: int
-) -> Array:
-    n, generator = rows.shape[0], rules.generator
+def _seed(rows: Rows, weights: Array | None, rules: Rules, init: Init, sought: int) -> Array:
+    n, kernel, generator = rows.shape[0], rules.kernel, rules.generator
     if not (isinstance(init, str) or callable(init)):
         return open_centers(rows, init, "init", rules.k)
     if sought >= n:
@@ -68,8 +65,8 @@ def _seed(
     few = open_rows(sample)
     if weights is not None:
         weights = few.small(rows.pick(weights, indices), few.wide)
+    moments = moments_of(few, weights, kernel)
     # A name is looked up among the few; what a callable returns is the user's.
     where = few if isinstance(init, str) else rows
-    return seed(
-        where, rows.deliver(sample), rules.k, init, weights, moments, generator, rules.kernel
-    )
+    delivered = rows.deliver(sample)
+    return seed(where, delivered, rules.k, init, weights, moments, generator, kernel)

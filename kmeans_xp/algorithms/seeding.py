@@ -89,7 +89,7 @@ def kmeans_plusplus(
     generator = as_generator(rng)
     kernel = find_kernel(rows.xp)
     with rows.together():
-        moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
+        moments = moments_of(rows, weights, kernel)
         indices = plus_plus(_Draws(rows, weights, moments, generator, kernel), k, trials)
     return rows.deliver(rows.take(indices)), rows.deliver(rows.small(indices))
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.algorithms.em import EM, MixtureCallback, State, delivered
-from kmeans_xp.algorithms.expectation import assigned
+from kmeans_xp.algorithms.expectation import LOSS, assigned
 from kmeans_xp.algorithms.gaussian import Mixture
 from kmeans_xp.algorithms.loop import Run
 from kmeans_xp.algorithms.moments import Moments, moments_of
@@ -21,7 +21,9 @@ from kmeans_xp.arrays.checks import (
     check_nonnegative,
 )
 from kmeans_xp.arrays.draws import as_generator
+from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels import Frame, Kernel, find_kernel, frame_of
+from kmeans_xp.kernels.em_table import EMKernel, find_em_kernel
 from kmeans_xp.rows import open_rows
 from kmeans_xp.rows.arguments import open_weights
 
@@ -203,7 +205,7 @@ def fit_soft_kmeans(
     weights = open_weights(rows, sample_weight)
     generator = as_generator(rng)
     kernel = find_kernel(rows.xp)
-    moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
+    moments = moments_of(rows, weights, kernel)
     reg = reg_covar if variance is None else None
     em = EM(rows, weights, moments, "shared", tol, reg, bool(mixing))
     seeds = (seed(rows, X, k, init, weights, moments, generator, kernel) for _ in range(n_init))
@@ -218,15 +220,53 @@ def _start(
     means = to_host(centers).astype(np.float64)
     if variance is not None:
         return blank("shared", means, moments, variance)
-    step = partial(_cost_step, kernel=kernel, frame=frame_of(centers))
-    cost = em.rows.fold(step, em.weights, block_rows=kernel.block_rows(*means.shape)).cost
-    learned = float(to_host(cost)) / (moments.weight * means.shape[1])
+    cost = _cost_by_polynomial(em, means)
+    if not cost * LOSS > float(em.rows.xp.finfo(em.rows.wide).eps) * moments.total:
+        step = partial(_cost_step, kernel=kernel, frame=frame_of(centers))
+        size = kernel.block_rows(*means.shape)
+        cost = float(to_host(em.rows.fold(step, em.weights, block_rows=size).cost))
+    learned = cost / (moments.weight * means.shape[1])
     return blank("shared", means, moments, learned + (em.reg_covar or 0.0))
+
+
+@quiet()
+def _cost_by_polynomial(em: EM, means: np.ndarray) -> float:
+    """Return the weighted squared distances to the nearest of `means`; it may have cancelled.
+
+    It takes what an iteration takes: no labels, and rows that are remembered already.
+    """
+    rows, (k, d) = em.rows, means.shape
+    kernel = find_em_kernel(rows.xp, em.kind, d)
+    origin = rows.small(em.moments.mean, rows.wide)
+    ways = means - to_host(origin).astype(np.float64)
+    halves = -0.5 * np.vecdot(ways, ways)
+    coefficients = rows.small(np.concatenate([halves[:, None], ways], axis=1), rows.wide)
+    step = partial(_gain_step, kernel=kernel, origin=origin, coefficients=coefficients)
+    size = kernel.block_rows(k, d + 1, d)
+    gain = rows.fold(step, em.weights, em.monomials, block_rows=size).cost
+    return em.moments.total - 2 * float(to_host(gain))
 
 
 @dataclass(frozen=True)
 class _Cost(Totals):
     cost: Array
+
+
+def _gain_step(
+    block: Array,
+    weights: Array | None,
+    held: Array | None,
+    *,
+    kernel: EMKernel,
+    origin: Array,
+    coefficients: Array,
+) -> _Cost:
+    """Return half of what the nearest centres take off the rows' squares."""
+    xp = namespace_of(block)
+    prepared = kernel.prepare(block, origin, "shared") if held is None else held.T
+    assert kernel.scores is not None  # without matrices, polynomials are always there
+    gains = xp.max(kernel.scores(coefficients, prepared), axis=0)
+    return _Cost(xp.sum(gains if weights is None else gains * weights))
 
 
 def _cost_step(block: Array, weights: Array | None, *, kernel: Kernel, frame: Frame) -> _Cost:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmeans_xp.algorithms.moments import moments_of
 from kmeans_xp.algorithms.running import Means, Rules, check_ratio, learn
 from kmeans_xp.algorithms.sampled import check_sought, start
 from kmeans_xp.algorithms.seeding import Init, check_starts
@@ -54,14 +53,13 @@ def learn_batch(
     weights = open_weights(rows, sample_weight)
     k = check_clusters(n_clusters, rows.shape[0]) if means is None else len(means.seen)
     rules = Rules(k, kernel, ratio, generator)
+    check_rows(rows, block_rows=kernel.block_rows(1, rows.shape[1]))
     if means is None:
         size = check_count(batch_size, "batch_size")
         sought = check_sought(init, init_size, k, size)
         starts = check_starts(n_init, init, random=3)
-        moments = moments_of(rows, weights, block_rows=kernel.block_rows(1, rows.shape[1]))
-        here = start(rows, weights, moments, rules, init, starts, sought)
+        here = start(rows, weights, rules, init, starts, sought)
     else:
-        check_rows(rows, block_rows=kernel.block_rows(1, rows.shape[1]))
         here = means.beside(rows)
     return _learned(rows, weights, learn(rows, weights, here, rules)[0], kernel)
 

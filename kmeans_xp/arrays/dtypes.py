@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import array_api_compat
 import numpy as np
 
 from kmeans_xp.arrays.namespace import Array, Namespace, device_of, namespace_of
@@ -39,6 +40,8 @@ def working_dtype(array: Array, name: str) -> Any:
 
 def widest_float(xp: Namespace, device: Any) -> Any:
     """Return float64 where `device` has it, else float32: the dtype that sums are kept in."""
+    if array_api_compat.is_numpy_namespace(xp):
+        return xp.float64
     names = xp.__array_namespace_info__().dtypes(device=device, kind="real floating")
     return xp.float64 if "float64" in names else xp.float32
 

@@ -32,6 +32,9 @@ def as_array(value: Any, name: str) -> Array:
     TypeError
         If `value` is sparse, masked, a `numpy.matrix`, or no array at all.
     """
+    # The usual kind first: to rule out all others takes longer than a small prediction.
+    if type(value) is np.ndarray:
+        return _from_numpy(value, name)
     if _is_sparse(value):
         raise TypeError(
             f"{name} must be dense, got the sparse {type(value).__name__}. "
@@ -67,7 +70,7 @@ def _numpy() -> Namespace:
 
 def device_of(array: Array) -> Any:
     """Return the device of `array`."""
-    return array_api_compat.device(array)
+    return "cpu" if type(array) is np.ndarray else array_api_compat.device(array)
 
 
 def _is_sparse(value: object) -> bool:

@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import validate_data
 
 from kmeans_xp.algorithms.assign import predict_labels, transform_distances
 from kmeans_xp.algorithms.kmeans import KMeansResult
@@ -38,7 +37,7 @@ class CenterEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
 
     def _take(self, X: Array, result: KMeansResult) -> None:
         """Become what `result` says; only now, so that a fit that fails changes nothing."""
-        validate_data(self, X, skip_check_array=True)
+        self._remember(X)
         self.cluster_centers_ = result.centers
         self.labels_ = result.labels
         self.inertia_ = result.inertia

@@ -95,10 +95,23 @@ class Shell(BaseEstimator, metaclass=ABCMeta):
 
     def _open(self, X: Array) -> Rows:
         """Return the rows of `X`, which must have the features of the fit."""
-        check_is_fitted(self)
+        # What needs no asking is not asked: it takes scikit-learn as long as a small prediction.
+        held = vars(self)
+        if "n_features_in_" not in held:
+            check_is_fitted(self)
         rows = open_rows(X)
-        validate_data(self, X, reset=False, skip_check_array=True)
+        expected = type(X) is np.ndarray and rows.shape[1] == held["n_features_in_"]
+        if not expected or "feature_names_in_" in held:
+            validate_data(self, X, reset=False, skip_check_array=True)
         return rows
+
+    def _remember(self, X: Array) -> None:
+        """Keep how many features `X` has, and their names."""
+        if type(X) is np.ndarray:  # It has no names to be asked for.
+            self.n_features_in_ = X.shape[1]
+            self.__dict__.pop("feature_names_in_", None)
+        else:
+            validate_data(self, X, skip_check_array=True)
 
     def __getstate__(self) -> dict[str, Any]:
         """Hold host arrays, so that a model saved on a GPU box opens without one."""

@@ -1,25 +1,31 @@
 """Floor 1: the hot primitives. A portable specification, and tuned versions in one table."""
 
 from kmeans_xp.kernels.frame import Frame, frame_of
+from kmeans_xp.kernels.move import ClusterTotals, Move, move
 from kmeans_xp.kernels.pair import Gains, Pair
 from kmeans_xp.kernels.pair_tracker import PairTracker
 from kmeans_xp.kernels.pull import Pull, Puller
 from kmeans_xp.kernels.seeder import Seeder
-from kmeans_xp.kernels.sums import sums_about
+from kmeans_xp.kernels.stepper import Stepper
 from kmeans_xp.kernels.table import Kernel, find_kernel, find_labeller
-from kmeans_xp.kernels.tracker import Changes, Tracker
-from kmeans_xp.kernels.tracking import Task, Tracking, find_lloyd
+from kmeans_xp.kernels.task import Task
+from kmeans_xp.kernels.tracker import STIRRED, Changes, Tracker
+from kmeans_xp.kernels.tracking import Tracking, find_lloyd
 
 __all__ = [
+    "STIRRED",
     "Changes",
+    "ClusterTotals",
     "Frame",
     "Gains",
     "Kernel",
+    "Move",
     "Pair",
     "PairTracker",
     "Pull",
     "Puller",
     "Seeder",
+    "Stepper",
     "Task",
     "Tracker",
     "Tracking",
@@ -27,5 +33,5 @@ __all__ = [
     "find_labeller",
     "find_lloyd",
     "frame_of",
-    "sums_about",
+    "move",
 ]

@@ -5,7 +5,10 @@ weight is a quadratic polynomial of x'. Its moments are sums over the same monom
 
 - the products x'_i x'_j, i ≤ j, for the kinds "full" and "tied",
 - the squares x'_i² for "diag",
-- the squared norm ‖x'‖² for "spherical" and "shared" (one variance for all components).
+- the squared norm ‖x'‖² for "spherical".
+
+For "shared", one variance for all components, squares do not tell these apart, and shares do not
+change what they add up to: there are none, and log densities are right on average only.
 
 So one list of monomials serves both halves of an iteration, as two matrix products: the
 coefficients times the monomials are the scores, and the shares times the monomials the moments.
@@ -56,4 +59,4 @@ def monomial_count(kind: str, d: int) -> int:
     """Return how many monomials there are, the p of (k, p)."""
     if kind in MATRICES:
         return 1 + d + d * (d + 1) // 2
-    return 1 + 2 * d if kind == "diag" else 2 + d
+    return 1 + d + {"diag": d, "shared": 0}.get(kind, 1)

@@ -10,6 +10,7 @@ import numpy as np
 
 from kmeans_xp.kernels import em_portable, fast_compile
 from kmeans_xp.kernels.components import MATRICES, Components, monomial_count
+from kmeans_xp.kernels.host import scratch
 
 # Entries of a block's monomials and shares, which stay in the cache between the two products.
 BLOCK = 1 << 19
@@ -33,10 +34,12 @@ def monomials(block: np.ndarray, about: np.ndarray, kind: str) -> np.ndarray:
     They lie monomial by monomial, so that SIMD lanes run over rows.
     """
     n, d = block.shape
-    found = np.empty((monomial_count(kind, d), n))
+    found = scratch("monomials", (monomial_count(kind, d), n), np.float64)
     found[0] = 1
     x, rest = found[1 : d + 1], found[d + 1 :]
     np.subtract(block.T, np.atleast_2d(about).T, out=x)
+    if kind == "shared":
+        return found
     if kind == "diag":
         np.multiply(x, x, out=rest)
     elif kind not in MATRICES:
@@ -51,7 +54,16 @@ def monomials(block: np.ndarray, about: np.ndarray, kind: str) -> np.ndarray:
 
 def expect_by_polynomial(found: np.ndarray, parts: Components) -> tuple[np.ndarray, np.ndarray]:
     """Return shares, (k, B), and log densities, (B,), of rows by their monomials, (p, B)."""
-    return _share(_scores(parts.coefficients, found), parts.dtype)
+    exactly = parts.kind == "shared"
+    return _share(scores(parts.coefficients, found), parts.dtype, exactly=exactly)
+
+
+def moments_by_polynomial(found: np.ndarray, shares: np.ndarray, parts: Components) -> np.ndarray:
+    """Return the moments of `shares` about what the monomials are about, (k, p)."""
+    if shares.dtype != np.float64:
+        narrow, shares = shares, scratch("wide shares", shares.shape, np.float64)
+        shares[...] = narrow
+    return (found @ shares.T).T
 
 
 def fetch(n: int, k: int, p: int) -> None:
@@ -60,19 +72,19 @@ def fetch(n: int, k: int, p: int) -> None:
         fast_compile.repaid(n * k * p, np.float64, fast_compile.EM_LOOPS)
 
 
-def _scores(coefficients: Any, found: np.ndarray) -> np.ndarray:
-    """Return the product; of few components BLAS spends most of its time on packing."""
+def scores(coefficients: Any, found: np.ndarray) -> np.ndarray:
+    """Return the product, (k, B); of few components BLAS spends most of its time on packing."""
     (k, p), n = coefficients.shape, found.shape[1]
     fits = k <= FEW and n <= SHORT and found.flags.c_contiguous
     if not (fits and fast_compile.ready(np.float64, fast_compile.EM_LOOPS)):
-        return coefficients @ found
+        return np.matmul(coefficients, found, out=scratch("scores", (k, n), np.float64))
     from kmeans_xp.kernels import em_loops
 
     size = -(-k // em_loops.TOGETHER) * em_loops.TOGETHER
-    filled, scores = np.zeros((size, p)), np.empty((size, n))
+    filled, product = np.zeros((size, p)), scratch("scores", (size, n), np.float64)
     filled[:k] = coefficients
-    em_loops.scores(filled, found, scores)
-    return scores[:k]
+    em_loops.scores(filled, found, product)
+    return product[:k]
 
 
 def expect_by_difference(x: np.ndarray, parts: Components) -> tuple[np.ndarray, np.ndarray]:
@@ -101,7 +113,7 @@ def moments_by_difference(x: np.ndarray, shares: np.ndarray, parts: Components) 
     if parts.kind not in MATRICES:
         return em_portable.moments_by_difference(x, shares, parts)
     k, d = parts.means.shape
-    x = x.astype(parts.means.dtype, copy=False)
+    x, shares = x.astype(parts.means.dtype, copy=False), shares.astype(np.float64, copy=False)
     found = np.empty((k, monomial_count(parts.kind, d)))
     found[:, 0] = shares.sum(axis=1)
     roots = np.sqrt(shares).astype(x.dtype, copy=False)
@@ -116,13 +128,25 @@ def moments_by_difference(x: np.ndarray, shares: np.ndarray, parts: Components) 
     return found
 
 
-def _share(scores: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+def _share(
+    scores: np.ndarray, dtype: Any, *, exactly: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `em_portable.share`, in place of the scores."""
     top = scores.max(axis=0)
     scores -= top
     # In the rows' precision: single takes a third of the time, and loses no more than rows did.
-    shares = scores.astype(dtype, copy=False)
+    shares = scores
+    if dtype != scores.dtype:
+        shares = scratch("shares", scores.shape, dtype)
+        shares[...] = scores
     np.exp(shares, out=shares)
-    sums = shares.sum(axis=0)
-    shares /= sums
+    if exactly and shares is not scores:
+        scores[...] = shares
+        shares = scores
+        sums = np.ones(len(shares)) @ shares
+        shares *= 1 / sums
+    else:
+        sums = shares.sum(axis=0)
+        shares /= sums
     top += np.log(sums)
     return shares, top

@@ -2,7 +2,8 @@
 
 `monomials` and `differences` prepare rows. `expect` returns the shares that components have in
 them, (k, B), and their log densities, (B,); `moments` returns the moments of the shares, (k, p), by
-monomial.
+monomial, in the widest float. What is prepared and the shares may be in memory that the next block
+takes: whoever keeps them, copies.
 
 By polynomial, moments are about the origin. By difference they are about each component's own
 mean: slower, and free of the cancellation that components cause which are small and far apart.
@@ -37,6 +38,8 @@ def monomials(block: Array, about: Array, kind: str) -> Array:
     if kind in MATRICES:
         products = [x[i : i + 1, :] * x[i:, :] for i in range(x.shape[0])]
         return xp.concat([ones, x, *products], axis=0)
+    if kind == "shared":
+        return xp.concat([ones, x], axis=0)
     squares = x * x
     if kind != "diag":
         squares = xp.sum(squares, axis=0, keepdims=True)
@@ -48,21 +51,30 @@ def differences(block: Array, about: Array, kind: str) -> Array:
     return namespace_of(block).astype(block, about.dtype, copy=False) - about
 
 
+def scores(coefficients: Array, found: Array) -> Array:
+    """Return the polynomials, (k, B), of rows by their monomials, (p, B)."""
+    return coefficients @ found
+
+
 def expect_by_polynomial(found: Array, parts: Components) -> tuple[Array, Array]:
     """Return shares, (k, B), and log densities, (B,), of rows by their monomials, (p, B)."""
-    return share(parts.coefficients @ found, parts.dtype)
+    return share(scores(parts.coefficients, found), parts.dtype, exactly=parts.kind == "shared")
 
 
 def moments_by_polynomial(found: Array, shares: Array, parts: Components) -> Array:
     """Return the moments of `shares` about what the monomials are about, (k, p)."""
-    return (found @ shares.T).T
+    return (found @ namespace_of(found).astype(shares, found.dtype, copy=False).T).T
 
 
-def share(scores: Array, dtype: Any) -> tuple[Array, Array]:
-    """Return the softmax of `scores`, (k, B), down each column, and the log of its sums, (B,)."""
+def share(scores: Array, dtype: Any, *, exactly: bool = False) -> tuple[Array, Array]:
+    """Return the softmax of `scores`, (k, B), down each column, and the log of its sums, (B,).
+
+    If `exactly`, shares add up to 1 in the precision of the scores.
+    """
     xp = namespace_of(scores)
     top = xp.max(scores, axis=0)
     shares = xp.exp(xp.astype(scores - top, dtype, copy=False))
+    shares = xp.astype(shares, scores.dtype, copy=False) if exactly else shares
     sums = xp.sum(shares, axis=0)
     return shares / sums, top + xp.log(xp.astype(sums, top.dtype, copy=False))
 
@@ -83,7 +95,7 @@ def expect_by_difference(x: Array, parts: Components) -> tuple[Array, Array]:
 
 def moments_by_difference(x: Array, shares: Array, parts: Components) -> Array:
     """Return the moments of `shares` about each component's mean, (k, p)."""
-    xp, wide = namespace_of(x), shares.dtype
+    xp, wide = namespace_of(x), parts.origin.dtype
     x = xp.astype(x, parts.means.dtype, copy=False)
     rows, shares = [], xp.astype(shares, x.dtype, copy=False)
     for j in range(parts.means.shape[0]):

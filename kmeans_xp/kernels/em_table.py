@@ -29,6 +29,8 @@ class EMKernel:
         (k, p, d) -> rows that a block should have.
     prepare, expect, moments : callable
         As `kmeans_xp.kernels.em_portable` specifies.
+    scores : callable, optional
+        As `kmeans_xp.kernels.em_portable` specifies; only where polynomials are used.
     fetch : callable, optional
         (n, k, p) -> what is compiled for so many rows, components and monomials is loaded, if
         that is worth while before a pass over them.
@@ -41,6 +43,7 @@ class EMKernel:
     prepare: Callable[[Array, Array, str], Array]
     expect: Callable[[Array, Components], tuple[Array, Array]]
     moments: Callable[[Array, Array, Components], Array]
+    scores: Callable[[Array, Array], Array] | None = None
     fetch: Callable[[int, int, int], None] | None = None
 
 
@@ -57,7 +60,8 @@ TABLE: tuple[EMKernel, ...] = (
         em_host.polynomial_rows,
         em_host.monomials,
         em_host.expect_by_polynomial,
-        em_portable.moments_by_polynomial,
+        em_host.moments_by_polynomial,
+        em_host.scores,
         em_host.fetch,
     ),
     EMKernel(
@@ -68,6 +72,7 @@ TABLE: tuple[EMKernel, ...] = (
         em_portable.monomials,
         em_portable.expect_by_polynomial,
         em_portable.moments_by_polynomial,
+        em_portable.scores,
     ),
     EMKernel(
         "numpy difference",

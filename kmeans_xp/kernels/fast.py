@@ -1,5 +1,6 @@
 """NumPy's kernels, compiled by Numba where that is faster and has been done already."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,12 +9,15 @@ from kmeans_xp.kernels import fast_compile, host, host_gaps
 from kmeans_xp.kernels.frame import Frame
 from kmeans_xp.kernels.host import block_rows, count, distances, sum_by_label
 from kmeans_xp.kernels.projection import width_of
+from kmeans_xp.kernels.stepper import Team
 
 __all__ = [
     "block_rows",
     "count",
     "distances",
+    "distances_all",
     "fetch",
+    "label_all",
     "labels",
     "nearest",
     "own_distances",
@@ -24,6 +28,8 @@ __all__ = [
 # With more features, sixteen rows at a time are slower than a matrix product; of which few centres
 # make little use.
 LANES_UP_TO, FEW, FEW_UP_TO = 32, 16, 96
+# Entries of rows that are looked at all at once: of some layouts that takes a copy.
+ENTRIES = 1 << 25
 
 
 def ready() -> bool:
@@ -75,6 +81,54 @@ def nearest(block: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     from kmeans_xp.kernels import fast_lanes
 
     return fast_lanes.nearest(block, frame)
+
+
+def label_all(
+    whole: Callable[[int], np.ndarray | None],
+    team: Team,
+    frame: Frame,
+    *,
+    squared: bool,
+) -> tuple[np.ndarray, np.ndarray, float] | None:
+    """Label all rows at once, if they are one block and that is faster than block by block.
+
+    Parameters
+    ----------
+    whole : callable
+        (most) -> all rows, or None if they are more than that.
+    team : callable
+        (work, help) -> None: calls `work` until it returns true, and `help` on other threads.
+    frame : Frame
+    squared : bool
+        Whether squared distances are asked for.
+
+    Returns
+    -------
+    tuple or None
+        Labels, (n,) int32; squared distances, (n,) float64 if asked for; and the largest absolute
+        value of the rows, NaN if they are not finite.
+    """
+    if not _by_lanes(frame.centers, frame):
+        return None
+    from kmeans_xp.kernels import fast_lanes
+
+    rows = whole(ENTRIES // frame.centers.shape[1])
+    return None if rows is None else fast_lanes.label_all(rows, frame, squared=squared, team=team)
+
+
+def distances_all(
+    whole: Callable[[int], np.ndarray | None],
+    team: Team,
+    frame: Frame,
+) -> tuple[np.ndarray, float] | None:
+    """Return the distances, not squared, of all rows to every centre, (n, k), as `label_all`."""
+    k, d = frame.centers.shape
+    rows = whole(ENTRIES // d)
+    if rows is None or not fast_compile.repaid(rows.size * k, rows.dtype, fast_compile.LOOPS):
+        return None
+    from kmeans_xp.kernels import fast_lanes
+
+    return fast_lanes.distances_all(rows, frame, team)
 
 
 def own_distances(block: np.ndarray, frame: Frame, labels: np.ndarray) -> np.ndarray:

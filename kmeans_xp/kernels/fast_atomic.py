@@ -10,7 +10,11 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from kmeans_xp.kernels.fast_compile import part
+
 INT64 = ir.IntType(64)
+# How often a thread that finds no piece left asks whether the others are done.
+SPINS = 1 << 14
 
 
 def _primitive(typer: Callable[..., Any]) -> Any:
@@ -40,6 +44,18 @@ def counted(context: Any, counters: Any, which: Any) -> Any:
 
 
 @_primitive
+def put(context: Any, counters: Any, which: Any, number: Any) -> Any:
+    """Set a counter, and let others see all that was written before."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        at = _counter_at(context, builder, signature, args)
+        builder.store_atomic(args[2], at, "seq_cst", 8)
+        return context.get_dummy_value()
+
+    return types.void(counters, types.intp, types.int64), build
+
+
+@_primitive
 def pause(context: Any) -> Any:
     """Leave the core's other thread more of it, for an instant."""
 
@@ -51,6 +67,16 @@ def pause(context: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(), build
+
+
+@part
+def all_done(turns: Any, pieces: Any) -> Any:
+    """Return whether all pieces are done that were taken, after a while of waiting for them."""
+    for _ in range(SPINS):
+        if counted(turns, 1) >= pieces:
+            return True
+        pause()
+    return False
 
 
 def _counter_at(context: Any, builder: Any, signature: Any, args: Any) -> Any:

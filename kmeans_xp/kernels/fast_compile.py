@@ -20,10 +20,11 @@ LOOPS = "kmeans_xp.kernels.fast_loops"
 PAIR_LOOPS = "kmeans_xp.kernels.fast_pairs"
 WIDE_LOOPS = "kmeans_xp.kernels.wide_loops"
 SEED_LOOPS = "kmeans_xp.kernels.seed_loops"
+BYTE_LOOPS = "kmeans_xp.kernels.byte_loops"
 PULL_LOOPS = "kmeans_xp.kernels.pull_loops"
 HALF_LOOPS = "kmeans_xp.kernels.pair_loops"
 EM_LOOPS = "kmeans_xp.kernels.em_loops"
-ALL = (LOOPS, PAIR_LOOPS, WIDE_LOOPS, SEED_LOOPS, HALF_LOOPS, PULL_LOOPS, EM_LOOPS)
+ALL = (LOOPS, PAIR_LOOPS, WIDE_LOOPS, SEED_LOOPS, BYTE_LOOPS, HALF_LOOPS, PULL_LOOPS, EM_LOOPS)
 # Operations of an iteration, of which a fit takes dozens, that repay loading compiled loops from
 # disk where Numba is there already, where it must be imported, and compiling them.
 LOADED, IMPORTED, COMPILED = 1 << 24, 1 << 28, 1 << 30
@@ -50,6 +51,16 @@ def widest_vectors() -> bool:
     except ImportError:
         return False
     return bool(binding.get_host_cpu_features().get("avx512f", False))
+
+
+@cache
+def byte_products() -> bool:
+    """Return whether the processor adds up products of four bytes at once, in each lane."""
+    try:
+        from llvmlite import binding
+    except ImportError:
+        return False
+    return bool(binding.get_host_cpu_features().get("avx512vnni", False))
 
 
 def ready(dtype: Any, name: str = LOOPS) -> bool:
@@ -144,6 +155,13 @@ def part(function: F) -> F:
     import numba
 
     return numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
+
+
+def shared(function: F) -> F:
+    """Compile `function` by itself, to be called by several entries."""
+    import numba
+
+    return numba.njit(nogil=True, error_model="numpy")(function)
 
 
 def _wanted(loops: Any, dtype: Any) -> list[tuple[Any, Any]]:

@@ -5,28 +5,26 @@ label visit centres in the order of their distances from the label's centre, unt
 left can be nearer than the second best: a few centres, mostly, however many there are.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from kmeans_xp.kernels import fast_loops
+from kmeans_xp.kernels import fast_distances, fast_loops
+from kmeans_xp.kernels.fast_label import PIECE
 from kmeans_xp.kernels.fast_search import STRIDE
 from kmeans_xp.kernels.fast_vector import LANES
 from kmeans_xp.kernels.frame import Frame
+from kmeans_xp.kernels.stepper import Team
 from kmeans_xp.kernels.tracker import Changes
 
-# Up to so many rows are one block, of which threads share the pieces without the interpreter's
-# lock; more are so many blocks that it does not matter.
-SHARED, BLOCK_ROWS = 1 << 20, 1 << 17
-# Pieces at most, and vectors that the rows of a label should fill in one, if all are looked at.
-PIECES, FILL = 16, 16
-# Centres that have lists of neighbours at most, where rows have no label yet, and rows of a block
-# to each that repay them.
-MOST, ROWS_OF_EACH = 2048, 64
-
-Team = Callable[[Callable[[], bool]], None]
+# Rows of a block, and vectors that those of a label should fill in one, if all are looked at.
+BLOCK_ROWS, FILL = 1 << 17, 16
+# Rows times centres times features from which a second thread is worth waking for labels.
+SHARED_FROM = 1 << 22
+# More centres than the first and at most the second have lists of neighbours, where rows have no
+# label yet, and so many rows of a block to each repay them.
+LEAST, MOST, ROWS_OF_EACH = 16, 2048, 64
 
 
 @dataclass(frozen=True)
@@ -51,28 +49,35 @@ class Neighbors:
 
 def neighbors_of(frame: Frame) -> Neighbors:
     """Return the neighbours of each centre: k² numbers, to be found once an iteration."""
-    found, k = _unordered(frame, len(frame.centers) + 1), len(frame.centers)
-    distances, keys = np.empty((k, k), np.float32), np.empty((k, k), np.uint64)
-    fast_loops.apart(frame.wide_centers, distances, keys)
-    keys.sort(axis=1)
-    fast_loops.in_order(keys, distances, found.order, found.spans)
+    k = len(frame.centers)
+    found = unordered(frame.centers, k + 1)
+    sort(found)
     return found
 
 
-def _unordered(frame: Frame, count: int) -> Neighbors:
-    """Return `count` rows of neighbours in the order of their numbers."""
-    k, d = frame.centers.shape
-    centers = np.full((k + 1, d), np.inf, frame.centers.dtype)
-    centers[:k] = frame.centers
+def sort(near: Neighbors) -> None:
+    """Find the order of the neighbours."""
+    k = len(near.centers) - 1
+    distances, keys = np.empty((k, k), np.float32), np.empty((k, k), np.uint64)
+    fast_loops.apart(near.centers[:k].astype(np.float64), distances, keys)
+    keys.sort(axis=1)
+    fast_loops.in_order(keys, distances, near.order, near.spans)
+
+
+def unordered(centers: np.ndarray, count: int) -> Neighbors:
+    """Return `count` rows of neighbours in the order of their numbers, after each centre's own."""
+    k, d = centers.shape
+    filled = np.full((k + 1, d), np.inf, centers.dtype)
+    filled[:k] = centers
     shape = count, -(-k // STRIDE) * STRIDE
     order, spans = np.full(shape, k, np.int32), np.full(shape, -np.inf, centers.dtype)
     order[:, :k] = np.arange(k)
-    return Neighbors(centers, order, spans)
+    return Neighbors(filled, order, spans)
 
 
-def block_rows(n: int, k: int) -> int:
-    """Return how many rows a block should have, of n rows and k centres."""
-    return n if n <= SHARED else max(BLOCK_ROWS, FILL * LANES * k)
+def block_rows(k: int) -> int:
+    """Return how many rows a block should have with k centres."""
+    return max(BLOCK_ROWS, FILL * LANES * k)
 
 
 def advance(
@@ -84,7 +89,6 @@ def advance(
     frame: Frame,
     limits: np.ndarray,
     neighbors: Neighbors,
-    team: Team | None,
 ) -> Changes:
     """Search where the gap is used up; write `labels` and `gaps`; return what changed.
 
@@ -104,49 +108,80 @@ def advance(
         rounded up.
     neighbors : Neighbors
         Of the same centres.
-    team : callable or None
-        Runs a function on several threads at once, until it returns true; None where threads have
-        other blocks.
     """
-    (k, d), n = frame.centers.shape, len(labels)
     weights = np.empty(0) if weights is None else np.require(weights, np.float64, ["C", "A"])
-    pieces = (min(PIECES, n // (FILL * LANES * k)) if team else 0) or 1
-    sums, counts = np.zeros((pieces, k, d)), np.zeros((pieces, k), np.int64)
-    totals, stirred = np.zeros((pieces, k)), np.zeros((pieces, k))
-    work = partial(
-        fast_loops.advance,
+    changes = Changes.none(*frame.centers.shape)
+    counts = np.zeros(len(frame.centers))
+    fast_loops.advance(
         ready_rows(block), sealed(weights), labels, gaps, neighbors.centers, frame.wide_origin,
-        np.append(limits, np.inf), neighbors.order, neighbors.spans,
-        sums, totals, counts, stirred, -(-n // pieces), np.zeros(2, np.int64),
+        limits, neighbors.order, neighbors.spans,
+        changes.sums, changes.weights, counts, changes.stirred,
     )  # fmt: skip
-    if team is None or pieces == 1:
-        work()
-        return Changes(sums[0], totals[0], counts[0], stirred[0])
-    team(work)
-    return Changes(*(part.sum(axis=0) for part in (sums, totals, counts, stirred)))
+    changes.counts[:] = counts
+    return changes
 
 
 def nearest(block: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     """Return labels, (B,) int32, and squared distances, (B,) float64."""
-    squares = np.empty(len(block))
-    return _nearest(block, frame, squares), squares
+    return label_all(block, frame, squared=True)[:2]
 
 
 def labels(block: np.ndarray, frame: Frame) -> np.ndarray:
     """Return the index of the nearest centre of each row, (B,) int32; the lowest of equals."""
-    return _nearest(block, frame, np.empty(0))
+    return label_all(block, frame, squared=False)[0]
 
 
-def _nearest(block: np.ndarray, frame: Frame, squares: np.ndarray) -> np.ndarray:
-    found, k = np.empty(len(block), np.int32), len(frame.centers)
-    made = frame.made
-    if k > MOST or len(block) < ROWS_OF_EACH * k:
-        near = _unordered(frame, 1)
+def label_all(
+    block: np.ndarray, frame: Frame, *, squared: bool, team: Team | None = None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return labels, squared distances if they are asked for, and the largest absolute value.
+
+    That is NaN if a row is not finite, whose label means nothing then.
+    """
+    n, (k, d) = len(block), frame.centers.shape
+    if not LEAST < k <= MOST or n < ROWS_OF_EACH * k:
+        near = unordered(frame.centers, 1)
     else:
-        near = made["neighbors"] = made.get("neighbors") or neighbors_of(frame)
-    rows = ready_rows(block)
-    fast_loops.nearest(rows, near.centers, near.order, near.spans, found, squares)
-    return found
+        near = frame.made["neighbors"] = frame.made.get("neighbors") or neighbors_of(frame)
+    rows = ready_rows(block if n >= LANES else np.resize(block, (LANES, d)))
+    found, squares = np.empty(len(rows), np.int32), np.empty(len(rows) if squared else 0)
+    extents = np.empty(max(1, len(rows) // PIECE), rows.dtype)
+    work = partial(
+        fast_loops.label,
+        rows, near.centers, near.order, near.spans, found, squares, extents, np.zeros(2, np.int64),
+    )  # fmt: skip
+    if team is None or n * k * d < SHARED_FROM:
+        work()
+    else:
+        team(work, work)
+    return found[:n], squares[:n], float(extents.max())
+
+
+def distances_all(block: np.ndarray, frame: Frame, team: Team) -> tuple[np.ndarray, float]:
+    """Return distances, not squared, to every centre, (B, k); and as `label_all` the largest value.
+
+    By direct differences in float64, rounded to the dtype of the rows.
+    """
+    rows, (k, d) = ready_rows(block), frame.centers.shape
+    columns = np.zeros((d, -(-k // LANES) * LANES))
+    columns[:, :k] = frame.wide_centers.T
+    found = np.empty((len(rows), k), rows.dtype)
+    extents = np.empty(-(-len(rows) // fast_distances.PIECE), np.int64)
+    work = partial(
+        fast_loops.distances, rows, columns, found.reshape(-1), extents, np.zeros(2, np.int64)
+    )
+    if found.size * d < SHARED_FROM:
+        work()
+    else:
+        team(work, work)
+    return found, float(extents.max().view(np.float64))
+
+
+def sums_about(block: np.ndarray, about: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return sums of x - about and of (x - about)², (d,) float64."""
+    first, second = np.zeros(len(about)), np.zeros(len(about))
+    fast_loops.sums(ready_rows(block), np.require(about, np.float64, ["C", "W"]), first, second)
+    return first, second
 
 
 def own_distances(block: np.ndarray, frame: Frame, labels: np.ndarray) -> np.ndarray:

@@ -146,7 +146,7 @@ def look(
             waiting[count], count = r, count + 1
         for b in range(count):
             r, i = waiting[b], which[first + waiting[b]]
-            left[first + r], best, nearest, other = _nearest(
+            left[first + r], best, nearest, other = nearest_of(
                 block, i, labels[i], centers, squares[r], scores, r, rivals, rivals_scores
             )
             if not left[first + r]:
@@ -168,7 +168,7 @@ def _score(short: Any, which: Any, first: int, panels: Any, x: Any, scores: Any)
 
 
 @part
-def _nearest(
+def nearest_of(
     block: Any, i: int, own: int, centers: Any, square: float, scores: Any, r: int, rivals: Any,
     rivals_scores: Any,
 ) -> Any:  # fmt: skip

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.kernels import frame
+from kmeans_xp.kernels.fast_active import AHEAD
 from kmeans_xp.kernels.fast_compile import part
-from kmeans_xp.kernels.fast_groups import AHEAD
 from kmeans_xp.kernels.fast_vector import (
     LANES,
     all_greater,
@@ -38,14 +38,14 @@ STRIDE = 4
 # How far back a row is whose centre shows where to begin: the last ones are still searched.
 BEHIND = 4 * LANES
 # More than float32 rounds away in a sum and a conversion, of numbers in between these two.
-DOWN = 1 - 2.0**-22
+DOWN, UP = 1 - 2.0**-22, 1 + 2.0**-22
 TINY, MOST = 1e-37, 3e38
 
 tied = part(frame.tied)
 
 
 @part
-def _squares(x: Any, centers: Any, near: Any, j: Any, place: Any) -> Any:
+def squares_to(x: Any, centers: Any, near: Any, j: Any, place: Any) -> Any:
     """Return the squared distances of sixteen rows, feature by feature in `x`, to four centres.
 
     Four at a time, so that features are loaded once for all of them.
@@ -64,7 +64,7 @@ def _squares(x: Any, centers: Any, near: Any, j: Any, place: Any) -> Any:
 
 
 @part
-def _bounds(x: Any, d: Any) -> Any:
+def bounds(x: Any, d: Any) -> Any:
     """Return what raises a distance above the true one, what lowers it, and underflow's part."""
     real = x.dtype.type
     info = np.finfo(x.dtype)
@@ -73,7 +73,7 @@ def _bounds(x: Any, d: Any) -> Any:
 
 
 @part
-def _rank(squares: Any, c: Any, best: Any, second: Any, which: Any) -> Any:
+def rank(squares: Any, c: Any, best: Any, second: Any, which: Any) -> Any:
     """Return the least squares, the second least, and where the least are, with one centre more."""
     where = where_less(squares, best, spread(c), which)
     return lesser(squares, best), lesser(greater(best, squares), second), where
@@ -82,20 +82,21 @@ def _rank(squares: Any, c: Any, best: Any, second: Any, which: Any) -> Any:
 @part
 def search(
     block: Any, rows: Any, first: Any, last: Any, j: Any, centers: Any, near: Any, spans: Any,
-    limit: Any, label: Any, x: Any, found: Any, left: Any, gaps: Any, others: Any,
+    slack: Any, limit: Any, label: Any, x: Any, found: Any, left: Any, gaps: Any, others: Any,
 ) -> None:  # fmt: skip
     """Write the nearest centre and the gap of `rows` from `first` to `last`; it is sure above 0.
 
     Centres come in the order of `near[j]`: first j, mostly the rows' own, then by their distances
-    from that, of which `spans[j]` are lower bounds. Where such a distance is more than a row's to
-    j and to the second best together, no centre from there on matters (the triangle inequality;
-    Newling and Fleuret, "Fast k-means with accurate bounds", ICML 2016).
+    from that, of which `spans[j]` less `slack` are lower bounds. Where such a distance is more than
+    a row's to j and to the second best together, no centre from there on matters (the triangle
+    inequality; Newling and Fleuret, "Fast k-means with accurate bounds", ICML 2016).
 
-    Gaps are also written, with the `limit` of the label added, where they are remembered. Vectors
-    that are not done with this have a bit in `others` for each row that is elsewhere or not sure.
+    Gaps are also written, with the `limit` of the rows' `label` added, where they are remembered.
+    Vectors that are not done with this have a bit in `others` for each row that is elsewhere or
+    not sure.
     """
     real, d = x.dtype.type, centers.shape[1]
-    grow, shrink, floor = _bounds(x, d)
+    grow, shrink, floor = bounds(x, d)
     none, infinite = spread(real(0)), spread(real(np.inf))
     tiny, most = spread(real(TINY)), spread(real(MOST))
     for a in range(first, last, LANES):
@@ -110,22 +111,22 @@ def search(
                 if all_greater(beyond, none) and all_greater(times(beyond, beyond), second):
                     rest = beyond
                     break
-            s0, s1, s2, s3 = _squares(x, centers, near, j, place)
+            s0, s1, s2, s3 = squares_to(x, centers, near, j, place)
             if place == 0:
-                own = times_plus(root(s0), grow, floor)
-            best, second, which = _rank(s0, real(near[j, place]), best, second, which)
-            best, second, which = _rank(s1, real(near[j, place + 1]), best, second, which)
-            best, second, which = _rank(s2, real(near[j, place + 2]), best, second, which)
-            best, second, which = _rank(s3, real(near[j, place + 3]), best, second, which)
+                own = plus(times_plus(root(s0), grow, floor), spread(slack))
+            best, second, which = rank(s0, real(near[j, place]), best, second, which)
+            best, second, which = rank(s1, real(near[j, place + 1]), best, second, which)
+            best, second, which = rank(s2, real(near[j, place + 2]), best, second, which)
+            best, second, which = rank(s3, real(near[j, place + 3]), best, second, which)
         # Of a square that overflowed the root is at least that of the largest number.
         rest = lesser(root(lesser(second, spread(real(np.finfo(x.dtype).max)))), rest)
         gap = minus(times(rest, shrink), floor)
         gap = minus(gap, times_plus(root(best), grow, floor))
         store(found, a, which)
         store(left, a, gap)
-        bound = lesser(times(plus(gap, spread(limit)), spread(real(DOWN))), most)
+        bound = lesser(times(plus(gap, limit), spread(real(DOWN))), most)
         scatter(gaps, rows, a, where_less(bound, tiny, none, bound))
-        others[a // LANES] = exceptions(gap, none, which, spread(label))
+        others[a // LANES] = exceptions(gap, none, which, label)
 
 
 @part
@@ -139,6 +140,14 @@ def guess(found: Any, begin: Any, first: Any, nowhere: Any) -> Any:
 def rounded_down(number: float) -> Any:
     """Return a float32 that is not above a number of 0 or more."""
     return np.float32(number * DOWN if number < MOST else MOST) if number > TINY else np.float32(0)
+
+
+@part
+def rounded_up(number: float) -> Any:
+    """Return a float32 that is not below a number of 0 or more."""
+    if number > MOST:
+        return np.float32(np.inf)
+    return np.float32(number * UP if number > TINY else 2 * TINY if number > 0 else 0.0)
 
 
 @part

@@ -27,13 +27,14 @@ class Lanes(types.Type):
 
 class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, lanes: Lanes) -> None:
-        super().__init__(manager, lanes, _vector(lanes))
+        super().__init__(manager, lanes, vector_of(lanes))
 
 
 register_model(Lanes)(_Model)
 
 
-def _vector(lanes: Lanes) -> ir.Type:
+def vector_of(lanes: Lanes) -> ir.Type:
+    """Return LLVM's type of a vector."""
     return ir.VectorType(_float(lanes.dtype), LANES)
 
 
@@ -41,7 +42,8 @@ def _float(dtype: types.Type) -> ir.Type:
     return ir.FloatType() if dtype == types.float32 else ir.DoubleType()
 
 
-def _primitive(typer: Callable[..., Any]) -> Any:
+def primitive(typer: Callable[..., Any]) -> Any:
+    """Make a function of Numba's from one that writes LLVM's instructions."""
     return intrinsic(typer)
 
 
@@ -60,19 +62,30 @@ lesser = _binary(lambda builder, a, b: builder.select(builder.fcmp_ordered("<", 
 greater = _binary(lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b))
 
 
-@_primitive
+@primitive
 def times_plus(context: Any, a: Any, b: Any, c: Any) -> Any:
     """Return a * b + c, rounded once."""
     return a(a, b, c), lambda _c, builder, _s, args: _standard(builder, "fma", args)
 
 
-@_primitive
+@primitive
 def root(context: Any, a: Any) -> Any:
     """Return square roots."""
     return a(a), lambda _c, builder, _s, args: _standard(builder, "sqrt", args)
 
 
-@_primitive
+@primitive
+def rounded(context: Any, a: Any, like: Any) -> Any:
+    """Return doubles in the dtype of an array."""
+
+    def build(_context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = vector_of(signature.return_type)
+        return args[0] if args[0].type == kind else builder.fptrunc(args[0], kind)
+
+    return Lanes(like.dtype)(a, like), build
+
+
+@primitive
 def where_less(context: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
     """Return x where a < b, else y."""
 
@@ -82,7 +95,7 @@ def where_less(context: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
     return x(a, b, x, y), build
 
 
-@_primitive
+@primitive
 def all_greater(context: Any, a: Any, b: Any) -> Any:
     """Return whether a > b everywhere; a NaN is not."""
 
@@ -93,7 +106,7 @@ def all_greater(context: Any, a: Any, b: Any) -> Any:
     return types.boolean(a, b), build
 
 
-@_primitive
+@primitive
 def largest(context: Any, a: Any) -> Any:
     """Return the largest of the numbers, none of which is NaN."""
 
@@ -107,7 +120,7 @@ def largest(context: Any, a: Any) -> Any:
     return a.dtype(a), build
 
 
-@_primitive
+@primitive
 def exceptions(context: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
     """Return an integer with a bit for each lane, 0 where a > b and x == y."""
 
@@ -119,7 +132,7 @@ def exceptions(context: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
     return types.int64(a, b, x, y), build
 
 
-@_primitive
+@primitive
 def lowest(context: Any, bits: Any) -> Any:
     """Return the place of the lowest bit of an integer that has one."""
 
@@ -129,12 +142,12 @@ def lowest(context: Any, bits: Any) -> Any:
     return types.int64(types.int64), build
 
 
-@_primitive
+@primitive
 def spread(context: Any, number: Any) -> Any:
     """Return a number in all lanes."""
 
     def build(_context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        none = ir.Constant(_vector(signature.return_type), ir.Undefined)
+        none = ir.Constant(vector_of(signature.return_type), ir.Undefined)
         first = builder.insert_element(none, args[0], INT32(0))
         zeros = ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES)
         return builder.shuffle_vector(first, none, zeros)
@@ -142,19 +155,19 @@ def spread(context: Any, number: Any) -> Any:
     return Lanes(number)(number), build
 
 
-@_primitive
+@primitive
 def load(context: Any, array: Any, start: Any) -> Any:
     """Return the numbers from `start` on."""
     signature = Lanes(array.dtype)(array, types.intp)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        at = _vector_at(context, builder, signature, args, _vector(signature.return_type))
+        at = _vector_at(context, builder, signature, args, vector_of(signature.return_type))
         return builder.load(at, align=4)
 
     return signature, build
 
 
-@_primitive
+@primitive
 def store(context: Any, array: Any, start: Any, lanes: Any) -> Any:
     """Write a vector from `start` on."""
 
@@ -165,13 +178,31 @@ def store(context: Any, array: Any, start: Any, lanes: Any) -> Any:
     return types.void(array, types.intp, lanes), build
 
 
-@_primitive
+@primitive
+def column(context: Any, block: Any, first: Any, feature: Any) -> Any:
+    """Return one feature of the sixteen rows from `first` on."""
+    signature = Lanes(block.dtype)(block, types.intp, types.intp)
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        width = _width(context, builder, signature, args)
+        place = builder.add(builder.mul(args[1], width), args[2])
+        at = builder.gep(data_of(context, builder, signature, args, 0), [place])
+        found = ir.Constant(vector_of(signature.return_type), ir.Undefined)
+        for lane in range(LANES):
+            found = builder.insert_element(found, builder.load(at), INT32(lane))
+            at = builder.gep(at, [width])
+        return found
+
+    return signature, build
+
+
+@primitive
 def gather(context: Any, rows: Any, which: Any, start: Any, feature: Any) -> Any:
     """Return one feature of the rows whose indices are those from `start` on."""
     signature = Lanes(rows.dtype)(rows, which, types.intp, types.intp)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        found = ir.Constant(_vector(signature.return_type), ir.Undefined)
+        found = ir.Constant(vector_of(signature.return_type), ir.Undefined)
         for lane, row in enumerate(_rows_at(context, builder, signature, args)):
             number = builder.load(builder.gep(row, [args[3]]))
             found = builder.insert_element(found, number, INT32(lane))
@@ -180,7 +211,7 @@ def gather(context: Any, rows: Any, which: Any, start: Any, feature: Any) -> Any
     return signature, build
 
 
-@_primitive
+@primitive
 def prefetch(context: Any, rows: Any, which: Any, start: Any) -> Any:
     """Have the rows brought near whose indices are those from `start` on; any index will do."""
     signature = types.void(rows, which, types.intp)
@@ -199,14 +230,14 @@ def prefetch(context: Any, rows: Any, which: Any, start: Any) -> Any:
     return signature, build
 
 
-@_primitive
+@primitive
 def scatter(context: Any, numbers: Any, which: Any, start: Any, lanes: Any) -> Any:
     """Write a vector, as float32, to the places whose indices are those from `start` on."""
     signature = types.void(numbers, which, types.intp, lanes)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        target = _data(context, builder, signature, args, 0)
-        for lane, i in enumerate(_indices(context, builder, signature, args)):
+        target = data_of(context, builder, signature, args, 0)
+        for lane, i in enumerate(indices_of(context, builder, signature, args)):
             number = builder.extract_element(args[3], INT32(lane))
             if signature.args[3].dtype != types.float32:
                 number = builder.fptrunc(number, ir.FloatType())
@@ -225,12 +256,13 @@ def _standard(builder: Any, name: str, args: Any) -> Any:
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, full), args)
 
 
-def _data(context: Any, builder: Any, signature: Any, args: Any, number: int) -> Any:
+def data_of(context: Any, builder: Any, signature: Any, args: Any, number: int) -> Any:
+    """Return where the numbers of an argument begin."""
     return context.make_array(signature.args[number])(context, builder, args[number]).data
 
 
 def _vector_at(context: Any, builder: Any, signature: Any, args: Any, vector: Any) -> Any:
-    first = builder.gep(_data(context, builder, signature, args, 0), [args[1]])
+    first = builder.gep(data_of(context, builder, signature, args, 0), [args[1]])
     return builder.bitcast(first, vector.as_pointer())
 
 
@@ -239,14 +271,15 @@ def _width(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     return builder.extract_value(rows.shape, 1)
 
 
-def _indices(context: Any, builder: Any, signature: Any, args: Any) -> list[Any]:
-    first = builder.gep(_data(context, builder, signature, args, 1), [args[2]])
+def indices_of(context: Any, builder: Any, signature: Any, args: Any) -> list[Any]:
+    """Return sixteen of the second argument's numbers, from the third on."""
+    first = builder.gep(data_of(context, builder, signature, args, 1), [args[2]])
     places = [builder.gep(first, [INT64(lane)]) for lane in range(LANES)]
     return [builder.sext(builder.load(place), INT64) for place in places]
 
 
 def _rows_at(context: Any, builder: Any, signature: Any, args: Any) -> list[Any]:
-    rows = _data(context, builder, signature, args, 0)
+    rows = data_of(context, builder, signature, args, 0)
     width = _width(context, builder, signature, args)
-    indices = _indices(context, builder, signature, args)
+    indices = indices_of(context, builder, signature, args)
     return [builder.gep(rows, [builder.mul(i, width)]) for i in indices]

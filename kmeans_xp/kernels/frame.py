@@ -30,20 +30,40 @@ class Frame:
     ----------
     centers : array of shape (k, d)
         As given, in the dtype of the rows.
-    origin : array of shape (d,)
-        By default the median of the centres, feature by feature: unlike the mean it stays with
-        the bulk of them when one is far away.
-    wide_centers, wide_origin : array of shape (k, d), (d,)
-        In the widest float, for direct differences and for sums.
+    given : array of shape (d,), optional
+        The origin, if it is not to be found.
     made : dict
         What kernels have made of the centres, once for all blocks.
     """
 
     centers: Array
-    origin: Array
-    wide_centers: Array
-    wide_origin: Array
+    given: Array | None = None
     made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def origin(self) -> Array:
+        """Return the shared origin, (d,).
+
+        By default the median of the centres, feature by feature: unlike the mean it stays with the
+        bulk of them when one is far away.
+        """
+        if self.given is not None:
+            return self.given
+        return namespace_of(self.centers).sort(self.centers, axis=0)[self.centers.shape[0] // 2, :]
+
+    @cached_property
+    def wide_centers(self) -> Array:
+        """Return the centres in the widest float, for direct differences."""
+        return self._widened(self.centers)
+
+    @cached_property
+    def wide_origin(self) -> Array:
+        """Return the origin in the widest float, for sums."""
+        return self._widened(self.origin)
+
+    def _widened(self, array: Array) -> Array:
+        xp = namespace_of(array)
+        return xp.astype(array, widest_float(xp, device_of(array)), copy=False)
 
     @property
     def gamma(self) -> float:
@@ -93,13 +113,4 @@ def frame_of(centers: Array, origin: Array | None = None) -> Frame:
     A fit gives all its frames one `origin` amid the rows, so that the same labels give the same
     sums to the last bit, and centres that should stand still do. No label depends on it.
     """
-    xp = namespace_of(centers)
-    if origin is None:
-        origin = xp.sort(centers, axis=0)[centers.shape[0] // 2, :]
-    wide = widest_float(xp, device_of(centers))
-    return Frame(
-        centers,
-        origin,
-        xp.astype(centers, wide, copy=False),
-        xp.astype(origin, wide, copy=False),
-    )
+    return Frame(centers, origin)

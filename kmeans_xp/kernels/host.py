@@ -122,7 +122,7 @@ def count(labels: np.ndarray, k: int) -> np.ndarray:
 
 
 def augment(rows: np.ndarray, frame: Frame) -> np.ndarray:
-    """Return (x', ‖x'‖, 1), (B, d + 2): transposed in memory where that is faster to make."""
+    """Return (x', ‖x'‖, 1), (B, d + 2): transposed where that is faster, else in scratch memory."""
     n, d = rows.shape
     if d < NARROW:
         flat = np.empty((d + 2, n), rows.dtype)
@@ -130,7 +130,7 @@ def augment(rows: np.ndarray, frame: Frame) -> np.ndarray:
         np.sqrt(np.einsum("ij,ij->j", flat[:d], flat[:d]), out=flat[d])
         flat[d + 1] = 1
         return flat.T
-    tall = np.empty((n, d + 2), rows.dtype)
+    tall = scratch("rows", (n, d + 2), rows.dtype)
     np.subtract(rows, frame.origin, out=tall[:, :d])
     np.sqrt(np.vecdot(tall[:, :d], tall[:, :d]), out=tall[:, d])
     tall[:, d + 1] = 1

@@ -19,12 +19,15 @@ class Compared:
         Upper bounds of the scores of their own centres.
     other : ndarray of shape (B,)
         Lower bounds of those of all others.
+    scores : callable
+        Indices of rows -> lower bounds of the scores of all centres, from the same product.
     find : callable
         Indices of rows -> their nearest centres, from the same product.
     """
 
     bound: np.ndarray
     other: np.ndarray
+    scores: Callable[[np.ndarray], np.ndarray]
     find: Callable[[np.ndarray], host.Found]
 
 
@@ -44,9 +47,11 @@ def compare(augmented: np.ndarray, labels: np.ndarray, frame: Frame) -> Compared
     bound += slack[1]
     bound += own
 
-    def find(which: np.ndarray) -> host.Found:
+    def scores(which: np.ndarray) -> np.ndarray:
         flat[at[which]] = own[which]
-        some = lower if len(which) == n else lower.take(which, axis=int(by_center))
-        return host.find(some, norms[which], frame)
+        return lower if len(which) == n else lower.take(which, axis=int(by_center))
 
-    return Compared(bound, other, find)
+    def find(which: np.ndarray) -> host.Found:
+        return host.find(scores(which), norms[which], frame)
+
+    return Compared(bound, other, scores, find)

@@ -129,7 +129,7 @@ def search(
             found = host.search(augmented, frame)
             old[:] = found.decided(piece, frame)
             if restless >= 1:
-                own[part], gaps[part] = _bounds(augmented[:, -2], *_sure(found), frame)
+                own[part], gaps[part] = bounds(augmented[:, -2], *_sure(found), frame)
             continue
         compared = compare(augmented, old, frame)
         left = np.flatnonzero(~(compared.other > compared.bound))
@@ -140,7 +140,7 @@ def search(
         old[left] = found.decided(gathered(piece, left), frame)
         if calm:
             compared.bound[left], compared.other[left] = _sure(found)
-            own[part], gaps[part] = _bounds(augmented[:, -2], compared.bound, compared.other, frame)
+            own[part], gaps[part] = bounds(augmented[:, -2], compared.bound, compared.other, frame)
     return labels, gaps, own
 
 
@@ -151,7 +151,7 @@ def _sure(found: host.Found) -> tuple[np.ndarray, np.ndarray]:
     return found.bound, other
 
 
-def _bounds(
+def bounds(
     norms: np.ndarray, bound: np.ndarray, other: np.ndarray, frame: Frame
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return distances to the own centre, rounded up, and gaps, rounded down."""
@@ -193,11 +193,20 @@ def changes(
 ) -> Changes:
     """Return what clusters gain and lose by going from the labels `before` to `labels`."""
     where = np.flatnonzero(labels != before)
-    if not len(where):
-        return Changes.none(*frame.centers.shape)
-    old, new = before[where], labels[where]
     weights = None if weights is None else weights[where]
-    rows = gathered(block, where)
+    return moved(gathered(block, where), weights, before[where], labels[where], frame)
+
+
+def moved(
+    rows: np.ndarray,
+    weights: np.ndarray | None,
+    old: np.ndarray,
+    new: np.ndarray,
+    frame: Frame,
+) -> Changes:
+    """Return what clusters gain and lose as rows go from the labels `old` to `new`."""
+    if not len(rows):
+        return Changes.none(*frame.centers.shape)
     if old[0] < 0:
         return _all_new(rows, weights, new, frame)
     return _moved(rows, weights, old, new, frame)

@@ -6,7 +6,6 @@ from typing import Any
 
 from kmeans_xp.arrays import Array, Totals, namespace_of
 from kmeans_xp.arrays.namespace import device_of
-from kmeans_xp.kernels.frame import Frame
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,9 @@ class Pull(Totals):
     cost: Array
 
 
-# (block, labels, weights, frame) -> what the rows of each label add up to about its centre.
-Puller = Callable[[Array, Array, Array | None, Frame], Pull]
+# (block, labels, weights, centers in the widest float) -> what the rows of each label add up to
+# about its centre.
+Puller = Callable[[Array, Array, Array | None, Array], Pull]
 
 
 def portable_puller(work: int, dtype: Any) -> Puller:
@@ -36,9 +36,9 @@ def portable_puller(work: int, dtype: Any) -> Puller:
     return portable_pull
 
 
-def portable_pull(block: Array, labels: Array, weights: Array | None, frame: Frame) -> Pull:
+def portable_pull(block: Array, labels: Array, weights: Array | None, centers: Array) -> Pull:
     """Return what the rows of each label add up to about its centre."""
-    xp, centers = namespace_of(block), frame.wide_centers
+    xp = namespace_of(block)
     numbers = xp.arange(centers.shape[0], dtype=labels.dtype, device=device_of(block))
     member = xp.astype(labels[:, None] == numbers[None, :], centers.dtype)
     ways = xp.astype(block, centers.dtype, copy=False) - xp.take(centers, labels, axis=0)

@@ -6,7 +6,6 @@ import numpy as np
 
 from kmeans_xp.kernels import fast_compile
 from kmeans_xp.kernels.fast_compile import PULL_LOOPS
-from kmeans_xp.kernels.frame import Frame
 from kmeans_xp.kernels.host import scratch
 from kmeans_xp.kernels.pull import Pull, Puller
 
@@ -16,15 +15,17 @@ def find_pull(work: int, dtype: Any) -> Puller:
     return _compiled if fast_compile.worthwhile(work, dtype, PULL_LOOPS) else pull
 
 
-def pull(block: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, frame: Frame) -> Pull:
+def pull(
+    block: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, centers: np.ndarray
+) -> Pull:
     """Return what the rows of each label add up to about its centre."""
     # Imported here: SciPy takes longer to import than the rest of the package together.
     from scipy.sparse import csc_array
 
-    n, k = len(block), len(frame.centers)
+    n, k = len(block), len(centers)
     ways = scratch("ways", block.shape, np.float64)
     # Labels are in range; where it had to look, NumPy would write to a copy first.
-    np.take(frame.wide_centers, labels, axis=0, out=ways, mode="clip")
+    np.take(centers, labels, axis=0, out=ways, mode="clip")
     np.subtract(block, ways, out=ways)
     ones = np.ones(n) if weights is None else weights
     cost = np.vdot(ways, ways) if weights is None else np.vecdot(ways, ways) @ weights
@@ -34,12 +35,12 @@ def pull(block: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, fram
 
 
 def _compiled(
-    block: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, frame: Frame
+    block: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, centers: np.ndarray
 ) -> Pull:
     from kmeans_xp.kernels import fast_lanes, pull_loops
 
     weights = np.empty(0) if weights is None else np.require(weights, np.float64, ["C", "A"])
-    centers = np.require(frame.wide_centers, requirements=["C", "A", "W"])
+    centers = np.require(centers, requirements=["C", "A", "W"])
     ways, totals = np.zeros(centers.shape), np.zeros(len(centers))
     rows, weights = fast_lanes.ready_rows(block), fast_lanes.sealed(weights)
     cost = pull_loops.pull(rows, labels, weights, centers, ways, totals)

@@ -55,7 +55,9 @@ class HostSeeder(Seeder):
             np.empty((n, width), origin.dtype),
             np.empty((n, trials), np.bool_),
         )
-        self.block_rows = max(256, min(BLOCK // width, BLOCK_ROWS))
+        size = max(256, min(BLOCK // width, BLOCK_ROWS))
+        # What is left beyond one block would be too little for another.
+        self.block_rows = n if n < 2 * size else size
         info = np.finfo(origin.dtype)
         gamma = (d + 8) * float(info.eps)
         self.margin = gamma * (8 if basis is None else 8 + 4 * len(basis) ** 0.5)
@@ -172,7 +174,7 @@ def _start_step(
     seeder: HostSeeder,
     center: np.ndarray,
 ) -> Gains:
-    columns = _by_column(sketch)
+    columns = by_column(sketch)
     for part in _pieces(block):
         seeder.draw(block[part] - seeder.origin, columns[:, part])
         mass[part] = _squares(block[part], center, np.arange(len(block[part])))
@@ -192,7 +194,7 @@ def _score_step(
     *,
     scored: Scored,
 ) -> Gains:
-    nearer, columns = _by_column(closer), _by_column(sketch)
+    nearer, columns = by_column(closer), by_column(sketch)
     gains = np.zeros(len(nearer))
     products = np.empty((len(nearer), min(PIECE, len(block))), sketch.dtype)
     for first in range(0, len(block), PIECE):
@@ -215,12 +217,12 @@ def _keep_step(
     candidates: np.ndarray,
     best: int,
 ) -> None:
-    rows = np.flatnonzero(_by_column(closer)[best])
+    rows = np.flatnonzero(by_column(closer)[best])
     new = _squares(block, candidates[best], rows)
     mass[rows] = np.minimum(mass[rows], new if weights is None else new * weights[rows])
 
 
-def _by_column(part: np.ndarray) -> np.ndarray:
+def by_column(part: np.ndarray) -> np.ndarray:
     """Return the memory of a block's part of an array as one row for each column."""
     return part.reshape(part.shape[::-1])
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.kernels import fast_compile
-from kmeans_xp.kernels.fast_compile import SEED_LOOPS
+from kmeans_xp.kernels.byte_sample import BYTES_UP_TO, part_left
+from kmeans_xp.kernels.fast_compile import BYTE_LOOPS, SEED_LOOPS
 from kmeans_xp.kernels.projection import directions_of
 from kmeans_xp.kernels.seed_host import HostSeeder
 from kmeans_xp.kernels.seeder import Seeder
@@ -18,8 +19,10 @@ NARROW = 24
 SMALL = 1 << 20
 # With fewer centres than this a projection does not pay.
 MANY = 16
-# Rows that the directions are found from.
+# Rows that are looked at, to find directions from and to try what bytes exclude.
 SEEN = 1024
+# The part of the pairs of rows and candidates that bytes may leave.
+LEFT = 0.125
 
 # Features up to which sixteen rows at a time are faster than a projection, and than products with
 # all features where those are remembered.
@@ -52,9 +55,9 @@ def find_seeder(
         (count) -> so many rows, spread over all.
     """
     n, d = shape
-    single = origin.dtype == dtype == np.float32
-    fits = d <= (LANES_UP_TO if n * d > SMALL else SMALL_UP_TO) and n * d <= ENTRIES
-    if single and fits and fast_compile.worthwhile(n * d * k * trials // PASSES, dtype, SEED_LOOPS):
+    single, work = origin.dtype == dtype == np.float32, n * d * k * trials // PASSES
+    few_features = d <= (LANES_UP_TO if n * d > SMALL else SMALL_UP_TO) and n * d <= ENTRIES
+    if single and few_features and fast_compile.worthwhile(work, dtype, SEED_LOOPS):
         # Imported here, since Numba is an extra.
         from kmeans_xp.kernels.seed_lanes import LaneSeeder
 
@@ -63,7 +66,14 @@ def find_seeder(
     if d >= NARROW and n * d > SMALL:
         if k < MANY:
             return None
-        basis = np.ascontiguousarray(directions_of(few(SEEN)).matrix.T, dtype=origin.dtype)
+        seen = few(SEEN)
+        fits = n >= SEEN and d <= BYTES_UP_TO and n * d <= 4 * ENTRIES
+        fits = fits and fast_compile.installed() and part_left(seen, k) < LEFT
+        if fits and fast_compile.worthwhile(work, origin.dtype, BYTE_LOOPS):
+            from kmeans_xp.kernels.seed_bytes import ByteSeeder
+
+            return ByteSeeder(n, trials, origin, dtype)
+        basis = np.ascontiguousarray(directions_of(seen).matrix.T, dtype=origin.dtype)
     if n * (d if basis is None else len(basis)) > ENTRIES:
         return None
     return HostSeeder(n, trials, origin, basis, dtype)

@@ -1,11 +1,13 @@
 """Weighted sums of the rows of a block, and of their squares, about a point."""
 
-import array_api_compat
 import numpy as np
 
 from kmeans_xp.arrays import Array, namespace_of
+from kmeans_xp.kernels import fast_compile
 from kmeans_xp.kernels.host import scratch
 
+# With fewer features compiled loops never get up to speed.
+NARROW = 8
 # Entries of several short rows that NumPy takes as one, since loops over few never get up to speed.
 LONG = 256
 
@@ -13,8 +15,6 @@ LONG = 256
 def sums_about(block: Array, weights: Array | None, about: Array) -> tuple[Array, Array, Array]:
     """Return Σw, Σw(x - about) and Σw(x - about)², (d,), in the dtype of `about`."""
     xp = namespace_of(block)
-    if array_api_compat.is_numpy_namespace(xp):
-        return _host_sums(block, weights, about)
     centred = xp.astype(block, about.dtype, copy=False) - about
     ones = xp.ones_like(centred[:, 0])
     w = ones if weights is None else xp.astype(weights, about.dtype, copy=False)
@@ -22,11 +22,15 @@ def sums_about(block: Array, weights: Array | None, about: Array) -> tuple[Array
     return xp.sum(w), w @ centred, w @ (centred * centred)
 
 
-def _host_sums(
+def host_sums_about(
     block: np.ndarray, weights: np.ndarray | None, about: np.ndarray
 ) -> tuple[np.floating, np.ndarray, np.ndarray]:
     """As `sums_about`, in memory that is not new: page faults would take longer than the sums."""
     n, d = block.shape
+    if weights is None and d >= NARROW and fast_compile.ready(block.dtype):
+        from kmeans_xp.kernels import fast_lanes
+
+        return np.float64(n), *fast_lanes.sums_about(block, about)
     centred = scratch("sums", (n, d), about.dtype)
     # Converted first: a subtraction that converts on the way takes three times as long.
     centred[...] = block

@@ -16,6 +16,7 @@ from kmeans_xp.kernels.pull import Puller, portable_puller
 from kmeans_xp.kernels.pull_host import find_pull
 from kmeans_xp.kernels.seeder import Seeder
 from kmeans_xp.kernels.seeding import find_seeder
+from kmeans_xp.kernels.sums import host_sums_about, sums_about
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Kernel:
         (k, d) -> rows that a block should have.
     labels, nearest, own_distances, distances, sum_by_label, count : callable
         As `kmeans_xp.kernels.portable` specifies.
+    sums_about : callable
+        As `kmeans_xp.kernels.sums` specifies.
     puller : callable
         (operations of a batch, dtype of its rows) -> a `Puller`.
     pair : callable
@@ -42,6 +45,8 @@ class Kernel:
     pair_tracker : callable, optional
         (shape, dtype, about) -> what is remembered of rows that are divided in two, where steps
         may write beside them.
+    label_all, distances_all : callable, optional
+        As `kmeans_xp.kernels.fast` specifies: of all rows at once, what steps find of blocks.
     seeder : callable, optional
         (shape, k, trials, origin, dtype, few) -> what greedy k-means++ remembers of rows that
         steps may write beside; None where it would not pay.
@@ -57,20 +62,26 @@ class Kernel:
     distances: Callable[[Array, Frame, Any], Array]
     sum_by_label: Callable[[Array, Array, Array | None, Frame], tuple[Array, Array]]
     count: Callable[[Array, int], Array]
+    sums_about: Callable[[Array, Array | None, Array], tuple[Array, Array, Array]]
     puller: Callable[[int, Any], Puller]
     pair: Callable[[Array, float | None], Pair]
     pair_tracker: Callable[..., PairTracker] | None
     seeder: Callable[..., Seeder | None] | None
+    label_all: Callable[..., tuple[Array, Array, float] | None] | None
+    distances_all: Callable[..., tuple[Array, float] | None] | None
 
 
 def _kernel(
     name: str,
     module: Any,
     runs_on: Callable[[Namespace], bool],
+    sums_about: Callable[[Array, Array | None, Array], tuple[Array, Array, Array]],
     puller: Callable[[int, Any], Puller],
     pair: Callable[[Array, float | None], Pair],
     pair_tracker: Callable[..., PairTracker] | None = None,
     seeder: Callable[..., Seeder | None] | None = None,
+    label_all: Callable[..., tuple[Array, Array, float] | None] | None = None,
+    distances_all: Callable[..., tuple[Array, float] | None] | None = None,
 ) -> Kernel:
     return Kernel(
         name,
@@ -83,10 +94,13 @@ def _kernel(
         module.distances,
         module.sum_by_label,
         module.count,
+        sums_about,
         puller,
         pair,
         pair_tracker,
         seeder,
+        label_all,
+        distances_all,
     )
 
 
@@ -102,9 +116,29 @@ _numpy = array_api_compat.is_numpy_namespace
 
 # The first row that fits is taken, so tuned kernels stand above the portable one.
 TABLE: tuple[Kernel, ...] = (
-    _kernel("numba", fast, _compiled, find_pull, HostPair.of, find_pair_tracker, find_seeder),
-    _kernel("numpy", host, _numpy, find_pull, HostPair.of, find_pair_tracker, find_seeder),
-    _kernel("portable", portable, _any_namespace, portable_puller, portable_pair),
+    _kernel(
+        "numba",
+        fast,
+        _compiled,
+        host_sums_about,
+        find_pull,
+        HostPair.of,
+        find_pair_tracker,
+        find_seeder,
+        fast.label_all,
+        fast.distances_all,
+    ),
+    _kernel(
+        "numpy",
+        host,
+        _numpy,
+        host_sums_about,
+        find_pull,
+        HostPair.of,
+        find_pair_tracker,
+        find_seeder,
+    ),
+    _kernel("portable", portable, _any_namespace, sums_about, portable_puller, portable_pair),
 )
 
 
@@ -134,10 +168,10 @@ def find_kernel(xp: Namespace, algorithm: str = "auto", *, besides: Sequence[str
     """
     if algorithm == "numba":
         fast_compile.compile_all()
-    fitting = [kernel for kernel in TABLE if kernel.runs_on(xp)]
-    for kernel in fitting:
-        if algorithm in ("auto", kernel.algorithm, kernel.name):
+    for kernel in TABLE:
+        if algorithm in ("auto", kernel.algorithm, kernel.name) and kernel.runs_on(xp):
             return kernel
+    fitting = [kernel for kernel in TABLE if kernel.runs_on(xp)]
     algorithms, kernels = (k.algorithm for k in fitting), (k.name for k in fitting)
     names = dict.fromkeys(("auto", *algorithms, *kernels, *besides))
     raise ValueError(

@@ -22,6 +22,9 @@ from kmeans_xp.kernels.projection import Directions, Turn
 
 # Of a sum of a million squares in float64, and more than rounding takes from it.
 ROUNDING = 1e-10
+# Totals are summed afresh where so many times more has passed through a cluster than is left in
+# it: beyond that, what float64 rounded away could show in its centre.
+STIRRED = 2.0**20
 
 
 @dataclass(frozen=True)

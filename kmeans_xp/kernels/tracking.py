@@ -2,73 +2,43 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import array_api_compat
 import numpy as np
 
-from kmeans_xp.arrays import Array, Namespace
-from kmeans_xp.kernels import fast, fast_compile, host, host_gaps, host_projection
+from kmeans_xp.arrays import Namespace
+from kmeans_xp.kernels import (
+    byte_sample,
+    fast,
+    fast_compile,
+    host,
+    host_boxes,
+    host_gaps,
+    host_projection,
+)
 from kmeans_xp.kernels.frame import Frame
-from kmeans_xp.kernels.projection import Directions, directions_of, part_left
+from kmeans_xp.kernels.stepper import Stepper
 from kmeans_xp.kernels.table import Kernel, find_kernel
+from kmeans_xp.kernels.task import Task
 from kmeans_xp.kernels.tracker import GapTracker, ProjectionTracker, Tracker
 
 # With more features, few rows are so near to their centre that its distance to others decides.
 SPACED = 8
+# With more features or fewer rows, boxes of rows cost as much as they save.
+FLAT, BOXED = 2, 1 << 16
 # With fewer features or centres, a short product costs as much as it saves; so it does where it
-# leaves more than this part of the centres near a row. Found out from so many rows.
-WIDE = 48
-LEFT = 0.09
-ROWS = 4096
+# leaves more than this part of the centres near a row.
+WIDE, LEFT = 48, 0.09
+# To look at one centre costs as much as bytes save in products of so many features.
+SAVED = 5000
 # Centres whose pairs are worth a list, and rows to each that repay it.
 MANY, ROWS_OF_EACH = 2048, 256
+# Rows up to which an iteration is one call, of which threads share the pieces.
+AT_ONCE = 1 << 20
 # Entries of a matrix that may be kept twice.
 SMALL = 1 << 18
-
-
-@dataclass(frozen=True)
-class Task:
-    """What rows are to be tracked.
-
-    Attributes
-    ----------
-    n, d, k : int
-        Rows, features and clusters.
-    dtype : dtype
-        Of the rows.
-    few : callable
-        (count) -> so many rows, spread over all.
-    team : callable
-        Runs a function on several threads at once, until it returns true.
-    """
-
-    n: int
-    d: int
-    k: int
-    dtype: Any
-    few: Callable[[int], Array]
-    team: Callable[[Callable[[], bool]], None]
-
-    @property
-    def work(self) -> int:
-        """Return about how many operations an iteration without a tracker takes."""
-        return self.n * self.k * (self.d + 8)
-
-    @cached_property
-    def directions(self) -> Directions:
-        """Return directions for short rows."""
-        return directions_of(self._some)
-
-    @cached_property
-    def part_left(self) -> float:
-        """Return which part of the centres short products leave near a row."""
-        return part_left(self.directions, self._some, self.k)
-
-    @cached_property
-    def _some(self) -> Array:
-        return self.few(ROWS)
 
 
 @dataclass(frozen=True)
@@ -89,6 +59,10 @@ class Tracking:
         Task -> whether it is better than those below it in the table.
     start : callable
         Task -> the tracker of a run.
+    stepper : callable or None
+        (all rows, weights, k, origin, team) -> what does the whole iterations of a run.
+    at_once : int
+        Up to how many rows it does so.
     """
 
     name: str
@@ -97,6 +71,8 @@ class Tracking:
     loops: str | None
     suits: Callable[[Task], bool]
     start: Callable[[Task], Tracker]
+    stepper: Callable[..., Stepper] | None = None
+    at_once: int = 0
 
     def fits(self, task: Task) -> bool:
         """Return whether to choose it unasked: if what it compiles is worth waiting for."""
@@ -117,13 +93,17 @@ def _low(task: Task) -> bool:
 def _lanes(task: Task) -> Tracker:
     from kmeans_xp.kernels import fast_lanes
 
-    size = fast_lanes.block_rows(task.n, task.k)
-    team = task.team if size == task.n else None
-
     def about(frame: Frame) -> dict[str, Any]:
-        return {"neighbors": fast_lanes.neighbors_of(frame), "team": team}
+        return {"neighbors": fast_lanes.neighbors_of(frame)}
 
+    size = fast_lanes.block_rows(task.k)
     return GapTracker(fast_lanes.advance, task.n, task.k, block_rows=size, about=about)
+
+
+def _lane_steps(*about: Any) -> Stepper:
+    from kmeans_xp.kernels import fast_step
+
+    return fast_step.FastStepper(*about)
 
 
 def _several(task: Task) -> bool:
@@ -140,6 +120,26 @@ def _wide(task: Task) -> Tracker:
     return GapTracker(fast_wide.advance, task.n, task.k, block_rows=size, about=about)
 
 
+def _by_bytes(task: Task) -> bool:
+    fits = WIDE <= task.d <= byte_sample.BYTES_UP_TO and WIDE <= task.k <= task.n // 4
+    if not (fits and fast_compile.byte_products()):
+        return False
+    return byte_sample.part_left(task.some, task.k) < task.d / SAVED
+
+
+def _bytes(task: Task) -> Tracker:
+    from kmeans_xp.kernels import fast_bytes, fast_projection
+
+    def about(frame: Frame) -> dict[str, Any]:
+        return {"centers": fast_bytes.centers_of(frame)}
+
+    size = fast_projection.block_rows(task.k, task.d)
+    beside = fast_bytes.memory_of(task.n, task.d)
+    return GapTracker(
+        fast_bytes.advance, task.n, task.k, block_rows=size, about=about, beside=beside
+    )
+
+
 def _gaps(task: Task) -> Tracker:
     spaced = task.d <= SPACED and task.k <= host.FEW
 
@@ -153,6 +153,14 @@ def _gaps(task: Task) -> Tracker:
     return GapTracker(
         host_gaps.advance, task.n, task.k, block_rows=size, about=about, beside=beside
     )
+
+
+def _thin(task: Task) -> bool:
+    return task.d <= FLAT and 1 < task.k <= host.FEW and task.n >= BOXED
+
+
+def _boxes(task: Task) -> Tracker:
+    return host_boxes.BoxTracker(task.n, task.k)
 
 
 def _few_directions(task: Task) -> bool:
@@ -201,6 +209,15 @@ TRACKINGS: tuple[Tracking, ...] = (
         loops=fast_compile.LOOPS,
         suits=_low,
         start=_lanes,
+        stepper=_lane_steps,
+        at_once=AT_ONCE,
+    ),
+    _tracking(
+        name="numba bytes",
+        algorithm="hamerly",
+        loops=fast_compile.BYTE_LOOPS,
+        suits=_by_bytes,
+        start=_bytes,
     ),
     _tracking(
         name="numba wide",
@@ -216,6 +233,7 @@ TRACKINGS: tuple[Tracking, ...] = (
         suits=_few_directions,
         start=_projection,
     ),
+    _tracking(name="numpy boxes", algorithm="boxes", loops=None, suits=_thin, start=_boxes),
     _tracking(name="numpy hamerly", algorithm="hamerly", loops=None, suits=_several, start=_gaps),
 )
 

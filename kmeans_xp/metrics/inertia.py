@@ -6,10 +6,11 @@ from functools import partial
 import numpy as np
 
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels import Frame, Kernel, find_labeller, frame_of
 from kmeans_xp.rows import open_rows
 from kmeans_xp.rows.arguments import aligned_argument, open_centers, open_weights
-from kmeans_xp.rows.checks import checked_sweep, range_error
+from kmeans_xp.rows.checks import checked_sweep, checked_whole, range_error
 
 
 def inertia(
@@ -58,10 +59,17 @@ def inertia(
     if labels is not None:
         labels = aligned_argument(rows, labels, "labels")
         _check_labels(labels, places.shape[0])
-    step = partial(_cost_step, kernel=kernel, frame=frame_of(places))
-    size = kernel.block_rows(*places.shape)
-    costs, _ = checked_sweep(rows, step, labels, weights, centers=places, block_rows=size)
-    total = float(to_host(costs.cost))
+    frame, found = frame_of(places), None
+    if labels is None:
+        found = checked_whole(rows, kernel.label_all, frame, centers=places, squared=True)
+    if found is None:
+        step = partial(_cost_step, kernel=kernel, frame=frame)
+        size = kernel.block_rows(*places.shape)
+        costs, _ = checked_sweep(rows, step, labels, weights, centers=places, block_rows=size)
+        total = float(to_host(costs.cost))
+    else:
+        with quiet():
+            total = float(to_host(_cost(found[1], weights).cost))
     if not np.isfinite(total):
         raise range_error(rows, f"its inertia is {total}", "Divide")
     return total
@@ -78,8 +86,12 @@ def _cost_step(
     if labels is None:
         labels = kernel.labels(block, frame)
     distances = kernel.own_distances(block, frame, labels)
-    xp = namespace_of(block)
-    return _Cost(xp.sum(distances if weights is None else distances * weights)), ()
+    return _cost(distances, weights), ()
+
+
+def _cost(distances: Array, weights: Array | None) -> _Cost:
+    xp = namespace_of(distances)
+    return _Cost(xp.sum(distances if weights is None else distances * weights))
 
 
 def _check_labels(labels: Array, k: int) -> None:

@@ -73,6 +73,11 @@ class MemoryRows(Rows):
         n = self.shape[0]
         return self.block(0, n) if n <= block_rows and self.in_place else None
 
+    def uncopied(self, most: int) -> Array | None:
+        """Return all rows, as `whole` does, where their dtype is the working one already."""
+        ready = self.members is None and self.X.dtype == self.dtype
+        return self.whole(most) if ready else None
+
     def shares(self, parts: Sequence[Rows]) -> Array | None:
         """Return which of the `parts`, views that share all rows, each is in, (n,) int32."""
         xp, members = self.xp, [part.members for part in parts if isinstance(part, MemoryRows)]

@@ -69,8 +69,8 @@ class Rows(ABC):
         """Return a context for many sweeps, and what is done between them."""
         return nullcontext()
 
-    def team(self, work: Callable[[], bool]) -> None:
-        """Run `work` until it returns that everything is done."""
+    def team(self, work: Callable[[], bool], help_out: Callable[[], Any]) -> None:
+        """Run `work` until it returns true, and where there are threads to do so, `help_out`."""
         while not work():
             pass
 
@@ -117,6 +117,10 @@ class Rows(ABC):
 
     def whole(self, block_rows: int) -> Array | None:
         """Return all rows, if steps may write beside them and they are not more than a block."""
+        return None
+
+    def uncopied(self, most: int) -> Array | None:
+        """Return all rows, as `whole` does, where their dtype is the working one already."""
         return None
 
     def shares(self, parts: "Sequence[Rows]") -> Array | None:

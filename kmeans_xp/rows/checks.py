@@ -1,6 +1,7 @@
 """Checks of the rows themselves, which take a pass over them."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
@@ -19,7 +20,8 @@ def check_rows(rows: Rows, centers: Array | None = None, *, block_rows: int) -> 
         If X holds NaN or infinity, or squared distances would overflow or vanish in the widest
         float.
     """
-    _require(rows, centers, rows.fold(_Extent.of, block_rows=block_rows))
+    seen = rows.fold(_Extent.of, block_rows=block_rows)
+    _require(rows, centers, float(to_host(seen.largest)))
 
 
 def checked_sweep(
@@ -36,14 +38,41 @@ def checked_sweep(
     """
     checked = partial(_checked_step, step=step, most=_most(rows))
     seen, kept = rows.sweep(checked, *aligned, block_rows=block_rows)
-    _require(rows, centers, seen)
+    _require(rows, centers, float(to_host(seen.largest)))
     return seen.totals, kept
 
 
-def _require(rows: Rows, centers: Array | None, seen: "_Extent") -> None:
-    largest = float(to_host(seen.largest))
+def checked_whole(
+    rows: Rows, work: Callable[..., Any] | None, *args: Any, centers: Array, **options: Any
+) -> Kept | None:
+    """Return what `work` keeps of all rows at once, and check them; None where it does not.
+
+    Parameters
+    ----------
+    work : callable, optional
+        (rows.uncopied, rows.team, *args, **options) -> what is kept, and last the largest absolute
+        value, NaN if the rows are not finite; or None.
+
+    Raises
+    ------
+    ValueError
+        As `check_rows`.
+    """
+    found = None if work is None else work(rows.uncopied, rows.team, *args, **options)
+    if found is None:
+        return None
+    *kept, largest = found
+    if math.isnan(largest):
+        check_rows(rows, block_rows=rows.shape[0])
+    _require(rows, centers, largest)
+    return tuple(kept)
+
+
+def _require(rows: Rows, centers: Array | None, largest: float) -> None:
     if not math.isfinite(largest):
         raise finite_error("X", largest)
+    if rows.dtype != rows.wide:
+        return  # Squares of a narrower float fit.
     if centers is not None:
         largest = max(largest, float(to_host(rows.xp.max(rows.xp.abs(centers)))))
     info = rows.xp.finfo(rows.wide)

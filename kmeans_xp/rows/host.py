@@ -6,8 +6,9 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import cached_property
 from time import perf_counter
 from typing import Any, final
 
@@ -25,6 +26,8 @@ RUNS = 64
 # Seconds that a sweep must take for other threads to be worth waking, and entries of X below
 # which that is found out by one thread, where it is not known.
 SHORT = 3e-4
+# The same for work in which they are mostly awake.
+SOON = 1e-4
 SMALL = 1 << 18
 # Rows that are taken from a mapped file before its pages are given back.
 TAKEN = 128
@@ -52,12 +55,18 @@ class HostRows(MemoryRows):
         threads: int | None = None,
     ) -> None:
         super().__init__(X, dtype, members)
-        self.threads = thread_count() if threads is None else threads
+        self._asked = threads
         self._mapping = _shared_mapping(X)
         # How long the last sweep took with blocks of so many rows, on all threads together; with
-        # 0, the last work of a team.
+        # 0, the last work of a team, and who helps in that.
         self._seconds: dict[int, float] = {}
+        self._helping: list[Future[Any]] = []
         self.in_place = not isinstance(X, np.memmap)
+
+    @cached_property
+    def threads(self) -> int:
+        """Return how many threads run blocks; asked only where there are several blocks."""
+        return thread_count() if self._asked is None else self._asked
 
     def sweep(
         self, step: Step, *aligned: Array | None, block_rows: int, spare: Array | None = None
@@ -108,28 +117,28 @@ class HostRows(MemoryRows):
         short = known is not None and known < SHORT
         return 0 if short else max(0, min(self.threads, left) - 1)
 
-    def team(self, work: Callable[[], bool]) -> None:
-        """Run `work` on all threads at once, which share what there is to do, until it is done.
+    def team(self, work: Callable[[], bool], help_out: Callable[[], Any]) -> None:
+        """Run `work` until it returns true; meanwhile, and for a while after, others help.
 
-        `work` returns whether it is, whoever did it. Then nobody is waited for: a thread that has
-        not begun yet, or is about to find out the same, may take as long as all the work did.
+        A thread helps until `help_out` returns, which it does when nothing was to be done for a
+        while. So one that is awake stays so from one call to the next, if that comes soon.
         """
-        helpers = self.threads - 1 if self._seconds.get(0, SHORT) >= SHORT else 0
-        begun, stopped = perf_counter(), threading.Event()
+        helpers = self.threads - 1 if self._seconds.get(0, SOON) >= SOON else 0
+        begun = perf_counter()
+        done = False
+        while not done:
+            for place in range(helpers):
+                self._wake(place, help_out)
+            done = work()
+        self._seconds[0] = (perf_counter() - begun) * (1 + helpers)
 
-        def help_out() -> None:
-            while not (stopped.is_set() or work()):
-                pass
-
-        helping = [_pool(self.threads).submit(help_out) for _ in range(helpers)]
-        try:
-            while not work():
-                for future in helping:
-                    if future.done():
-                        future.result()
-        finally:
-            stopped.set()
-        self._seconds[0] = (perf_counter() - begun) * (helpers + 1)
+    def _wake(self, place: int, help_out: Callable[[], Any]) -> None:
+        """Have the helper of this number help, if it does not."""
+        if place == len(self._helping):
+            self._helping.append(_pool(self.threads).submit(help_out))
+        elif self._helping[place].done():
+            self._helping[place].result()
+            self._helping[place] = _pool(self.threads).submit(help_out)
 
     def together(self) -> AbstractContextManager[None]:
         """Hold BLAS to one thread: idle ones would go on spinning in the way of the sweeps."""
@@ -149,6 +158,10 @@ class HostRows(MemoryRows):
             self._release(0, self.shape[0])
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
+    def small(self, values: Any, dtype: Any = None) -> Array:
+        """Return small host values, which are where blocks live."""
+        return np.asarray(values, dtype)
+
     def compact(self, *aligned: Array | None) -> tuple[Rows, Kept]:
         """Return a view's rows, copied to a place of their own if they fit a block."""
         compact = super().compact(*aligned)
@@ -157,7 +170,7 @@ class HostRows(MemoryRows):
         return compact
 
     def _view(self, X: np.ndarray, members: np.ndarray | None) -> MemoryRows:
-        return HostRows(X, self.dtype, members, threads=self.threads)
+        return HostRows(X, self.dtype, members, threads=self._asked)
 
     def _release(self, start: int, stop: int) -> None:
         """Give the pages of a mapped block back, so that the file never fills the memory."""

@@ -33,11 +33,11 @@ def open_rows(X: object, name: str = "X", *, threads: int | None = None) -> Rows
     """
     array: Array = as_array(X, name)
     check_matrix(array, name)
+    if isinstance(array, np.ndarray):
+        return HostRows(array, threads=threads)
     if array_api_compat.is_dask_array(array):
         # Imported here, since Dask is an extra.
         from kmeans_xp.rows.dask import DaskRows
 
         return DaskRows(array)
-    if isinstance(array, np.ndarray):
-        return HostRows(array, threads=threads)
     return ArrayRows(array)

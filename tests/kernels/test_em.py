@@ -1,5 +1,7 @@
 """Every EM kernel agrees with plain arithmetic, on every kind of mixture."""
 
+from dataclasses import replace
+
 import array_api_compat.numpy as xp
 import numpy as np
 import pytest
@@ -88,7 +90,7 @@ def test_shares_densities_and_moments(kernel, kind, backend):
         pytest.skip(f"{kernel.name} does not take {rows.xp.__name__}")
     m = mixture(kind)
     parts = expectation_of(rows, m, exact=kernel.exact).parts
-    prepared = kernel.prepare(rows.take(range(50)), parts.origin, kind)
+    prepared = kernel.prepare(rows.take(range(50)), parts.origin, parts.kind)
     shares, logs = kernel.expect(prepared, parts)
     read = backend.to_numpy if backend.name != "dask" else np.asarray
     expected = log_densities(m, HOST)
@@ -97,9 +99,34 @@ def test_shares_densities_and_moments(kernel, kind, backend):
     given = np.exp(expected - logsumexp(expected, axis=0))
     assert_allclose(read(shares), given, rtol=rtol, atol=rtol)
     found = read(kernel.moments(prepared, shares, parts))
-    assert found.shape == (4, monomial_count(kind, 3))
     about = m.means if kernel.exact else ORIGIN
-    assert_allclose(found, moments(m, given, about), rtol=rtol, atol=100 * rtol)
+    expected = moments(m, given, about)
+    assert found.shape == expected.shape == (4, monomial_count(m.apart().kind, 3))
+    assert_allclose(found, expected, rtol=rtol, atol=100 * rtol)
+
+
+@pytest.mark.parametrize("kernel", TABLE, ids=lambda kernel: kernel.name)
+def test_one_variance_for_all_needs_no_squares_of_each(kernel, backend):
+    if kernel.exact:
+        pytest.skip("differences have their squares")
+    X = backend.asarray(HOST.astype(np.float32))
+    rows = open_rows(X)
+    if not kernel.runs_on(rows.xp):
+        pytest.skip(f"{kernel.name} does not take {rows.xp.__name__}")
+    m = replace(mixture("shared"), spread=np.mean((HOST - ORIGIN) ** 2, axis=0))
+    parts = expectation_of(rows, m, exact=False, each=False).parts
+    prepared = kernel.prepare(rows.take(range(50)), parts.origin, parts.kind)
+    shares, logs = kernel.expect(prepared, parts)
+    read = backend.to_numpy if backend.name != "dask" else np.asarray
+    expected = log_densities(m, HOST)
+    assert_allclose(read(logs).mean(), logsumexp(expected, axis=0).mean(), rtol=1e-5)
+    given = np.exp(expected - logsumexp(expected, axis=0))
+    assert_allclose(read(shares), given, atol=1e-5)
+    # The squares of all rows stand for what shares of rows would add up to.
+    assert_allclose(read(shares).sum(axis=0), 1.0, rtol=1e-14 if backend.float64 else 1e-6)
+    found = read(kernel.moments(prepared, shares, parts))
+    assert found.shape == (4, monomial_count("shared", 3))
+    assert_allclose(found, moments(m, given, ORIGIN)[:, :4], rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)

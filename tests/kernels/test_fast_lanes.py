@@ -9,7 +9,6 @@ from kmeans_xp.kernels.tracker import Drift
 
 pytest.importorskip("numba")
 from kmeans_xp.kernels import fast_lanes
-from kmeans_xp.rows.host import HostRows
 
 RNG = np.random.default_rng(0)
 
@@ -55,7 +54,6 @@ PROBLEMS = {
     "outliers whose squares overflow": _outliers(1e25),
 }
 each_problem = pytest.mark.parametrize("name", PROBLEMS)
-_team = HostRows(np.empty((1, 1)), threads=2).team
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
@@ -87,7 +85,7 @@ class _Fit:
             memory = self.labels[part], self.gaps[part]
             changes = fast_lanes.advance(
                 self.X[part], weights, *memory,
-                frame=frame, limits=self.drift.limits, neighbors=neighbors, team=_team,
+                frame=frame, limits=self.drift.limits, neighbors=neighbors,
             )  # fmt: skip
             self.total = changes if self.total is None else self.total + changes
         assert self.total is not None
@@ -233,39 +231,6 @@ def test_labels_are_those_of_nearest(n):
     assert labels.dtype == np.int32
 
 
-def test_few_rows_are_one_block_and_blocks_hold_enough_rows_for_each_label():
-    assert fast_lanes.block_rows(10_000, 10) == 10_000
-    assert fast_lanes.block_rows(10_000_000, 10) == fast_lanes.BLOCK_ROWS
-    assert fast_lanes.block_rows(10_000_000, 2000) > 2000 * 128
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-def test_threads_that_share_pieces_change_no_bit(weighted):
-    X, C = _cloud(20_000, 3, 4)
-    weights = np.random.default_rng(1).uniform(0.5, 2, len(X)) if weighted else None
-    one, two, three = (_first(X, C, weights, HostRows(X, threads=t).team) for t in (1, 2, 3))
-    assert one == two == three
-
-
-def test_a_thread_goes_back_to_the_interpreter_now_and_then():
-    X, C = _cloud(1 << 21, 1, 2)
-    answers = []
-
-    def team(work):
-        while not (answers and answers[-1]):
-            answers.append(work())
-
-    _first(X, C, None, team)
-    assert answers == [False, True]
-
-
-def _first(X, C, weights, team):
-    """The bits of a first step from no labels."""
-    frame = frame_of(C)
-    memory = np.full(len(X), -1, np.int32), np.full(len(X), -np.inf, np.float32)
-    changes = fast_lanes.advance(
-        X, weights, *memory, frame=frame, limits=np.zeros(len(C)),
-        neighbors=fast_lanes.neighbors_of(frame), team=team,
-    )  # fmt: skip
-    np.testing.assert_array_equal(memory[0], fast_lanes.labels(X, frame))
-    return [array.tobytes() for array in (*memory, *vars(changes).values())]
+def test_blocks_hold_enough_rows_for_each_label():
+    assert fast_lanes.block_rows(10) == fast_lanes.BLOCK_ROWS
+    assert fast_lanes.block_rows(2000) > 2000 * 128

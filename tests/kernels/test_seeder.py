@@ -13,15 +13,21 @@ from tests.data import blobs, cloud
 SEEDS = range(6)
 
 
-@pytest.fixture(params=["features", "projection", "lanes"])
+@pytest.fixture(params=["features", "projection", "lanes", "bytes"])
 def sketch(request, monkeypatch):
-    """Sketches that hold all features, or a few directions; or rows by lanes, where those are."""
-    lanes = request.param == "lanes"
-    monkeypatch.setattr(fast_compile, "worthwhile", lambda work, dtype, name: lanes)
-    if request.param == "lanes":
+    """Sketches that hold all features, or a few directions; or rows by lanes, or as bytes."""
+    loops = {"lanes": fast_compile.SEED_LOOPS, "bytes": fast_compile.BYTE_LOOPS}.get(request.param)
+    monkeypatch.setattr(fast_compile, "worthwhile", lambda work, dtype, name: name == loops)
+    if loops:
         pytest.importorskip("numba")
         monkeypatch.setattr(seeding_kernels, "SMALL", 0)
-    if request.param == "projection":
+    if request.param == "bytes":
+        from kmeans_xp.kernels import seed_bytes
+
+        monkeypatch.setattr(seeding_kernels, "LEFT", 2.0)
+        monkeypatch.setattr(seeding_kernels, "SEEN", 64)
+        monkeypatch.setattr(seed_bytes, "BLOCK", 1 << 13)
+    if request.param in ("projection", "bytes"):
         monkeypatch.setattr(seeding_kernels, "SMALL", 0)
         monkeypatch.setattr(seeding_kernels, "MANY", 2)
         monkeypatch.setattr(seeding_kernels, "NARROW", 2)
@@ -167,3 +173,14 @@ def test_lanes_take_small_rows_of_more_features(monkeypatch):
         assert_array_equal(*both(rows, 20, seed))
     monkeypatch.setattr(seeding_kernels, "SMALL", 0)
     assert not lanes()
+
+
+def test_no_block_is_left_with_a_few_rows():
+    def sizes(n):
+        return seed_host.HostSeeder(n, 4, np.zeros(30), None, np.float64).block_rows
+
+    size = sizes(10**6)
+    assert size < 10**6
+    assert sizes(size + 1) == size + 1
+    assert sizes(2 * size - 1) == 2 * size - 1
+    assert sizes(2 * size) == size

@@ -7,6 +7,7 @@ import pytest
 
 from kmeans_xp import kmeans
 from kmeans_xp.kernels import Frame, Task, Tracker, fast_compile, frame_of
+from kmeans_xp.kernels.host_boxes import BoxTracker
 from kmeans_xp.kernels.tracking import TRACKINGS, Tracking
 from kmeans_xp.rows import Rows, open_rows
 from tests.data import cloud, some_rows
@@ -46,12 +47,13 @@ def _param(tracking: Tracking) -> Any:
     return pytest.param(tracking, id=tracking.name, marks=skip)
 
 
-each = pytest.mark.parametrize("tracking", [_param(tracking) for tracking in TRACKINGS])
+every = [_param(tracking) for tracking in TRACKINGS]
+each = pytest.mark.parametrize("tracking", every)
 
 
 def _start(tracking: Tracking, rows: Rows, k: int) -> Tracker:
     n, d = rows.shape
-    task = Task(n, d, k, rows.dtype, rows.few, rows.team)
+    task = Task(n, d, k, rows.dtype, rows.few)
     assert tracking.prepare(task)
     return tracking.start(task)
 
@@ -92,7 +94,7 @@ def test_labels_bounds_and_totals_are_right_in_every_iteration(
     rows = open_rows(X)
     origin = np.median(X, axis=0)
     tracker = _start(tracking, rows, k)
-    labels, gaps = tracker.memory[:2]
+    labels = tracker.memory[0]
     held = None
     for _ in range(6):
         frame = frame_of(C, origin)
@@ -104,8 +106,9 @@ def test_labels_bounds_and_totals_are_right_in_every_iteration(
         assert (own == distances.min(axis=1)).all()
         others = distances.copy()
         others[np.arange(n), labels] = np.inf
-        limits = tracker.limits[labels]
-        assert (gaps.astype(np.longdouble) - limits <= others.min(axis=1) - own).all()
+        if not isinstance(tracker, BoxTracker):
+            gaps = tracker.memory[1].astype(np.longdouble)
+            assert (gaps - tracker.limits[labels] <= others.min(axis=1) - own).all()
         np.testing.assert_array_equal(held.counts, np.bincount(labels, minlength=k))
         np.testing.assert_allclose(held.weights, np.bincount(labels, w, k), atol=1e-9)
         expected = _sums(X, w, labels, frame)
@@ -114,7 +117,7 @@ def test_labels_bounds_and_totals_are_right_in_every_iteration(
         C = _means(X, w, labels, C)
 
 
-@each
+@pytest.mark.parametrize("tracking", [p for p in every if p.id != "numpy boxes"])
 def test_rows_that_keep_their_label_are_not_looked_at(tracking: Tracking) -> None:
     X = _correlated(500, 60)
     tracker = _start(tracking, open_rows(X), 5)
@@ -168,13 +171,3 @@ def _same_centers(
     fit = kmeans(X, k, init=start, sample_weight=w, tol=0, algorithm=tracking.name)
     assert fit.n_iter == full.n_iter > 2
     np.testing.assert_allclose(fit.centers, full.centers, rtol=1e-12)
-
-
-def test_threads_share_a_block_only_where_there_is_no_other():
-    pytest.importorskip("numba")
-    (lanes,) = (tracking for tracking in TRACKINGS if tracking.name == "numba hamerly")
-    X = np.zeros((4, 2), np.float32)
-    for n, shared in ((1 << 20, True), ((1 << 20) + 1, False)):
-        task = Task(n, 2, 2, X.dtype, lambda count: X[:count], lambda work: None)
-        step = lanes.start(task).turn(frame_of(X[:2]))
-        assert (step.keywords["team"] is not None) == shared

@@ -46,34 +46,46 @@ def test_a_team_shares_the_work() -> None:
             done.append(left.pop())
         return len(done) == 40
 
-    HostRows(np.zeros((10, 2)), threads=2).team(work)
+    HostRows(np.zeros((10, 2)), threads=2).team(work, work)
     assert sorted(done) == list(range(40))
     assert len(seen) == 2
 
 
 def test_what_a_team_leaves_undone_is_waited_for() -> None:
-    caller, finished = threading.get_ident(), []
+    finished = []
 
-    def work() -> bool:
-        if threading.get_ident() != caller:
-            time.sleep(0.05)
-            finished.append(True)
-        return bool(finished)
+    def help_out() -> None:
+        time.sleep(0.05)
+        finished.append(True)
 
-    HostRows(np.zeros((10, 2)), threads=2).team(work)
+    HostRows(np.zeros((10, 2)), threads=2).team(lambda: bool(finished), help_out)
     assert finished
 
 
-def test_an_error_in_a_team_reaches_the_caller() -> None:
-    caller = threading.get_ident()
+def test_a_helper_goes_on_until_it_returns_and_is_woken_again() -> None:
+    rows, helpers, leave = HostRows(np.zeros((10, 2)), threads=2), [], threading.Event()
 
-    def work() -> bool:
-        if threading.get_ident() != caller:
-            raise ArithmeticError("elsewhere")
-        return False
+    def help_out() -> None:
+        helpers.append(threading.get_ident())
+        leave.wait(10)
+
+    def until(count: int) -> bool:
+        time.sleep(0.002)  # For short work nobody would be woken.
+        return len(helpers) == count
+
+    for _ in range(3):
+        rows.team(lambda: until(1), help_out)
+    leave.set()
+    rows.team(lambda: until(2), help_out)
+    assert threading.get_ident() not in helpers
+
+
+def test_an_error_in_a_team_reaches_the_caller() -> None:
+    def help_out() -> None:
+        raise ArithmeticError("elsewhere")
 
     with pytest.raises(ArithmeticError, match="elsewhere"):
-        HostRows(np.zeros((10, 2)), threads=2).team(work)
+        HostRows(np.zeros((10, 2)), threads=2).team(lambda: False, help_out)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

@@ -1,0 +1,232 @@
+"""Rows that are rounded to bytes: what they exclude is excluded rightly, in seeds and labels."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from kmeans_xp.algorithms.masses import Remembered
+from kmeans_xp.kernels import byte_sample, fast_compile, frame_of, seeding
+from kmeans_xp.rows.host import HostRows
+
+numba = pytest.importorskip("numba")
+
+from numba.core.registry import cpu_target  # noqa: E402
+
+from kmeans_xp.kernels import byte_loops, byte_tiles, fast_bytes, seed_bytes  # noqa: E402
+from kmeans_xp.kernels.seed_bytes import ByteSeeder  # noqa: E402
+from kmeans_xp.kernels.seed_host import HostSeeder  # noqa: E402
+
+N, D = 224, 37
+TINY = 1e-300
+
+
+def _normal(d: int = D) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(N, d))
+
+
+def _lost_along_centers() -> np.ndarray:
+    """Rows of which what is lost points to others, as far as it can, about an origin of zero."""
+    X = np.full((N // 2, D), 127.0)
+    X[::2, 1:] = 10.4999
+    X *= 2.0 ** np.random.default_rng(1).integers(-3, 3, (N // 2, 1))
+    return np.concatenate([X, -X])
+
+
+def _one_wide_feature() -> np.ndarray:
+    X = _normal()
+    X[:, 5] *= 1e6
+    return X
+
+
+def _pairs_that_are_hard_to_tell() -> np.ndarray:
+    X = _normal()
+    X[1::2] = X[::2] * (1 + 1e-7)
+    return X
+
+
+def _constant_features_and_zero_rows() -> np.ndarray:
+    X = _normal()
+    X[:, ::3] = 4.0
+    X[::5] = 0.0
+    return X
+
+
+def _outliers() -> np.ndarray:
+    X = _normal()
+    X[::50] *= 1e6
+    return X
+
+
+DATA = {
+    "normal": _normal(),
+    "lost along centres": _lost_along_centers(),
+    "one wide feature": _one_wide_feature(),
+    "pairs": _pairs_that_are_hard_to_tell(),
+    "constant": _constant_features_and_zero_rows(),
+    "outliers": _outliers(),
+    "duplicates": np.repeat(_normal()[:7], N // 7, axis=0),
+    "large": 1e15 * _normal(),
+    "small": 1e-18 * _normal(),
+    "far away": 1e3 + _normal(),
+    "one feature": _normal(1),
+}
+
+
+def _shortened(X: np.ndarray, origin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    words = np.empty((len(X), seed_bytes.width_of(X.shape[1])), np.int32)
+    marks = np.empty((4, len(X)), np.float32)
+    byte_loops.shorten(seed_bytes.ready_rows(X), origin, words, marks)
+    return words, marks
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", DATA)
+def test_no_candidate_is_excluded_that_is_nearer(name: str, dtype: type) -> None:
+    X = DATA[name].astype(dtype)
+    wide, origin = X.astype(np.float64), X.mean(axis=0, dtype=np.float64)
+    words, marks = _shortened(X, origin)
+    seed_bytes.by_lanes(words)
+    for j in range(0, N, 9):
+        # Each row is at its limit, or next to it.
+        limits = np.sum((wide - wide[j]) ** 2, axis=1) * (1 + 1e-6) + TINY
+        limits = np.nextafter(limits.astype(np.float32), np.float32(np.inf))
+        nearer, short = np.empty((1, N), np.bool_), seed_bytes.short_centers(X[j : j + 1], origin)
+        which = byte_loops.bound(words.reshape(-1), marks, limits, short, nearer)
+        assert nearer.all()
+        assert_array_equal(which, np.arange(N))
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_marks_say_what_bytes_have_lost(name: str) -> None:
+    X = DATA[name]
+    words, (scale, lost, norm, square) = _shortened(X, np.zeros(X.shape[1]))
+    rounded = words.view(np.int8)[:, : X.shape[1]] * scale.astype(np.float64)[:, None]
+    assert (lost >= np.linalg.norm(X - rounded, axis=1)).all()
+    assert (norm >= np.linalg.norm(X, axis=1)).all()
+    assert (square <= np.sum(X * X, axis=1)).all()
+    assert (lost <= 0.51 * scale * X.shape[1] ** 0.5 + 1e-37).all()
+    assert not words.view(np.int8)[:, X.shape[1] :].any()
+
+
+def test_most_candidates_that_are_farther_are_excluded() -> None:
+    X = _normal(256).astype(np.float32)
+    origin = np.zeros(256)
+    words, marks = _shortened(X, origin)
+    seed_bytes.by_lanes(words)
+    exact = np.sum((X[:5, None] - X[None]) ** 2, axis=2, dtype=np.float32)
+    limits, nearer = 0.95 * exact.min(axis=0), np.empty((5, N), np.bool_)
+    limits[:5] = 1.0
+    short = seed_bytes.short_centers(X[:5], origin)
+    byte_loops.bound(words.reshape(-1), marks, limits, short, nearer)
+    assert_array_equal(nearer, exact < limits)
+
+
+@pytest.mark.parametrize("instruction", [False, True])
+def test_tiles_are_products_on_any_processor(
+    monkeypatch: pytest.MonkeyPatch, instruction: bool
+) -> None:
+    if instruction and not byte_tiles.has_instruction(cpu_target.target_context):
+        pytest.skip("the processor has none")
+    monkeypatch.setattr(byte_tiles, "has_instruction", lambda context: instruction)
+    tile, rng = byte_tiles.byte_tile, np.random.default_rng(0)
+    rows = rng.integers(-127, 128, (byte_tiles.ROWS, 12)).astype(np.int8)
+    centers = rng.integers(-127, 128, (8, 12)).astype(np.int8)
+    rows[0], centers[5], rows[1] = 127, -127, -127
+    words, starts = rows.view(np.int32).copy(), np.arange(8, dtype=np.int32)
+    starts -= 128 * centers.sum(axis=1, dtype=np.int32)
+    seed_bytes.by_lanes(words)
+    out = np.empty((8, byte_tiles.ROWS), np.float32)
+
+    @numba.njit
+    def products(rows: Any, centers: Any, starts: Any, out: Any) -> None:
+        tile(rows, 0, centers, 0, starts, out)
+        tile(rows, 0, centers, 4, starts, out)
+
+    products(words.reshape(-1), centers.view(np.int32), starts, out)
+    exact = centers.astype(np.int64) @ rows.T.astype(np.int64) + np.arange(8)[:, None]
+    assert_array_equal(out, exact)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gains_and_masses_are_those_of_all_distances(dtype: type, weighted: bool) -> None:
+    X = _normal().astype(dtype)
+    wide, few = X.astype(np.float64), [3, 8, 8, 100, 223]
+    w = np.random.default_rng(2).exponential(size=N) if weighted else None
+    masses = _masses(X, w, threads=1)
+    assert masses.start(5)
+    weights = np.ones(N) if w is None else w
+    squares = np.sum((wide[few, None] - wide) ** 2, axis=2)
+    exact = weights * np.sum((wide - wide[5]) ** 2, axis=1)
+    gains = np.maximum(exact - weights * squares, 0).sum(axis=1)
+    np.testing.assert_allclose(masses.gains(few), gains, rtol=1e-5)
+    assert masses.seeder.memory[-1].sum() == (squares * weights < exact).sum()
+    masses.keep(few, 3)
+    np.testing.assert_allclose(masses.mass, np.minimum(exact, weights * squares[3]), rtol=1e-6)
+
+
+def _masses(X: np.ndarray, weights: np.ndarray | None, threads: int) -> Remembered:
+    dtype = np.float32 if X.dtype == np.float32 and weights is None else np.float64
+    seeder = ByteSeeder(len(X), 5, X.mean(axis=0), dtype)
+    seeder.block_rows = 64
+    return Remembered(HostRows(X, threads=threads), weights, seeder)
+
+
+def test_threads_change_no_bit() -> None:
+    X, found = _normal().astype(np.float32), []
+    for threads in (1, 2, 3):
+        masses = _masses(X, None, threads)
+        masses.start(0)
+        gains = masses.gains([1, 50, 60, 70, 80])
+        masses.keep([1, 50, 60, 70, 80], 2)
+        found.append((gains.tobytes(), masses.mass.tobytes()))
+    assert found[0] == found[1] == found[2]
+
+
+def _seeder_of(X: np.ndarray) -> object:
+    return seeding.find_seeder(X.shape, 60, 5, X.mean(axis=0), X.dtype, lambda count: X[:count])
+
+
+def test_bytes_are_taken_where_they_exclude_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seeding, "SMALL", 0)
+    monkeypatch.setattr(seeding, "SEEN", N)
+    monkeypatch.setattr(fast_compile, "worthwhile", lambda *_: True)
+    X = _normal(64).astype(np.float32)
+    assert isinstance(_seeder_of(X), ByteSeeder)
+    assert isinstance(_seeder_of(np.asfortranarray(X)), ByteSeeder)
+    halves = X.copy()
+    halves[::2] += 1e4  # Beside which bytes do not see what is within a half.
+    assert isinstance(_seeder_of(halves), HostSeeder)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", [*DATA, "overflows"])
+def test_labels_are_those_of_a_brute_force(name: str, dtype: type) -> None:
+    X = DATA.get(name, _normal()).astype(dtype)
+    if name == "overflows":
+        X[7], X[9, 3] = 1e30, 3e38
+    centers, memory = X[::3].copy(), fast_bytes.memory_of(N, X.shape[1])
+    labels, gaps = np.full(N, -1, np.int32), np.full(N, -np.inf, np.float32)
+    frame = frame_of(centers)
+    limits = np.zeros(len(centers))
+    wide, far = X.astype(np.float64), centers.astype(np.float64)
+    exact = np.sum((wide[:, None] - far) ** 2, axis=2)
+    with np.errstate(all="ignore"):
+        prepared = fast_bytes.centers_of(frame)
+        about = {"frame": frame, "limits": limits, "centers": prepared}
+        fast_bytes.advance(X, None, labels, gaps, *memory, **about)
+    assert_array_equal(labels, exact.argmin(axis=1))
+    own = np.take_along_axis(exact, labels[:, None], 1)[:, 0]
+    np.put_along_axis(exact, labels[:, None], np.inf, axis=1)
+    assert (gaps <= np.sqrt(exact.min(axis=1)) - np.sqrt(own) + 1e-6 * np.sqrt(own)).all()
+    if name == "normal":
+        assert (gaps > 0).all()
+
+
+def test_the_part_left_is_that_of_pairs_that_bounds_leave() -> None:
+    X = _normal(256)
+    assert byte_sample.part_left(X, 60) < 0.05
+    X[::2] += 1e4
+    assert byte_sample.part_left(X, 60) > 0.4
