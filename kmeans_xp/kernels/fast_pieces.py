@@ -16,7 +16,7 @@ from kmeans_xp.kernels.fast_vector import LANES, lowest
 # Part of the rows of a vector beyond which other labels make it worth while to sort rows by label.
 MIXED = 0.8
 # Vectors that the rows of a label should fill for that.
-FILL = 4
+FILL = 1
 
 
 @shared

@@ -19,7 +19,7 @@ from kmeans_xp.kernels.stepper import Stepper, Team
 
 # Pieces at most that threads share; rows that each has at least, and vectors that the rows of a
 # label should fill in one.
-PIECES, PIECE_ROWS, FILL = 16, 1024, 8
+PIECES, PIECE_ROWS, FILL = 16, 1024, 4
 # With more features, reaches are so long that all centres matter.
 REACHING = 8
 # Centres up to which it is no trouble to put all of them in order again.

@@ -17,9 +17,9 @@ from kmeans_xp.kernels.fast_compile import part
 from kmeans_xp.kernels.fast_search import rounded_down, rounded_up
 from kmeans_xp.kernels.tracker import ROUNDING, STIRRED
 
-# Part of the distance to the next centre by which distances may be wrong before they are measured
-# again.
-SLACKENED = 1 / 32
+# Part of the distance to one of the next centres by which distances may be wrong before they are
+# measured again; and which one.
+SLACKENED, FEW = 1 / 8, 8
 # What is kept of each cluster, by its place in `each`: its limit, its reach, how far its centre
 # moved last, by how much distances from it may have changed since they were measured; as `Changes`
 # have them its weight, rows and stirring; and the most weight it had.
@@ -59,7 +59,9 @@ def measure(centers: Any, distances: Any) -> None:
     """Write the distances of centres, (k, d) float64, from each other, rounded down."""
     features, squares = _transposed(centers), np.empty(len(centers))
     for j in range(len(centers)):
-        _measure(features, j, squares, distances[j])
+        _measure(features, j, squares)
+        for i in range(len(centers)):
+            distances[j, i] = rounded_down(np.sqrt(squares[i]))
 
 
 @part
@@ -73,67 +75,63 @@ def _transposed(centers: Any) -> Any:
 
 
 @part
-def _measure(features: Any, j: Any, squares: Any, distances: Any) -> None:
+def _measure(features: Any, j: Any, squares: Any) -> None:
     d, k = features.shape
     squares[:] = 0
     for f in range(d):
         own = features[f, j]
         for i in range(k):
             squares[i] += (features[f, i] - own) * (features[f, i] - own)
-    for i in range(k):
-        distances[i] = rounded_down(np.sqrt(squares[i]))
 
 
 @part
 def _reorder(centers: Any, each: Any, near: Any, spans: Any) -> None:
     """Find the neighbours again of each centre whose distances may have changed too much."""
-    k = len(centers)
+    k, few = len(centers), min(len(centers) - 1, FEW)
     features, squares = _transposed(centers), np.empty(k)
-    distances, others = np.empty(k, np.float32), np.empty(k, np.int32)
-    most = second = 0.0
+    others, most, second = np.empty(k, np.int32), 0.0, 0.0
     for j in range(k):
         most, second = max(most, each[WAY, j]), max(second, min(most, each[WAY, j]))
     for j in range(k):
         other = second if each[WAY, j] == most else most
         each[SLACK, j] = (each[SLACK, j] + each[WAY, j] + other) * (1 + ROUNDING)
-        if each[SLACK, j] > SLACKENED * spans[j, 1]:
-            _measure(features, j, squares, distances)
-            _sort(distances, 2 * each[REACH, j], j, near[j], spans[j], others)
+        if each[SLACK, j] > SLACKENED * spans[j, few]:
+            _measure(features, j, squares)
+            _sort(squares, 2 * each[REACH, j], near[j], spans[j], others)
             each[SLACK, j] = 0
 
 
 @part
-def _sort(distances: Any, twice: Any, j: Any, order: Any, spans: Any, others: Any) -> None:
+def _sort(squares: Any, twice: Any, order: Any, spans: Any, others: Any) -> None:
     """Put the neighbours of a centre in order, as far as its own rows need that.
 
-    Such a row is as near to j as j reaches, and to its second best no farther than to the centre
-    next to j; the triangle inequality excludes what is behind that. The others come in any order.
+    Such a row is as near to it as it reaches, and to its second best no farther than to the one
+    that was next to it; the triangle inequality excludes what is behind that. The others come in
+    any order.
     """
-    k, least, rest = len(distances), np.inf, np.float32(np.inf)
-    for i in range(k):
-        least = min(least, distances[i] if i != j else np.inf)
-    within, first = (twice + least) * (1 + 2 * SLACKENED), 1
+    k, first, rest = len(squares), 1, np.inf
+    within = (twice + np.sqrt(squares[order[1]])) * (1 + SLACKENED)
+    within *= within
     for place in range(1, k):
         i = order[place]
-        if distances[i] > within:
+        if squares[i] > within:
             others[place - first] = i
-            rest = min(rest, distances[i])
+            rest = min(rest, squares[i])
         else:
-            _insert(order, first, i, distances)
+            _insert(order, first, i, squares)
             first += 1
     order[first:k] = others[: k - first]
-    for place in range(1, k):
-        spans[place] = distances[order[place]] if place < first else rest
+    for place in range(1, first):
+        spans[place] = rounded_down(np.sqrt(squares[order[place]]))
+    spans[first:k] = rounded_down(np.sqrt(rest))
 
 
 @part
-def _insert(order: Any, place: Any, i: Any, distances: Any) -> None:
+def _insert(order: Any, place: Any, i: Any, squares: Any) -> None:
     """Bring i to where it belongs among those before a place."""
     while place > 1:
         other = order[place - 1]
-        if distances[other] < distances[i]:
-            break
-        if distances[other] == distances[i] and other < i:
+        if squares[other] < squares[i] or (squares[other] == squares[i] and other < i):
             break
         order[place] = other
         place -= 1
