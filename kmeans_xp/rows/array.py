@@ -41,7 +41,7 @@ class MemoryRows(Rows):
         if self.members is None:
             rows = self.X[start:stop, :]
         else:
-            rows = self.xp.take(self.X, self.members[start:stop], axis=0)
+            rows = self._at(self.members[start:stop])
         return self.xp.astype(rows, self.dtype, copy=False)
 
     def take(self, indices: Indices) -> Array:
@@ -49,7 +49,11 @@ class MemoryRows(Rows):
         xp = self.xp
         where = self._where(indices)
         where = where if self.members is None else xp.take(self.members, where)
-        return xp.astype(xp.take(self.X, where, axis=0), self.dtype, copy=False)
+        return xp.astype(self._at(where), self.dtype, copy=False)
+
+    def _at(self, where: Array) -> Array:
+        """Return the rows of X at indices beside it."""
+        return self.xp.take(self.X, where, axis=0)
 
     def subset(self, mask: Array, *aligned: Array | None) -> tuple[Rows, Kept]:
         """Return the rows where `mask` holds, and the same rows of `aligned`."""

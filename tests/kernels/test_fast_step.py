@@ -79,6 +79,22 @@ def test_labels_are_those_of_a_full_search_and_what_is_remembered_is_true(name, 
         C = moved.centers
 
 
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_distances_that_are_not_measured_again_are_still_true(d):
+    X = cloud(3000, d).astype(np.float32)
+    C, stepper = some_rows(X, 40), _stepper(X, 40)
+    way = np.random.default_rng(2).normal(size=C.shape).astype(np.float32)
+    for number in range(20):
+        C = C + np.float32(3e-3 if number < 12 else -3e-3) * way
+        reach = _state(stepper)["each"][fast_turn.REACH].copy()
+        # What gaps are left from before would hide what a search finds now.
+        _state(stepper)["gaps"][:] = -np.inf
+        stepper.step(C)
+        wanted = _squares(X, C, np.float64).argmin(axis=1)
+        np.testing.assert_array_equal(stepper.labels, wanted)
+        _check_memory(stepper, X, C, reach)
+
+
 @each_problem
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 def test_centres_move_as_they_do_everywhere(name, weighted):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,20 @@ def test_an_error_in_a_step_reaches_the_caller_and_stops_the_rest() -> None:
     assert len(seen) < 1000
     # The pool is whole afterwards.
     assert HostRows(np.ones((10_000, 2)), threads=2).fold(_sum, block_rows=10).rows == 10_000
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_to_take_rows_copies_no_others(order) -> None:
+    X = np.asarray(np.arange(400_000.0).reshape(-1, 4), order=order)
+    rows = HostRows(X)
+    some, _ = rows.subset(np.arange(len(X)) % 1000 == 0)
+    tracemalloc.start()
+    taken, block = rows.take([5, 99_999]), some.block(0, 100)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(taken, X[[5, 99_999]])
+    np.testing.assert_array_equal(block, X[::1000])
+    assert peak < X.nbytes / 4
 
 
 def test_a_team_shares_the_work() -> None:
