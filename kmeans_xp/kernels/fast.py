@@ -7,7 +7,7 @@ import numpy as np
 
 from kmeans_xp.kernels import fast_compile, host, host_gaps
 from kmeans_xp.kernels.frame import Frame
-from kmeans_xp.kernels.host import block_rows, count, distances, sum_by_label
+from kmeans_xp.kernels.host import block_rows, distances, sum_by_label
 from kmeans_xp.kernels.projection import width_of
 from kmeans_xp.kernels.stepper import Team
 
@@ -138,6 +138,15 @@ def own_distances(block: np.ndarray, frame: Frame, labels: np.ndarray) -> np.nda
     from kmeans_xp.kernels import fast_lanes
 
     return fast_lanes.own_distances(block, frame, labels)
+
+
+def count(labels: np.ndarray, k: int) -> np.ndarray:
+    """Return how many rows have each label, (k,) integers."""
+    if not any(fast_compile.ready(dtype) for dtype in fast_compile.DTYPES):
+        return host.count(labels, k)
+    from kmeans_xp.kernels import fast_lanes
+
+    return fast_lanes.count(labels, k)
 
 
 def _by_product(block: np.ndarray, frame: Frame) -> np.ndarray:

@@ -192,6 +192,13 @@ def own_distances(block: np.ndarray, frame: Frame, labels: np.ndarray) -> np.nda
     return squares
 
 
+def count(labels: np.ndarray, k: int) -> np.ndarray:
+    """Return how many rows have each label, (k,) int64."""
+    counts = np.zeros(k, np.int64)
+    fast_loops.count(np.require(labels, np.int32, ["C", "A", "W"]), counts)
+    return counts
+
+
 def ready_rows(block: np.ndarray) -> np.ndarray:
     """Return rows as loops take them: in the machine's byte order, one after the other."""
     if not (block.flags.c_contiguous and block.flags.aligned and block.dtype.isnative):

@@ -8,6 +8,7 @@ from numba.core import types
 from kmeans_xp.kernels.fast_atomic import count_up, counted, pause, put
 from kmeans_xp.kernels.fast_compile import entry
 from kmeans_xp.kernels.fast_distances import distances
+from kmeans_xp.kernels.fast_groups import PARTS
 from kmeans_xp.kernels.fast_label import label
 from kmeans_xp.kernels.fast_pieces import advance_piece
 from kmeans_xp.kernels.fast_search import MOST, rounded_down, rounded_up, square
@@ -35,6 +36,7 @@ TAKEN, DONE, NUMBER, AGAIN, TURNS = range(5)
 __all__ = [
     "advance",
     "apart",
+    "count",
     "distances",
     "in_order",
     "label",
@@ -67,6 +69,7 @@ def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
         "distances": (rows, wide, real[::1], counts, counts),
         "sums": (rows, numbers, numbers, numbers),
         "own": (rows, wide, labels, numbers),
+        "count": (labels, counts),
         "apart": (wide, spaces, types.uint64[:, ::1]),
         "in_order": (types.uint64[:, ::1], spaces, near, centers),
     }  # fmt: skip
@@ -77,6 +80,20 @@ def own(block: Any, centers: Any, labels: Any, squares: Any) -> None:
     """Write the squared distances of rows to the centres of their labels, in float64."""
     for i in range(len(labels)):
         squares[i] = square(block, i, centers, labels[i])
+
+
+@entry
+def count(labels: Any, counts: Any) -> None:
+    """Add how many rows have each label."""
+    # In parts side by side: a count that was written just now is slow to read.
+    parts, size = np.zeros((PARTS, len(counts)), np.int64), len(labels) // PARTS
+    for i in range(size):
+        for p in range(PARTS):
+            parts[p, labels[p * size + i]] += 1
+    for i in range(PARTS * size, len(labels)):
+        counts[labels[i]] += 1
+    for p in range(PARTS):
+        counts += parts[p]
 
 
 @entry

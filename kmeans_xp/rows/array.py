@@ -38,10 +38,8 @@ class MemoryRows(Rows):
 
     def block(self, start: int, stop: int) -> Array:
         """Return rows `start` to `stop` in the working dtype."""
-        if self.members is None:
-            rows = self.X[start:stop, :]
-        else:
-            rows = self._at(self.members[start:stop])
+        some = slice(start, stop)
+        rows = self.X[some, :] if self.members is None else self._at(self.members[some])
         return self.xp.astype(rows, self.dtype, copy=False)
 
     def take(self, indices: Indices) -> Array:

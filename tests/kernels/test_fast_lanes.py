@@ -234,3 +234,12 @@ def test_labels_are_those_of_nearest(n):
 def test_blocks_hold_enough_rows_for_each_label():
     assert fast_lanes.block_rows(10) == fast_lanes.BLOCK_ROWS
     assert fast_lanes.block_rows(2000) > 2000 * 128
+
+
+@pytest.mark.parametrize("n", [1, 3, 8, 1001])
+def test_counts_are_those_of_each_label(n):
+    labels = RNG.integers(0, 7, n).astype(np.int32)
+    for given in (labels, labels.astype(np.int64), labels[::-1]):
+        counts = fast_lanes.count(given, 9)
+        np.testing.assert_array_equal(counts, np.bincount(labels, minlength=9))
+    assert counts.dtype == np.int64
