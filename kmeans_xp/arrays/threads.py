@@ -74,6 +74,19 @@ _holders = _Holders()
 _here = _Here()
 
 
+def _alone() -> None:
+    """Forget, in a forked child, the folds of threads that it does not have."""
+    _holders.lock = threading.Lock()
+    if _holders.count and not _here.held:
+        for library, threads in zip(_controller().lib_controllers, _holders.before, strict=True):
+            library.set_num_threads(threads)
+    _holders.count = int(_here.held)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_alone)
+
+
 @cache
 def _controller() -> Any:
     from threadpoolctl import ThreadpoolController

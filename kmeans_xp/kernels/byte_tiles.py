@@ -10,6 +10,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from kmeans_xp.kernels.fast_compile import byte_products
 from kmeans_xp.kernels.fast_vector import INT32, INT64, LANES
 
 # Rows and centres of a tile.
@@ -55,7 +56,7 @@ def byte_tile(
         begin = [_everywhere(builder, builder.load(builder.gep(s.data, [n]))) for n in places]
         sums = [[cgutils.alloca_once_value(builder, b) for _ in halves] for b in begin]
         with cgutils.for_range(builder, width) as loop:
-            _add(builder, halves, lines, loop.index, sums, has_instruction(context))
+            _add(builder, halves, lines, loop.index, sums, byte_products())
         for place, pair in zip(places, sums, strict=True):
             for n, total in enumerate(pair):
                 start = builder.add(builder.mul(place, INT64(ROWS)), INT64(n * LANES))
@@ -65,12 +66,6 @@ def byte_tile(
         return context.get_dummy_value()
 
     return signature, build
-
-
-def has_instruction(context: Any) -> bool:
-    """Return whether Numba compiles for processors that add up products of bytes."""
-    _triple, _name, features = context.codegen().magic_tuple()
-    return "+avx512vnni" in features.split(",")
 
 
 def _add(

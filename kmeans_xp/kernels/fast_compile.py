@@ -44,23 +44,23 @@ def installed() -> bool:
 
 
 @cache
+def _targets(feature: str) -> bool:
+    """Return whether Numba compiles for processors that have a feature, by LLVM's name of it."""
+    try:
+        from numba.core.registry import cpu_target
+    except ImportError:
+        return False
+    return f"+{feature}" in cpu_target.target_context.codegen().magic_tuple()[2].split(",")
+
+
 def widest_vectors() -> bool:
-    """Return whether the processor has the registers that tiles of products are made for."""
-    try:
-        from llvmlite import binding
-    except ImportError:
-        return False
-    return bool(binding.get_host_cpu_features().get("avx512f", False))
+    """Return whether there are the registers that tiles of products are made for."""
+    return _targets("avx512f")
 
 
-@cache
 def byte_products() -> bool:
-    """Return whether the processor adds up products of four bytes at once, in each lane."""
-    try:
-        from llvmlite import binding
-    except ImportError:
-        return False
-    return bool(binding.get_host_cpu_features().get("avx512vnni", False))
+    """Return whether products of four bytes are added up at once, in each lane."""
+    return _targets("avx512vnni")
 
 
 def ready(dtype: Any, name: str = LOOPS) -> bool:

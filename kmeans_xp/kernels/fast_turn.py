@@ -20,6 +20,8 @@ from kmeans_xp.kernels.tracker import ROUNDING, STIRRED
 # Part of the distance to one of the next centres by which distances may be wrong before they are
 # measured again; and which one.
 SLACKENED, FEW = 1 / 8, 8
+# How often each neighbour is moved in vain before they are sorted from far apart.
+MOVES = 8
 # What is kept of each cluster, by its place in `each`: its limit, its reach, how far its centre
 # moved last, by how much distances from it may have changed since they were measured; as `Changes`
 # have them its weight, rows and stirring; and the most weight it had.
@@ -88,6 +90,8 @@ def _measure(features: Any, j: Any, squares: Any) -> None:
 def _reorder(centers: Any, each: Any, near: Any, spans: Any) -> None:
     """Find the neighbours again of each centre whose distances may have changed too much."""
     k, few = len(centers), min(len(centers) - 1, FEW)
+    if k == 1:
+        return
     features, squares = _transposed(centers), np.empty(k)
     others, most, second = np.empty(k, np.int32), 0.0, 0.0
     for j in range(k):
@@ -118,24 +122,36 @@ def _sort(squares: Any, twice: Any, order: Any, spans: Any, others: Any) -> None
             others[place - first] = i
             rest = min(rest, squares[i])
         else:
-            _insert(order, first, i, squares)
+            order[first] = i
             first += 1
     order[first:k] = others[: k - first]
+    # Nearly sorted, most often; if not, insertion would take the square of so many moves.
+    gap = 1 if _insert(order[1:first], squares, 1, MOVES * k) < 0 else 0
+    gap *= first // 2
+    while gap > 0:
+        _insert(order[1:first], squares, gap, k * k)
+        gap = 1 if gap == 2 else gap * 5 // 11
     for place in range(1, first):
         spans[place] = rounded_down(np.sqrt(squares[order[place]]))
     spans[first:k] = rounded_down(np.sqrt(rest))
 
 
 @part
-def _insert(order: Any, place: Any, i: Any, squares: Any) -> None:
-    """Bring i to where it belongs among those before a place."""
-    while place > 1:
-        other = order[place - 1]
-        if squares[other] < squares[i] or (squares[other] == squares[i] and other < i):
+def _insert(order: Any, squares: Any, gap: Any, moves: Any) -> Any:
+    """Sort what is `gap` apart, in so many moves; return how many are left, below 0 if not done."""
+    for place in range(gap, len(order)):
+        i = order[place]
+        while place >= gap:
+            other = order[place - gap]
+            if squares[other] < squares[i] or (squares[other] == squares[i] and other < i):
+                break
+            order[place] = other
+            place -= gap
+            moves -= 1
+        order[place] = i
+        if moves < 0:
             break
-        order[place] = other
-        place -= 1
-    order[place] = i
+    return moves
 
 
 @part

@@ -5,10 +5,10 @@ s_j = ½‖c'_j‖² - x'·c'_j. Rounding moves a computed score by at most
 e_j = γ(‖x'‖‖c'_j‖ + ½‖c'_j‖²) + δ, where γ grows with the number of features (Higham,
 *Accuracy and Stability of Numerical Algorithms*, 2002, §3.1) and δ covers underflow. The
 product of the rows (x', ‖x'‖, 1) with the columns (-c', -γ‖c'‖, ½‖c'‖²(1-γ) - δ) is the lower
-bound s_j - e_j at once. A centre whose lower bound is above the upper bound of some other one
-is not the nearest. Where a single centre is left, it is the nearest for certain; where several
-are, direct differences in the widest float decide. So the matrix product shortlists and never
-decides, whatever the data's place, scale and spread.
+bound s_j - e_j at once. A centre whose lower bound is above the upper bound of some other one,
+by more than a tie, is not the nearest. Where a single centre is left, it is the nearest for
+certain; where several are, direct differences in the widest float decide. So the matrix product
+shortlists and never decides, whatever the data's place, scale and spread.
 """
 
 import sys
@@ -78,8 +78,17 @@ class Frame:
 
     @property
     def slack(self) -> Array:
-        """Return (2γ‖c'‖, γ‖c'‖² + 2δ), (k, 2): 2e_j is ‖x'‖ times the first plus the second."""
+        """Return (2γ‖c'‖, (γ + 2τ)‖c'‖² + 2δ), (k, 2).
+
+        2e_j is ‖x'‖ times the first plus the second, and with τ‖x'‖² more, enough for ties.
+        """
         return self._product[1]
+
+    @property
+    def tie(self) -> float:
+        """Return τ, the part of a squared distance by which one that is equal may be above it."""
+        wide = self.wide_centers.dtype
+        return tied(self.centers.shape[1], float(namespace_of(self.centers).finfo(wide).eps)) - 1
 
     @cached_property
     @quiet()
@@ -96,7 +105,9 @@ class Frame:
         norms = xp.sqrt(squares)
         last = squares * (0.5 * (1 - gamma)) - delta
         columns = xp.concat([-shifted, (-gamma * norms)[:, None], last[:, None]], axis=1)
-        return columns, xp.stack([2 * gamma * norms, gamma * squares + 2 * delta], axis=1)
+        return columns, xp.stack(
+            [2 * gamma * norms, (gamma + 2 * self.tie) * squares + 2 * delta], axis=1
+        )
 
 
 def tied(d: int, eps: float = sys.float_info.epsilon) -> float:

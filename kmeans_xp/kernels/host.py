@@ -236,7 +236,7 @@ def _find_by_center(lower: np.ndarray, norms: np.ndarray, frame: Frame) -> Found
     k, n = lower.shape
     slack = frame.slack.max(axis=0)
     bound = lower.min(axis=0)
-    bound += norms * slack[0]
+    bound += norms * (slack[0] + norms * frame.tie)
     bound += slack[1]
     near = np.less_equal(lower, bound, out=scratch("near", (k, n), np.bool_))
     # Counting and ranking bytes, which SIMD does 64 at a time, is faster than to search.
@@ -263,7 +263,7 @@ def _find_by_row(lower: np.ndarray, norms: np.ndarray, frame: Frame) -> Found:
     best = lower.argmin(axis=1)
     slack = frame.slack[best]
     bound = lower[rows, best]
-    bound += norms * slack[:, 0]
+    bound += norms * (slack[:, 0] + norms * frame.tie)
     bound += slack[:, 1]
     lower[rows, best] = np.inf
     second = lower[rows, lower.argmin(axis=1)]

@@ -43,7 +43,7 @@ def compare(augmented: np.ndarray, labels: np.ndarray, frame: Frame) -> Compared
     flat[at] = np.inf
     other = lower.min(axis=0) if by_center else flat.take(start + lower.argmin(axis=1))
     slack = frame.slack.max(axis=0) if by_center else frame.slack.take(labels, axis=0).T
-    bound = norms * slack[0]
+    bound = norms * (slack[0] + norms * frame.tie)
     bound += slack[1]
     bound += own
 

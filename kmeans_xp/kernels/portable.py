@@ -24,8 +24,8 @@ def labels(block: Array, frame: Frame) -> Array:
     norms = xp.sqrt(xp.sum(shifted * shifted, axis=1, keepdims=True))
     lower = xp.concat([shifted, norms, xp.ones_like(norms)], axis=1) @ frame.columns.T
     best = xp.argmin(lower, axis=1)
-    slack = xp.take(frame.slack, best, axis=0)
-    bound = xp.min(lower, axis=1) + norms[:, 0] * slack[:, 0] + slack[:, 1]
+    slack, norms = xp.take(frame.slack, best, axis=0), norms[:, 0]
+    bound = xp.min(lower, axis=1) + norms * (slack[:, 0] + norms * frame.tie) + slack[:, 1]
     # Written so that a NaN counts as near.
     near = xp.logical_not(lower > bound[:, None])
     unsure = xp.sum(xp.astype(near, xp.int32), axis=1) != 1

@@ -8,6 +8,7 @@ from numba import types
 from kmeans_xp.kernels import fast_pairs
 from kmeans_xp.kernels.fast_compile import entry, part
 from kmeans_xp.kernels.fast_pairs import move, rounded, shifted
+from kmeans_xp.kernels.fast_search import tied
 from kmeans_xp.kernels.fast_vector import (
     LANES,
     greater,
@@ -50,6 +51,7 @@ def look(
     """
     gamma, underflow, limit = rounding
     panels, half, norms, origin = centers
+    tie = tied(len(origin)) - 1
     unsure = np.zeros(len(which), np.bool_)
     x, products = np.empty((ROWS, len(origin)), block.dtype), np.empty((ROWS, PANEL), block.dtype)
     squares, bests = np.empty(ROWS), np.empty((ROWS, 3 * LANES), block.dtype)
@@ -66,6 +68,7 @@ def look(
             # Lower bounds of scores, as in `Frame`.
             square, length = squares[r], np.float64(norms[place])
             upper = least + 2 * gamma * length * (np.sqrt(square) + length) + underflow
+            upper += tie * (square + length * length)
             if not (next_least > upper and square < limit):
                 unsure[first + r] = True
                 continue

@@ -95,6 +95,20 @@ def test_distances_that_are_not_measured_again_are_still_true(d):
         _check_memory(stepper, X, C, reach)
 
 
+def test_centres_that_jump_have_their_neighbours_in_order():
+    X = cloud(3000, 2)
+    C, stepper = some_rows(X, 200), _stepper(X, 200)
+    for centers in (C, C, C[::-1].copy(), C[::-1].copy(), C**3, C):
+        reach = _state(stepper)["each"][fast_turn.REACH].copy()
+        stepper.step(centers)
+        wanted = _squares(X, centers, np.float64).argmin(axis=1)
+        np.testing.assert_array_equal(stepper.labels, wanted)
+        _check_memory(stepper, X, centers, reach)
+        order, spans = _state(stepper)["near"][:200, 1:200], _state(stepper)["spans"][:200, 1:200]
+        assert (np.diff(spans, axis=1) >= 0).all()
+        assert len(np.unique(order[0])) == 199
+
+
 @each_problem
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 def test_centres_move_as_they_do_everywhere(name, weighted):

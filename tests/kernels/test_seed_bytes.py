@@ -12,7 +12,6 @@ from kmeans_xp.rows.host import HostRows
 
 numba = pytest.importorskip("numba")
 
-from numba.core.registry import cpu_target  # noqa: E402
 
 from kmeans_xp.kernels import byte_loops, byte_tiles, fast_bytes, seed_bytes  # noqa: E402
 from kmeans_xp.kernels.seed_bytes import ByteSeeder  # noqa: E402
@@ -127,9 +126,9 @@ def test_most_candidates_that_are_farther_are_excluded() -> None:
 def test_tiles_are_products_on_any_processor(
     monkeypatch: pytest.MonkeyPatch, instruction: bool
 ) -> None:
-    if instruction and not byte_tiles.has_instruction(cpu_target.target_context):
+    if instruction and not fast_compile.byte_products():
         pytest.skip("the processor has none")
-    monkeypatch.setattr(byte_tiles, "has_instruction", lambda context: instruction)
+    monkeypatch.setattr(byte_tiles, "byte_products", lambda: instruction)
     tile, rng = byte_tiles.byte_tile, np.random.default_rng(0)
     rows = rng.integers(-127, 128, (byte_tiles.ROWS, 12)).astype(np.int8)
     centers = rng.integers(-127, 128, (8, 12)).astype(np.int8)
