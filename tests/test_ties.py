@@ -43,22 +43,18 @@ def test_threads_change_no_label_where_rows_are_between_centres(monkeypatch, thr
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("d", "far"), [(4, 1e13), (48, 1e13), (100, 1e15)])
+@pytest.mark.parametrize("d", [4, 48, 100])
 @pytest.mark.parametrize(
     "algorithm",
     ["portable", "numpy hamerly", "numba hamerly", "numba wide", "numba bytes", "numpy projection"],
 )
-def test_predict_equals_labels_of_rows_so_far_away_that_centres_are_one(algorithm, d, far, dtype):
+def test_rows_so_far_away_that_all_centres_are_as_near_take_the_first(algorithm, d, dtype):
     if algorithm.startswith("numba"):
         pytest.importorskip("numba")
     rng = np.random.default_rng(0)
-    X = np.concatenate([rng.standard_normal((200, d)), far * rng.standard_normal((50, d))])
+    X = np.concatenate([rng.standard_normal((200, d)), 1e17 * rng.standard_normal((50, d))])
     X, weights = X.astype(dtype), np.repeat([1.0, 0.0], [200, 50])
     model = KMeans(8, init=X[:8], n_init=1, max_iter=3, algorithm=algorithm)
     model.fit(X, sample_weight=weights)
+    np.testing.assert_array_equal(model.labels_[200:], 0)
     np.testing.assert_array_equal(model.predict(X), model.labels_)
-    C = model.cluster_centers_.astype(float)
-    squares = ((X[:, None].astype(float) - C) ** 2).sum(axis=2)
-    near = squares <= squares.min(axis=1, keepdims=True) * (1 + 0.25 * d * np.finfo(float).eps)
-    # Of those that are surely equal, none is lower.
-    assert (model.labels_ <= near.argmax(axis=1)).all()
