@@ -1,8 +1,8 @@
 """Exact nearest centres of rows of few features, sixteen rows at a time, compiled by Numba.
 
-Imported only where Numba is. Rows whose gap is used up are grouped by label. Sixteen rows of one
-label visit centres in the order of their distances from the label's centre, until none that is
-left can be nearer than the second best: a few centres, mostly, however many there are.
+Imported only where Numba is. Sixteen rows whose gap is used up visit centres in the order of their
+distances from the label of one amid them, until none that is left can be nearer than the second
+best: a few centres, mostly, however many there are.
 """
 
 from dataclasses import dataclass
