@@ -33,8 +33,10 @@ FLAT, BOXED = 2, 1 << 16
 WIDE, LEFT = 48, 0.09
 # To look at one centre costs as much as bytes save in products of so many features.
 SAVED = 5000
-# Centres whose pairs are worth a list, and rows to each that repay it.
+# Centres that are put in order by their distances at most, and rows to each that repay it: the
+# first few are so in no time.
 MANY, ROWS_OF_EACH = 2048, 256
+SOME, ROWS_OF_SOME = 256, 16
 # Rows up to which an iteration is one call, of which threads share the pieces.
 AT_ONCE = 1 << 20
 # Entries of a matrix that may be kept twice.
@@ -86,7 +88,8 @@ class Tracking:
 
 
 def _low(task: Task) -> bool:
-    most = min(MANY, max(fast.FEW, task.n // ROWS_OF_EACH))
+    some = min(SOME, task.n // ROWS_OF_SOME)
+    most = max(fast.FEW, some, min(MANY, task.n // ROWS_OF_EACH))
     return 1 < task.k <= most and fast.by_lanes(task.d, task.k)
 
 
