@@ -3,15 +3,13 @@
 Imported only where Numba is.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic
 
 from kmeans_xp.kernels.fast_compile import byte_products
-from kmeans_xp.kernels.fast_vector import INT32, INT64, LANES
+from kmeans_xp.kernels.fast_vector import INT32, INT64, LANES, primitive
 
 # Rows and centres of a tile.
 ROWS, CENTERS = 2 * LANES, 4
@@ -19,11 +17,7 @@ VECTOR, PRODUCTS = ir.VectorType(INT32, LANES), ir.VectorType(INT32, 2 * LANES)
 PAIRS = ir.VectorType(ir.IntType(16), 2 * LANES)
 
 
-def _primitive(typer: Callable[..., Any]) -> Any:
-    return intrinsic(typer)
-
-
-@_primitive
+@primitive
 def byte_tile(
     context: Any, rows: Any, first: Any, centers: Any, at: Any, starts: Any, out: Any
 ) -> Any:

@@ -3,25 +3,19 @@
 Imported only where Numba is.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic
 
 from kmeans_xp.kernels.fast_compile import part
+from kmeans_xp.kernels.fast_vector import INT64, primitive
 
-INT64 = ir.IntType(64)
 # How often a thread that finds no piece left asks whether the others are done.
 SPINS = 1 << 14
 
 
-def _primitive(typer: Callable[..., Any]) -> Any:
-    return intrinsic(typer)
-
-
-@_primitive
+@primitive
 def count_up(context: Any, counters: Any, which: Any) -> Any:
     """Add 1 to a counter; return what it was."""
 
@@ -32,7 +26,7 @@ def count_up(context: Any, counters: Any, which: Any) -> Any:
     return types.int64(counters, types.intp), build
 
 
-@_primitive
+@primitive
 def counted(context: Any, counters: Any, which: Any) -> Any:
     """Return a counter."""
 
@@ -43,7 +37,7 @@ def counted(context: Any, counters: Any, which: Any) -> Any:
     return types.int64(counters, types.intp), build
 
 
-@_primitive
+@primitive
 def put(context: Any, counters: Any, which: Any, number: Any) -> Any:
     """Set a counter, and let others see all that was written before."""
 
@@ -55,7 +49,7 @@ def put(context: Any, counters: Any, which: Any, number: Any) -> Any:
     return types.void(counters, types.intp, types.int64), build
 
 
-@_primitive
+@primitive
 def pause(context: Any) -> Any:
     """Leave the core's other thread more of it, for an instant."""
 

@@ -15,8 +15,6 @@ from kmeans_xp.kernels.fast_vector import LANES, lowest
 
 # Part of the rows of a vector beyond which other labels make it worth while to sort rows by label.
 MIXED = 0.8
-# Vectors that the rows of a label should fill for that.
-FILL = 1
 
 
 @shared
@@ -32,7 +30,7 @@ def advance_piece(
     """
     rows = np.empty(len(labels) + LANES + AHEAD, np.int32)
     k, count = len(near) - 1, unsettled(labels, gaps, above, rows)
-    if count > FILL * LANES * k and mixed(labels, rows, count) > MIXED:
+    if count > LANES * k and mixed(labels, rows, count) > MIXED:
         rows, count = group(labels, rows, count, k)
     vectors = (count + LANES - 1) // LANES
     found, left = np.empty(vectors * LANES, block.dtype), np.empty(vectors * LANES, block.dtype)

@@ -4,16 +4,14 @@ OpenBLAS has no kernels for the widest vectors of some processors. LLVM knows th
 Imported only where Numba is.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic
 
 from kmeans_xp.kernels.fast_compile import widest_vectors
-from kmeans_xp.kernels.fast_vector import INT8, INT32, INT64, LANES
+from kmeans_xp.kernels.fast_vector import INT8, INT32, INT64, LANES, primitive
 
 # Rows and vectors of centres of a tile.
 ROWS, VECTORS = 8, 2
@@ -28,11 +26,7 @@ def panels_of(centers: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(whole.reshape(-1, PANEL, d).transpose(0, 2, 1))
 
 
-def _primitive(typer: Callable[..., Any]) -> Any:
-    return intrinsic(typer)
-
-
-@_primitive
+@primitive
 def tile(context: Any, rows: Any, panels: Any, panel: Any, out: Any, start: Any) -> Any:
     """Write the products of rows, (8, d), with a panel of centres to columns of `out`, (8, m).
 
@@ -97,7 +91,7 @@ def _everywhere(builder: Any, number: Any, vector: Any) -> Any:
     return builder.shuffle_vector(first, none, zeros)
 
 
-@_primitive
+@primitive
 def fetch(context: Any, rows: Any, row: Any) -> Any:
     """Have a row brought near."""
     signature = types.void(rows, types.intp)
