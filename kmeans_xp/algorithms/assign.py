@@ -1,5 +1,6 @@
 """Assigning rows to given centres."""
 
+import math
 from functools import partial
 from typing import Any
 
@@ -57,7 +58,7 @@ def assign(X: Array, centers: Array) -> tuple[Array, Array]:
     found = checked_whole(rows, kernel.label_all, frame, centers=places, squared=True)
     if found is None:
         step = partial(_assign_step, kernel=kernel, frame=frame, dtype=rows.dtype)
-        size = kernel.block_rows(*places.shape)
+        size = even_blocks(rows.shape[0], kernel.block_rows(*places.shape))
         found = checked_sweep(rows, step, centers=places, block_rows=size)[1]
     labels, distances = found
     with quiet():
@@ -103,8 +104,13 @@ def transform_distances(rows: Rows, centers: np.ndarray) -> Array:
 
 def _each(rows: Rows, step: Step, places: Array, kernel: Kernel) -> Array:
     """Return what `step` keeps for each row; checks the rows."""
-    size = kernel.block_rows(*places.shape)
+    size = even_blocks(rows.shape[0], kernel.block_rows(*places.shape))
     return checked_sweep(rows, step, centers=places, block_rows=size)[1][0]
+
+
+def even_blocks(n: int, most: int) -> int:
+    """Return how many of n rows a block should have: as many blocks for each of two threads."""
+    return most if n <= most else math.ceil(n / (2 * math.ceil(n / (2 * most))))
 
 
 def _label_step(block: Array, *, kernel: Kernel, frame: Frame) -> tuple[None, tuple[Array]]:

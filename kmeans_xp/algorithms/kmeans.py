@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from kmeans_xp.arrays.checks import (
     check_count,
     check_nonnegative,
 )
-from kmeans_xp.arrays.draws import as_generator
+from kmeans_xp.arrays.draws import as_generator, check_rng
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels import (
     ClusterTotals,
@@ -34,7 +34,7 @@ from kmeans_xp.kernels import (
     move,
 )
 from kmeans_xp.rows import Rows, open_rows
-from kmeans_xp.rows.arguments import open_weights
+from kmeans_xp.rows.arguments import open_centers, open_weights
 
 # An inertia below this part of the total squares has lost too many digits to cancellation, and
 # is taken from direct differences instead.
@@ -164,7 +164,7 @@ def kmeans(
     check_callback(callback)
     check_choice(empty_clusters, "empty_clusters", CHOICES)
     weights = open_weights(rows, sample_weight)
-    generator = as_generator(rng)
+    check_rng(rng)
     with rows.together():
         n, d = rows.shape
         task = Task(n, d, k, rows.dtype, rows.few) if rows.in_place else None
@@ -172,7 +172,7 @@ def kmeans(
         moments = moments_of(rows, weights, kernel)
         threshold = tol * moments.variance
         problem = Problem(
-            rows, weights, k, kernel, moments, threshold, empty_clusters, generator, tracking, task
+            rows, weights, k, kernel, moments, threshold, empty_clusters, rng, tracking, task
         )
         return problem.best(X, init, starts=starts, max_iter=max_iter, callback=callback)
 
@@ -188,7 +188,7 @@ class Problem:
     moments: Moments
     threshold: float
     empty_clusters: str
-    generator: np.random.Generator
+    rng: int | np.random.Generator | None
     tracking: Tracking | None = None
     task: Task | None = None
 
@@ -196,6 +196,11 @@ class Problem:
     def block_rows(self) -> int:
         """Return how many rows a block has."""
         return self.kernel.block_rows(self.k, self.rows.shape[1])
+
+    @cached_property
+    def generator(self) -> np.random.Generator:
+        """Return where random draws come from; to make one takes as long as an iteration."""
+        return as_generator(self.rng)
 
     def best(
         self, X: Any, init: Init, *, starts: int, max_iter: int, callback: Callback | None
@@ -217,18 +222,24 @@ class Problem:
         self, X: Any, init: Init, *, max_iter: int, tell: Callable[..., Any]
     ) -> tuple[KMeansResult, bool]:
         """Seed, and iterate to the end of one start; return also whether `tell` stopped it."""
-        rows, weights, generator = self.rows, self.weights, self.generator
-        centers = seed(rows, X, self.k, init, weights, self.moments, generator, self.kernel)
+        centers = self.start(X, init)
         tally = self.tally()
         run = iterate(partial(self.step, tally=tally), centers, max_iter=max_iter, tell=tell)
         return self.settle(run, tally), run.stopped
+
+    def start(self, X: Any, init: Init) -> Array:
+        """Return the centres of a start, where blocks live."""
+        if not (isinstance(init, str) or callable(init)):
+            return open_centers(self.rows, init, "init", self.k)
+        rows, moments, generator = self.rows, self.moments, self.generator
+        return seed(rows, X, self.k, init, self.weights, moments, generator, self.kernel)
 
     def tally(self) -> Tally:
         """Return what does the iterations of a run."""
         about = self.rows, self.weights, self.kernel, self.moments.origin
         if self.tracking is None or self.task is None:
             return Afresh(*about)
-        block = self.rows.uncopied(self.tracking.at_once)
+        block = self.rows.uncopied(self.tracking.at_once(self.task))
         if block is None or self.tracking.stepper is None:
             return Following(*about, self.tracking.start(self.task))
         stepper = self.tracking.stepper(

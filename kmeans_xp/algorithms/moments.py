@@ -65,12 +65,9 @@ def moments_of(rows: Rows, weights: Array | None, kernel: Kernel) -> Moments:
     size = kernel.block_rows(1, rows.shape[1])
     sums = rows.fold(step, weights, block_rows=size)
     weight, first, second = (
-        to_host(part).astype(np.float64) for part in (sums.weight, sums.first, sums.second)
+        np.asarray(to_host(part), np.float64) for part in (sums.weight, sums.first, sums.second)
     )
-    if not np.isfinite(first).all():
-        check_rows(rows, block_rows=size)
-        raise range_error(rows, "its sums overflow", "Divide")
-    _check_squares(rows, first, second)
+    _check(rows, first, second, block_rows=size)
     squares = np.maximum(second - first * first / weight, 0.0)
     mean = to_host(reference).astype(np.float64) + first / weight
     return Moments(float(weight), mean, squares, origin)
@@ -78,7 +75,7 @@ def moments_of(rows: Rows, weights: Array | None, kernel: Kernel) -> Moments:
 
 def _middle(rows: Rows) -> Array:
     """Return the median of a few rows, feature by feature, which no outlier moves."""
-    few = rows.few(63)
+    few = rows.few(31)
     return rows.xp.sort(few, axis=0)[few.shape[0] // 2, :]
 
 
@@ -88,10 +85,16 @@ def _moments_step(
     return _Sums(*kernel.sums_about(block, weights, reference))
 
 
-def _check_squares(rows: Rows, first: np.ndarray, second: np.ndarray) -> None:
+def _check(rows: Rows, first: np.ndarray, second: np.ndarray, *, block_rows: int) -> None:
+    """Require the rows to be finite, and their sums and sums of squares to fit the dtype."""
     info = rows.xp.finfo(rows.wide)
-    if not (second < float(info.max) / 64).all():
+    most, least = float(info.max) / 64, float(info.smallest_normal) / float(info.eps)
+    if least * len(second) < second.sum() < most:
+        return
+    if not np.isfinite(first).all():
+        check_rows(rows, block_rows=block_rows)
+        raise range_error(rows, "its sums overflow", "Divide")
+    if not (second < most).all():
         raise range_error(rows, "squares of its differences overflow", "Divide")
-    vanishing = float(info.smallest_normal) / float(info.eps)
-    if second.max() < vanishing and first.any():
+    if second.max() < least and first.any():
         raise range_error(rows, "squares of its differences vanish", "Multiply")

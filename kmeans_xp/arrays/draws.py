@@ -26,15 +26,22 @@ def as_generator(rng: object, name: str = "rng") -> np.random.Generator:
     ValueError
         If the seed is negative.
     """
+    check_rng(rng, name)
     if isinstance(rng, np.random.Generator):
         return rng
     if isinstance(rng, np.random.RandomState):
         return np.random.default_rng(rng.randint(2**31, size=4))
-    if isinstance(rng, bool | np.bool_) or not (rng is None or isinstance(rng, numbers.Integral)):
+    return np.random.default_rng(rng)  # type: ignore[arg-type]
+
+
+def check_rng(rng: object, name: str = "rng") -> None:
+    """Require of `rng` what `as_generator` does."""
+    if rng is None or isinstance(rng, np.random.Generator | np.random.RandomState):
+        return
+    if isinstance(rng, bool | np.bool_) or not isinstance(rng, numbers.Integral):
         raise TypeError(
             f"{name} must be None, an int or a numpy.random.Generator, got {rng!r}. "
             "Pass a seed, for instance 0."
         )
-    if rng is not None and rng < 0:
+    if rng < 0:
         raise ValueError(f"{name} must not be negative as a seed, got {rng}. Pass 0 or more.")
-    return np.random.default_rng(None if rng is None else int(rng))

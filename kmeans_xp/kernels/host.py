@@ -60,10 +60,8 @@ def nearest(block: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
 
 def own_distances(block: np.ndarray, frame: Frame, labels: np.ndarray) -> np.ndarray:
     """Return each row's squared distance to the centre of its label, by direct differences."""
-    n, d = block.shape
-    out = np.empty(n)
-    size = max(1, DIFFERENCES // d)
-    for start in range(0, n, size):
+    out, size = np.empty(len(block)), max(1, DIFFERENCES // block.shape[1])
+    for start in range(0, len(block), size):
         part = slice(start, start + size)
         difference = block[part].astype(np.float64)
         difference -= frame.wide_centers.take(labels[part], axis=0)
@@ -195,10 +193,11 @@ class Found:
     near: np.ndarray
     second: Callable[[], np.ndarray]
 
-    def decided(self, rows: np.ndarray, frame: Frame) -> np.ndarray:
-        """Return the nearest centre of every row."""
+    def decided(self, rows: np.ndarray, frame: Frame, which: Any = None) -> np.ndarray:
+        """Return the nearest centre of every row; `which` of `rows` were searched, or all."""
         if self.unsure.size:
-            self.best[self.unsure] = _decide(rows, frame, self.unsure, self.near)
+            unsure = self.unsure if which is None else which[self.unsure]
+            self.best[self.unsure] = _decide(rows, frame, unsure, self.near)
         return self.best
 
 

@@ -137,7 +137,7 @@ def search(
         if len(left) > PICKED * len(piece):
             left = np.arange(len(piece))
         found = compared.find(left)
-        old[left] = found.decided(gathered(piece, left), frame)
+        old[left] = found.decided(piece, frame, left)
         if calm:
             compared.bound[left], compared.other[left] = _sure(found)
             own[part], gaps[part] = bounds(augmented[:, -2], compared.bound, compared.other, frame)
@@ -246,7 +246,7 @@ def _moved(
     signed[::2], signed[1::2] = (1, -1) if weights is None else (weights, -weights)
     totals = np.bincount(both, signed, k)
     counts = totals if weights is None else np.bincount(both, np.sign(signed), k)
-    stirred = np.bincount(both, np.abs(signed), k) * np.abs(shifted).max(initial=0)
+    stirred = np.bincount(both, np.abs(signed), k) * max(shifted.max(), -shifted.min())
     sums = _product(signed, both, k) @ shifted
     return Changes(sums, totals, counts.astype(np.int64), stirred)
 

@@ -1,10 +1,15 @@
 """One iteration of Lloyd's algorithm in NumPy, of the rows that no short product excludes."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kmeans_xp.kernels import host, host_gaps
 from kmeans_xp.kernels.projection import Turn
 from kmeans_xp.kernels.tracker import Changes
+
+if TYPE_CHECKING:
+    from kmeans_xp.kernels.host_moved import MovedTurn
 
 # Part of the rows that change their label while a short product would exclude too few.
 RESTLESS = 0.15
@@ -46,7 +51,7 @@ def search(
     labels: np.ndarray,
     gaps: np.ndarray,
     reach: np.ndarray,
-    turn: Turn,
+    turn: "Turn | MovedTurn",
     *,
     restless: float,
 ) -> None:
@@ -55,9 +60,13 @@ def search(
     found, gap, own = host_gaps.search(rows, labels[which], turn.frame, restless=restless)
     labels[which] = found
     host_gaps.remember(gaps, which, gap, labels, turn.limits)
-    way = turn.ways[found]
-    left = own.astype(np.float64) - way + (own + way) * ROUND
-    reach[which] = np.nextafter(left.astype(np.float32), np.float32(np.inf))
+    reach[which] = reach_of(own, turn.ways[found])
+
+
+def reach_of(own: np.ndarray, ways: np.ndarray) -> np.ndarray:
+    """Return distances to the own centre less the way that it had come, rounded up to float32."""
+    left = own.astype(np.float64) - ways + (own + ways) * ROUND
+    return np.nextafter(left.astype(np.float32), np.float32(np.inf))
 
 
 def shorten(block: np.ndarray, turn: Turn, out: np.ndarray) -> None:

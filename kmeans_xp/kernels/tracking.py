@@ -16,10 +16,12 @@ from kmeans_xp.kernels import (
     host,
     host_boxes,
     host_gaps,
+    host_moved,
     host_projection,
+    host_step,
 )
 from kmeans_xp.kernels.frame import Frame
-from kmeans_xp.kernels.stepper import Stepper
+from kmeans_xp.kernels.stepper import Stepper, Team
 from kmeans_xp.kernels.table import Kernel, find_kernel
 from kmeans_xp.kernels.task import Task
 from kmeans_xp.kernels.tracker import GapTracker, ProjectionTracker, Tracker
@@ -63,8 +65,8 @@ class Tracking:
         Task -> the tracker of a run.
     stepper : callable or None
         (all rows, weights, k, origin, team) -> what does the whole iterations of a run.
-    at_once : int
-        Up to how many rows it does so.
+    at_once : callable
+        Task -> up to how many rows it does so.
     """
 
     name: str
@@ -74,7 +76,7 @@ class Tracking:
     suits: Callable[[Task], bool]
     start: Callable[[Task], Tracker]
     stepper: Callable[..., Stepper] | None = None
-    at_once: int = 0
+    at_once: Callable[[Task], int] = lambda _: 0
 
     def fits(self, task: Task) -> bool:
         """Return whether to choose it unasked: if what it compiles is worth waiting for."""
@@ -150,12 +152,22 @@ def _gaps(task: Task) -> Tracker:
         return {"spaces": host_gaps.spaces_of(frame.wide_centers) if spaced else None}
 
     size = host_gaps.block_rows(task.n, task.k, task.d)
+    if task.k > host.FEW and task.d >= WIDE:
+        return host_moved.MovedTracker(task.n, task.k, block_rows=size)
     # Rows that make a small matrix are kept as products take them: a third of an iteration.
     small = task.n * task.d <= SMALL
     beside = (np.empty((task.n, task.d + 2), task.dtype),) if small else ()
     return GapTracker(
         host_gaps.advance, task.n, task.k, block_rows=size, about=about, beside=beside
     )
+
+
+def _gap_steps(block: Any, weights: Any, k: int, origin: Any, _team: Team) -> Stepper:
+    return host_step.HostStepper(block, weights, k, origin)
+
+
+def _one_block(task: Task) -> int:
+    return host.BLOCK // max(task.d, task.k) if task.k <= host.FEW else 0
 
 
 def _thin(task: Task) -> bool:
@@ -213,7 +225,7 @@ TRACKINGS: tuple[Tracking, ...] = (
         suits=_low,
         start=_lanes,
         stepper=_lane_steps,
-        at_once=AT_ONCE,
+        at_once=lambda _: AT_ONCE,
     ),
     _tracking(
         name="numba bytes",
@@ -237,7 +249,15 @@ TRACKINGS: tuple[Tracking, ...] = (
         start=_projection,
     ),
     _tracking(name="numpy boxes", algorithm="boxes", loops=None, suits=_thin, start=_boxes),
-    _tracking(name="numpy hamerly", algorithm="hamerly", loops=None, suits=_several, start=_gaps),
+    _tracking(
+        name="numpy hamerly",
+        algorithm="hamerly",
+        loops=None,
+        suits=_several,
+        start=_gaps,
+        stepper=_gap_steps,
+        at_once=_one_block,
+    ),
 )
 
 

@@ -1,5 +1,6 @@
 """What is remembered of the rows skips work, and never changes a label or a total."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from kmeans_xp import kmeans
 from kmeans_xp.kernels import Frame, Task, Tracker, fast_compile, frame_of
 from kmeans_xp.kernels.host_boxes import BoxTracker
+from kmeans_xp.kernels.host_moved import MovedTracker
 from kmeans_xp.kernels.tracking import TRACKINGS, Tracking
 from kmeans_xp.rows import Rows, open_rows
 from tests.data import cloud, some_rows
@@ -51,6 +53,14 @@ every = [_param(tracking) for tracking in TRACKINGS]
 each = pytest.mark.parametrize("tracking", every)
 
 
+def _moved(task: Task) -> Tracker:
+    return MovedTracker(task.n, task.k, block_rows=BLOCK)
+
+
+# Which the table takes for many features and centres alone.
+MOVED = replace(TRACKINGS[-1], start=_moved)
+
+
 def _start(tracking: Tracking, rows: Rows, k: int) -> Tracker:
     n, d = rows.shape
     task = Task(n, d, k, rows.dtype, rows.few)
@@ -78,7 +88,7 @@ def _sums(X: np.ndarray, w: np.ndarray, labels: np.ndarray, frame: Frame) -> np.
     return np.stack([shifted[labels == j].sum(axis=0) for j in range(len(frame.centers))])
 
 
-@each
+@pytest.mark.parametrize("tracking", [*every, pytest.param(MOVED, id="moved")])
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("k", [1, 2, 9, 130])
