@@ -9,9 +9,9 @@ import numpy as np
 
 from kmeans_xp.algorithms.kmeans import KMeansResult
 from kmeans_xp.algorithms.loop import Callback, Report, Run, iterate, teller
-from kmeans_xp.algorithms.moments import moments_of
+from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.algorithms.running import Means, Rules, check_ratio, learn
-from kmeans_xp.algorithms.sampled import check_sought, draw, start
+from kmeans_xp.algorithms.sampled import among_all, check_sought, draw, start
 from kmeans_xp.algorithms.seeding import Init, check_starts
 from kmeans_xp.algorithms.settle import assigned
 from kmeans_xp.arrays import Array
@@ -166,23 +166,24 @@ def minibatch_kmeans(
     weights = open_weights(rows, sample_weight)
     tell = teller(callback, 1, lambda state: rows.deliver(state.means.rounded(rows)))
     with rows.together():
-        weight, threshold = _checked(rows, weights, kernel, tol)
-        means = start(rows, weights, rules, init, starts, sought)
+        whole = among_all(rows, init, sought)
+        moments = _checked(rows, weights, kernel, needed=tol > 0 or whole)
+        means = start(rows, weights, rules, init, starts, sought, moments if whole else None)
         batches = _batches(rows, weights, size, rules.generator)
         alpha = min(1.0, 2 * size / (n + 1))
-        fit = _Fit(rules, batches, alpha, weight, threshold, patience)
+        weight, variance = (moments.weight, moments.variance) if moments else (float(n), 0.0)
+        fit = _Fit(rules, batches, size, alpha, weight, tol * variance, patience)
         run = iterate(fit.step, _State(means), max_iter=steps, tell=tell)
         return _settle(rows, weights, kernel, run, math.ceil(run.n_iter * size / n))
 
 
-def _checked(rows: Rows, weights: Array | None, kernel: Kernel, tol: float) -> tuple[float, float]:
-    """Check the rows; return their weight, and the drift at which centres stand still."""
-    if weights is None and not tol:
-        # No more than to check: moments take five times as long.
-        check_rows(rows, block_rows=kernel.block_rows(1, rows.shape[1]))
-        return float(rows.shape[0]), 0.0
-    moments = moments_of(rows, weights, kernel)
-    return moments.weight, tol * moments.variance
+def _checked(rows: Rows, weights: Array | None, kernel: Kernel, *, needed: bool) -> Moments | None:
+    """Check the rows; return their moments where those are needed, or weights are given."""
+    if needed or weights is not None:
+        return moments_of(rows, weights, kernel)
+    # No more than to check: moments take five times as long.
+    check_rows(rows, block_rows=kernel.block_rows(1, rows.shape[1]))
+    return None
 
 
 def _settle(
@@ -222,7 +223,8 @@ class _Fit:
     """What stays the same from batch to batch."""
 
     rules: Rules
-    batches: Iterator[Array]
+    batches: Iterator["_Batch"]
+    size: int
     alpha: float
     weight: float
     threshold: float
@@ -235,10 +237,10 @@ class _Fit:
         they fall for as long as the batches that follow are cheaper than the average so far;
         scikit-learn's start with the second batch, where a lucky one ends the fit at once.
         """
-        batch = open_rows(next(self.batches))
-        means, total, shift = learn(batch, None, state.means, self.rules)
+        batch, drawn = next(self.batches)
+        means, total, shift = learn(batch, None, state.means, self.rules, drawn)
         alpha = self.alpha if state.steps else 1.0
-        cost = _mix(state.cost, total / batch.shape[0], alpha)
+        cost = _mix(state.cost, total / self.size, alpha)
         drift = _mix(state.drift, shift, alpha)
         stale = 0 if cost < state.least else state.stale + 1
         still = self.threshold > 0 and drift <= self.threshold
@@ -250,22 +252,25 @@ def _mix(old: float, new: float, alpha: float) -> float:
     return new if alpha == 1 else old * (1 - alpha) + new * alpha
 
 
+# Rows, and which of them if not all.
+_Batch = tuple[Rows, np.ndarray | None]
+
+
 def _batches(
     rows: Rows, weights: Array | None, size: int, generator: np.random.Generator
-) -> Iterator[Array]:
+) -> Iterator[_Batch]:
     """Yield batches without end; several are drawn at a time.
 
     How many does not depend on where the rows live, nor then do the draws that come after them.
     What is in memory is gathered when it is wanted, and is in the cache then.
     """
     count = max(1, min(DRAWN, ENTRIES // rows.shape[1]) // size) * size
-    gathered = size if rows.in_place else count
     while True:
-        drawn = draw(rows, weights, count, generator)
-        for first in range(0, count, gathered):
-            block = rows.take(drawn[first : first + gathered])
-            for place in range(0, gathered, size):
-                yield block[place : place + size, :]
+        drawn = np.asarray(draw(rows, weights, count, generator), np.int64)
+        block = None if rows.in_place else rows.take(drawn)
+        for first in range(0, count, size):
+            some = slice(first, first + size)
+            yield (rows, drawn[some]) if block is None else (open_rows(block[some, :]), None)
 
 
 def _check_patience(max_no_improvement: Any) -> float:

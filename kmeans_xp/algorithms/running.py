@@ -10,8 +10,8 @@ from kmeans_xp.algorithms.seeding import random_rows
 from kmeans_xp.arrays import Array, to_host
 from kmeans_xp.arrays.checks import check_nonnegative
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels import Frame, Kernel, Pull, Puller, frame_of
-from kmeans_xp.rows import Rows
+from kmeans_xp.kernels import Frame, Kernel, Learned, Pull, Puller, frame_of
+from kmeans_xp.rows import Rows, open_rows
 
 # Starved centres are looked for each time that so many rows a centre have been seen.
 ROWS_PER_CENTER = 10
@@ -88,9 +88,13 @@ class Means:
 
 @quiet()
 def learn(
-    rows: Rows, weights: Array | None, means: Means, rules: Rules
+    rows: Rows,
+    weights: Array | None,
+    means: Means,
+    rules: Rules,
+    drawn: np.ndarray | None = None,
 ) -> tuple[Means, float, float]:
-    """Let the means learn from a batch.
+    """Let the means learn from a batch: `rows`, or those of them that are `drawn`.
 
     Returns
     -------
@@ -101,6 +105,37 @@ def learn(
     shift : float
         Sum of the squared distances that the centres moved.
     """
+    size = rows.shape[0] if drawn is None else len(drawn)
+    block_rows = rules.kernel.block_rows(rules.k, rows.shape[1])
+    learned = _at_once(rows, weights, means, rules, drawn) if size <= block_rows else None
+    if learned is None and drawn is not None:
+        return learn(open_rows(rows.take(drawn)), weights, means, rules)
+    learned = learned or _by_block(rows, weights, means, rules, block_rows)
+    centers, counts, seen, cost, shift = learned
+    waiting = means.waiting + size
+    hungry = waiting >= ROWS_PER_CENTER * rules.k or not means.seen.all()
+    after = Means(centers, counts, means.origin, seen, 0 if hungry else waiting)
+    if hungry and (count := _starved(after, rules, size)):
+        batch = rows if drawn is None else open_rows(rows.take(drawn))
+        after = _feed(batch, weights, after, rules, count)
+        shift = float(to_host(rows.xp.sum((after.centers - means.centers) ** 2)))
+    return after, cost, shift
+
+
+def _at_once(
+    rows: Rows, weights: Array | None, means: Means, rules: Rules, drawn: np.ndarray | None
+) -> Learned | None:
+    """Return what a batch teaches, where the kernel does all of it at once."""
+    block = None if rules.kernel.learn is None else rows.uncopied(rows.shape[0])
+    if rules.kernel.learn is None or block is None:
+        return None
+    return rules.kernel.learn(block, drawn, weights, means.centers, means.counts)
+
+
+def _by_block(
+    rows: Rows, weights: Array | None, means: Means, rules: Rules, block_rows: int
+) -> Learned:
+    """Return what a batch teaches, of any namespace and size."""
     xp = rows.xp
     frame = frame_of(means.rounded(rows), means.origin)
     work = rows.shape[0] * rows.shape[1] * rules.k
@@ -108,29 +143,23 @@ def learn(
     step = partial(
         _pull_step, kernel=rules.kernel, puller=puller, frame=frame, centers=means.centers
     )
-    pull = rows.fold(step, weights, block_rows=rules.kernel.block_rows(rules.k, rows.shape[1]))
+    pull = rows.fold(step, weights, block_rows=block_rows)
     counts = means.counts + pull.weights
     moved = pull.ways / xp.where(counts > 0, counts, 1.0)[:, None]
     told = (xp.reshape(value, (1,)) for value in (pull.cost, xp.sum(xp.vecdot(moved, moved))))
     facts = to_host(xp.concat([*told, counts]))
-    cost, shift = float(facts[0]), float(facts[1])
-    waiting = means.waiting + rows.shape[0]
-    hungry = waiting >= ROWS_PER_CENTER * rules.k or not means.seen.all()
-    waiting = 0 if hungry else waiting
-    after = Means(means.centers + moved, counts, means.origin, facts[2:], waiting)
-    fed = _feed(rows, weights, after, rules) if hungry else after
-    if fed is not after:
-        shift = float(to_host(xp.sum((fed.centers - means.centers) ** 2)))
-    return fed, cost, shift
+    return means.centers + moved, counts, facts[2:], float(facts[0]), float(facts[1])
 
 
-def _feed(rows: Rows, weights: Array | None, means: Means, rules: Rules) -> Means:
-    """Move centres that have seen too little to random rows of the batch."""
+def _starved(means: Means, rules: Rules, size: int) -> int:
+    """Return how many centres have seen too little, and find a row in a batch of this size."""
+    starved = np.count_nonzero(means.seen < rules.reassignment_ratio * means.seen.max())
+    return min(int(starved), size // 2)
+
+
+def _feed(rows: Rows, weights: Array | None, means: Means, rules: Rules, count: int) -> Means:
+    """Move the `count` centres that have seen least to random rows of the batch."""
     xp, seen = rows.xp, means.seen
-    starved = np.count_nonzero(seen < rules.reassignment_ratio * seen.max())
-    count = min(int(starved), rows.shape[0] // 2)
-    if not count:
-        return means
     drawn = rows.take(random_rows(rows, count, weights, rules.generator))
     order = np.argsort(seen, kind="stable")
     # They count as the least of the others does, lest they starve again at once.

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from kmeans_xp.algorithms.moments import moments_of
+from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.algorithms.running import Means, Rules
 from kmeans_xp.algorithms.seeding import Init, check_init, seed
 from kmeans_xp.algorithms.settle import assigned
@@ -33,6 +33,11 @@ def draw(rows: Rows, weights: Array | None, count: int, generator: np.random.Gen
     return rows.sample(weights, generator.random(count))[0]
 
 
+def among_all(rows: Rows, init: Init, sought: int) -> bool:
+    """Return whether a start is sought among the rows themselves, and needs their moments."""
+    return isinstance(init, str) and rows.in_place and sought >= rows.shape[0]
+
+
 def start(
     rows: Rows,
     weights: Array | None,
@@ -40,9 +45,13 @@ def start(
     init: Init,
     starts: int,
     sought: int,
+    moments: Moments | None = None,
 ) -> Means:
-    """Return the best of a few starts, each sought among some random rows."""
-    tries = [_seed(rows, weights, rules, init, sought) for _ in range(starts)]
+    """Return the best of a few starts, each sought among some random rows.
+
+    Those are all rows where their `moments` are given.
+    """
+    tries = [_seed(rows, weights, rules, init, sought, moments) for _ in range(starts)]
     if starts > 1:
         drawn = draw(rows, weights, min(sought, rows.shape[0]), rules.generator)
         judge, kernel = open_rows(rows.take(drawn)), rules.kernel
@@ -51,8 +60,17 @@ def start(
     return Means.at(tries[0], rows)
 
 
-def _seed(rows: Rows, weights: Array | None, rules: Rules, init: Init, sought: int) -> Array:
+def _seed(
+    rows: Rows,
+    weights: Array | None,
+    rules: Rules,
+    init: Init,
+    sought: int,
+    moments: Moments | None,
+) -> Array:
     n, kernel, generator = rows.shape[0], rules.kernel, rules.generator
+    if moments is not None:
+        return seed(rows, None, rules.k, init, weights, moments, generator, kernel)
     if not (isinstance(init, str) or callable(init)):
         return open_centers(rows, init, "init", rules.k)
     if sought >= n:

@@ -4,7 +4,7 @@ from kmeans_xp.kernels.frame import Frame, frame_of
 from kmeans_xp.kernels.move import ClusterTotals, Move, move
 from kmeans_xp.kernels.pair import Gains, Pair
 from kmeans_xp.kernels.pair_tracker import PairTracker
-from kmeans_xp.kernels.pull import Pull, Puller
+from kmeans_xp.kernels.pull import Learned, Pull, Puller
 from kmeans_xp.kernels.seeder import Seeder
 from kmeans_xp.kernels.stepper import Stepper
 from kmeans_xp.kernels.table import Kernel, find_kernel, find_labeller
@@ -19,6 +19,7 @@ __all__ = [
     "Frame",
     "Gains",
     "Kernel",
+    "Learned",
     "Move",
     "Pair",
     "PairTracker",

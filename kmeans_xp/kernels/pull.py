@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from kmeans_xp.arrays import Array, Totals, namespace_of
 from kmeans_xp.arrays.namespace import device_of
 
@@ -29,6 +31,9 @@ class Pull(Totals):
 # (block, labels, weights, centers in the widest float) -> what the rows of each label add up to
 # about its centre.
 Puller = Callable[[Array, Array, Array | None, Array], Pull]
+# Where centres moved to, what they have seen, that again on the host, what the batch cost before,
+# and the sum of the squared distances that they moved.
+Learned = tuple[Array, Array, np.ndarray, float, float]
 
 
 def portable_puller(work: int, dtype: Any) -> Puller:

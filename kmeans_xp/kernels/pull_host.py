@@ -7,7 +7,7 @@ import numpy as np
 from kmeans_xp.kernels import fast_compile
 from kmeans_xp.kernels.fast_compile import PULL_LOOPS
 from kmeans_xp.kernels.host import scratch
-from kmeans_xp.kernels.pull import Pull, Puller
+from kmeans_xp.kernels.pull import Learned, Pull, Puller
 
 
 def find_pull(work: int, dtype: Any) -> Puller:
@@ -45,3 +45,42 @@ def _compiled(
     rows, weights = fast_lanes.ready_rows(block), fast_lanes.sealed(weights)
     cost = pull_loops.pull(rows, labels, weights, centers, ways, totals)
     return Pull(ways, totals, np.asarray(cost))
+
+
+def learn(
+    block: np.ndarray,
+    drawn: np.ndarray | None,
+    weights: np.ndarray | None,
+    centers: np.ndarray,
+    counts: np.ndarray,
+) -> Learned | None:
+    """Do all that a batch asks for in one compiled call; None where that is not to be had.
+
+    Parameters
+    ----------
+    block : ndarray of shape (n, d)
+        Rows, of which the batch consists or is drawn.
+    drawn : ndarray of shape (B,), int64, or None
+        Which rows the batch has; by default all.
+    weights : ndarray of shape (B,) or None
+    centers : ndarray of shape (k, d), float64
+        Rows go to the nearest of them, rounded to the dtype of the rows, and pull at them as they
+        are.
+    counts : ndarray of shape (k,), float64
+        The weight that each has seen.
+    """
+    if not (block.flags.c_contiguous and block.flags.aligned and block.dtype.isnative):
+        return None
+    drawn = np.arange(len(block)) if drawn is None else drawn
+    if not fast_compile.worthwhile(len(drawn) * centers.size, block.dtype, PULL_LOOPS):
+        return None
+    from kmeans_xp.kernels import fast_lanes, pull_loops
+
+    weights = np.empty(0) if weights is None else np.require(weights, np.float64, ["C", "A"])
+    moved, seen, facts = np.empty(centers.shape), np.empty(len(centers)), np.empty(2)
+    pull_loops.learn(
+        fast_lanes.sealed(block), drawn, fast_lanes.sealed(weights), centers, counts,
+        moved, seen, facts,
+    )  # fmt: skip
+    cost, shift = facts.tolist()
+    return moved, seen, seen, cost, shift

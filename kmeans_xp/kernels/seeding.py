@@ -14,7 +14,7 @@ from kmeans_xp.kernels.seeder import Seeder
 
 # Entries that are remembered of all rows: where there would be more, nothing is.
 ENTRIES = 1 << 27
-# With fewer features than this, or so few entries of X, all are remembered.
+# With fewer features than this, or so few entries of X, all are remembered: unless in bytes.
 NARROW = 24
 SMALL = 1 << 20
 # With fewer centres than this a projection does not pay.
@@ -62,18 +62,28 @@ def find_seeder(
         from kmeans_xp.kernels.seed_lanes import LaneSeeder
 
         return LaneSeeder(shape, trials)
-    basis = None
-    if d >= NARROW and n * d > SMALL:
-        if k < MANY:
-            return None
-        seen = few(SEEN)
-        fits = n >= SEEN and d <= BYTES_UP_TO and n * d <= 4 * ENTRIES
-        fits = fits and fast_compile.installed() and part_left(seen, k) < LEFT
-        if fits and fast_compile.worthwhile(work, origin.dtype, BYTE_LOOPS):
-            from kmeans_xp.kernels.seed_bytes import ByteSeeder
+    basis, large = None, n * d > SMALL
+    if d >= NARROW and large and k < MANY:
+        return None
+    if d >= NARROW and k >= MANY and _by_bytes(shape, k, work, origin.dtype, few):
+        from kmeans_xp.kernels.seed_bytes import ByteSeeder
 
-            return ByteSeeder(n, trials, origin, dtype)
-        basis = np.ascontiguousarray(directions_of(seen).matrix.T, dtype=origin.dtype)
+        return ByteSeeder(n, trials, origin, dtype)
+    if d >= NARROW and large:
+        basis = np.ascontiguousarray(directions_of(few(SEEN)).matrix.T, dtype=origin.dtype)
     if n * (d if basis is None else len(basis)) > ENTRIES:
         return None
     return HostSeeder(n, trials, origin, basis, dtype)
+
+
+def _by_bytes(
+    shape: tuple[int, int], k: int, work: int, dtype: Any, few: Callable[[int], np.ndarray]
+) -> bool:
+    """Return whether rows in bytes exclude most pairs, and are worth their loops."""
+    n, d = shape
+    fits = n >= SEEN and d <= BYTES_UP_TO and n * d <= 4 * ENTRIES and fast_compile.installed()
+    # A look at some rows takes milliseconds: long where X is small, and nothing to a compiler.
+    if n * d <= SMALL:
+        fits = fits and fast_compile.worthwhile(work, dtype, BYTE_LOOPS)
+    pays = fits and part_left(few(SEEN), k) < LEFT
+    return pays and fast_compile.worthwhile(work, dtype, BYTE_LOOPS)

@@ -12,8 +12,8 @@ from kmeans_xp.kernels.frame import Frame
 from kmeans_xp.kernels.pair import Pair, portable_pair
 from kmeans_xp.kernels.pair_host import HostPair
 from kmeans_xp.kernels.pair_tracker import PairTracker, find_pair_tracker
-from kmeans_xp.kernels.pull import Puller, portable_puller
-from kmeans_xp.kernels.pull_host import find_pull
+from kmeans_xp.kernels.pull import Learned, Puller, portable_puller
+from kmeans_xp.kernels.pull_host import find_pull, learn
 from kmeans_xp.kernels.seeder import Seeder
 from kmeans_xp.kernels.seeding import find_seeder
 from kmeans_xp.kernels.sums import host_sums_about, sums_about
@@ -42,6 +42,8 @@ class Kernel:
     pair : callable
         (centers, reach) -> two centres prepared; no row may have a larger norm than `reach`,
         which may be None.
+    learn : callable, optional
+        As `kmeans_xp.kernels.pull_host` specifies: all that a batch asks for, at once.
     pair_tracker : callable, optional
         (shape, dtype, about) -> what is remembered of rows that are divided in two, where steps
         may write beside them.
@@ -69,6 +71,7 @@ class Kernel:
     seeder: Callable[..., Seeder | None] | None
     label_all: Callable[..., tuple[Array, Array, float] | None] | None
     distances_all: Callable[..., tuple[Array, float] | None] | None
+    learn: Callable[..., Learned | None] | None
 
 
 def _kernel(
@@ -82,6 +85,7 @@ def _kernel(
     seeder: Callable[..., Seeder | None] | None = None,
     label_all: Callable[..., tuple[Array, Array, float] | None] | None = None,
     distances_all: Callable[..., tuple[Array, float] | None] | None = None,
+    learn: Callable[..., Learned | None] | None = None,
 ) -> Kernel:
     return Kernel(
         name,
@@ -101,6 +105,7 @@ def _kernel(
         seeder,
         label_all,
         distances_all,
+        learn,
     )
 
 
@@ -127,6 +132,7 @@ TABLE: tuple[Kernel, ...] = (
         find_seeder,
         fast.label_all,
         fast.distances_all,
+        learn,
     ),
     _kernel(
         "numpy",

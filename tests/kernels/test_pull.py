@@ -6,7 +6,8 @@ from numpy.testing import assert_allclose
 
 from kmeans_xp.kernels import fast_compile
 from kmeans_xp.kernels.pull import portable_pull
-from kmeans_xp.kernels.pull_host import find_pull, pull
+from kmeans_xp.kernels.pull_host import find_pull, learn, pull
+from tests import reference
 
 RNG = np.random.default_rng(0)
 
@@ -44,3 +45,66 @@ def test_rows_at_their_centres_do_not_pull():
 def test_what_does_not_repay_it_is_not_compiled(monkeypatch):
     monkeypatch.setattr(fast_compile, "_ready", set())
     assert find_pull(1 << 10, np.float32) is pull
+    X = np.zeros((9, 2), np.float32)
+    assert learn(X, None, None, np.zeros((1, 2)), np.zeros(1)) is None
+
+
+@pytest.fixture(scope="module", params=[np.float32, np.float64])
+def compiled(request):
+    pytest.importorskip("numba")
+    assert fast_compile.prepare(request.param, fast_compile.PULL_LOOPS)
+    return request.param
+
+
+def learned_plainly(X, drawn, weights, centers, counts):
+    """What a batch teaches by the specification."""
+    rows = X if drawn is None else X[drawn]
+    labels = reference.nearest(rows, centers.astype(X.dtype))[0].astype(np.int32)
+    pulled = portable_pull(rows, labels, weights, centers)
+    seen = counts + pulled.weights
+    moved = pulled.ways / np.where(seen > 0, seen, 1)[:, None]
+    return centers + moved, seen, float(pulled.cost), float(np.sum(moved**2))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("d", "k"), [(1, 1), (2, 50), (3, 16), (5, 17), (40, 7), (70, 33)])
+def test_a_batch_at_once_teaches_what_the_specification_says(compiled, weighted, d, k):
+    X = (1e3 + RNG.normal(size=(300, d))).astype(compiled)
+    centers = X[:k] + RNG.normal(scale=1e-3, size=(k, d))
+    counts = RNG.integers(3, size=k).astype(np.float64)
+    drawn = None if weighted else RNG.integers(300, size=77)
+    weights = RNG.uniform(0, 2, 300) if weighted else None
+    moved, seen, told, cost, shift = learn(X, drawn, weights, centers, counts)
+    expected = learned_plainly(X, drawn, weights, centers, counts)
+    assert_allclose(moved, expected[0], rtol=1e-12)
+    assert_allclose(seen, expected[1], rtol=1e-14)
+    assert_allclose([cost, shift], expected[2:], rtol=1e-9)
+    assert told is seen
+
+
+def test_ties_and_what_single_precision_cannot_tell_apart_at_once(compiled):
+    X = np.arange(8, dtype=compiled)[:, None] * np.ones((1, 20), compiled)
+    centers = np.repeat([[2.0], [4.0], [2.0], [4.0]], 20, axis=1)
+    seen = learn(X, None, None, centers, np.zeros(4))[1]
+    assert seen.tolist() == [4, 4, 0, 0]  # of equals the first: 3 goes to 2
+    centers = 1 + np.array([[2.0], [1.0], [0.0]]) * np.finfo(compiled).eps
+    for scale in (1.0, 2.0**-60, 2.0**60):
+        rows = (centers * scale).astype(compiled)
+        moved, seen, _, cost, shift = learn(rows, None, None, centers * scale, np.ones(3))
+        assert seen.tolist() == [2, 2, 2]
+        assert cost == shift == 0
+        assert (moved == centers * scale).all()
+
+
+def test_squares_that_overflow_single_precision_are_told_apart_at_once():
+    pytest.importorskip("numba")
+    fast_compile.prepare(np.float32, fast_compile.PULL_LOOPS)
+    X = np.array([[-3e30], [1e30], [3e30]], np.float32)
+    _, seen, _, cost, _ = learn(X, None, None, np.array([[-2e30], [2e30]]), np.zeros(2))
+    assert seen.tolist() == [1, 2]
+    assert_allclose(cost, 3e60, rtol=1e-6)
+
+
+def test_rows_that_do_not_lie_one_after_another_are_not_taken_at_once(compiled):
+    X = np.asfortranarray(RNG.normal(size=(30, 4)).astype(compiled))
+    assert learn(X, None, None, np.zeros((2, 4)), np.zeros(2)) is None

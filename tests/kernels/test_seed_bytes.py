@@ -200,6 +200,23 @@ def test_bytes_are_taken_where_they_exclude_most(monkeypatch: pytest.MonkeyPatch
     assert isinstance(_seeder_of(halves), HostSeeder)
 
 
+def test_few_rows_are_put_in_bytes_only_where_that_is_no_trouble(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    X, looks = _normal(128).astype(np.float32), []
+    monkeypatch.setattr(seeding, "SEEN", N)
+
+    def found(repaid: bool) -> object:
+        monkeypatch.setattr(fast_compile, "worthwhile", lambda *_: repaid)
+        few = lambda count: looks.append(count) or X[:count]  # noqa: E731
+        return seeding.find_seeder(X.shape, 60, 5, X.mean(axis=0), X.dtype, few)
+
+    assert isinstance(found(False), HostSeeder)
+    assert looks == []
+    assert isinstance(found(True), ByteSeeder)
+    assert looks == [N]
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", [*DATA, "overflows"])
 def test_labels_are_those_of_a_brute_force(name: str, dtype: type) -> None:
