@@ -7,8 +7,8 @@ from numba import types
 
 from kmeans_xp.kernels.byte_sample import TOP
 from kmeans_xp.kernels.byte_tiles import CENTERS, ROWS, byte_tile
-from kmeans_xp.kernels.fast_compile import entry, part
-from kmeans_xp.kernels.fast_pairs import nearest_of, rounded, sum_of
+from kmeans_xp.kernels.fast_compile import entry, part, sum_of
+from kmeans_xp.kernels.fast_pairs import nearest_of, rounded
 from kmeans_xp.kernels.fast_vector import (
     LANES,
     exceptions,

@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from kmeans_xp.kernels.fast_compile import byte_products
-from kmeans_xp.kernels.fast_vector import INT32, INT64, LANES, primitive
+from kmeans_xp.kernels.fast_vector import INT32, INT64, LANES, everywhere, primitive
 
 # Rows and centres of a tile.
 ROWS, CENTERS = 2 * LANES, 4
@@ -47,7 +47,8 @@ def byte_tile(
         halves = [builder.gep(x.data, [args[1]]), half]
         places = [builder.add(args[3], INT64(n)) for n in range(CENTERS)]
         lines = [builder.gep(c.data, [builder.mul(place, width)]) for place in places]
-        begin = [_everywhere(builder, builder.load(builder.gep(s.data, [n]))) for n in places]
+        starts = [builder.load(builder.gep(s.data, [n])) for n in places]
+        begin = [everywhere(builder, start, VECTOR) for start in starts]
         sums = [[cgutils.alloca_once_value(builder, b) for _ in halves] for b in begin]
         with cgutils.for_range(builder, width) as loop:
             _add(builder, halves, lines, loop.index, sums, byte_products())
@@ -69,7 +70,7 @@ def _add(
     places = [builder.gep(half, [builder.mul(quad, INT64(LANES))]) for half in halves]
     rows = [builder.load(builder.bitcast(at, VECTOR.as_pointer()), align=4) for at in places]
     for line, pair in zip(lines, sums, strict=True):
-        center = _everywhere(builder, builder.load(builder.gep(line, [quad])))
+        center = everywhere(builder, builder.load(builder.gep(line, [quad])), VECTOR)
         for row, total in zip(rows, pair, strict=True):
             new = _products(builder, builder.load(total), row, center, instruction)
             builder.store(new, total)
@@ -97,9 +98,3 @@ def _pairs(builder: Any, words: Any, signed: bool) -> tuple[Any, Any]:
     pairs, eight = builder.bitcast(words, PAIRS), ir.Constant(PAIRS, [8] * 2 * LANES)
     down = builder.ashr if signed else builder.lshr
     return down(builder.shl(pairs, eight), eight), down(pairs, eight)
-
-
-def _everywhere(builder: Any, number: Any) -> Any:
-    none = ir.Constant(VECTOR, ir.Undefined)
-    first = builder.insert_element(none, number, INT32(0))
-    return builder.shuffle_vector(first, none, ir.Constant(VECTOR, [0] * LANES))

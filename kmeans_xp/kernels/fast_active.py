@@ -9,13 +9,13 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from kmeans_xp.kernels.fast_compile import part, widest_vectors
+from kmeans_xp.kernels.fast_rows import indices_of
 from kmeans_xp.kernels.fast_vector import (
     INT32,
     INT64,
     LANES,
     Lanes,
     data_of,
-    indices_of,
     primitive,
     vector_of,
 )

@@ -30,6 +30,7 @@ ALL = (LOOPS, PAIR_LOOPS, WIDE_LOOPS, SEED_LOOPS, BYTE_LOOPS, HALF_LOOPS, PULL_L
 LOADED, IMPORTED, COMPILED = 1 << 24, 1 << 28, 1 << 30
 # Passes over rows that are worth as much as a fit of as much work an iteration.
 PASSES = 64
+_INLINED: dict[str, Any] = {"nogil": True, "error_model": "numpy", "forceinline": True}
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -151,10 +152,27 @@ def entry(function: F) -> F:
 
 
 def part(function: F) -> F:
-    """Compile `function` into those that call it."""
+    """Compile `function`, which makes no arrays, into those that call it.
+
+    It counts no references: an atomic operation for each array, which threads share, at each call.
+    """
     import numba
 
-    return numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
+    return numba.njit(**_INLINED, _nrt=False)(function)
+
+
+def sum_of(function: F) -> F:
+    """As `part`, of a sum that may be added up in any order, as vectors do."""
+    import numba
+
+    return numba.njit(**_INLINED, _nrt=False, fastmath={"reassoc", "contract", "nsz"})(function)
+
+
+def making(function: F) -> F:
+    """Compile `function`, which makes arrays, into those that call it."""
+    import numba
+
+    return numba.njit(**_INLINED)(function)
 
 
 def shared(function: F) -> F:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.kernels.fast_atomic import all_done, count_up
-from kmeans_xp.kernels.fast_compile import entry, part
+from kmeans_xp.kernels.fast_compile import entry, making, part
 from kmeans_xp.kernels.fast_search import MOST, TINY
 from kmeans_xp.kernels.fast_vector import (
     LANES,
@@ -59,7 +59,7 @@ def _measure(x: Any, columns: Any, count: Any, out: Any, some: Any) -> None:
             _write(s3, out, 3 * k + j, k - j, some)
 
 
-@part
+@making
 def _all_of(block: Any, columns: Any, out: Any) -> Any:
     """Do one piece; return the bits of its largest absolute value, or of a NaN, which are more."""
     n, d = block.shape
@@ -69,7 +69,9 @@ def _all_of(block: Any, columns: Any, out: Any) -> Any:
     first = 0
     while first < n:
         count = TOGETHER if first + TOGETHER <= n else 1
-        x[:count] = block[first : first + count]
+        for i in range(count):
+            for f in range(d):
+                x[i, f] = block[first + i, f]
         for place in range(len(bits)):
             most = max(most, bits[place] & np.int64(0x7FFFFFFFFFFFFFFF))
         _measure(x, columns, count, out[first * k : (first + count) * k], some)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.kernels.fast_active import AHEAD
-from kmeans_xp.kernels.fast_compile import part
+from kmeans_xp.kernels.fast_compile import making, part
 from kmeans_xp.kernels.fast_vector import LANES
 
 # Parts of the rows whose labels are counted side by side: a count that was written just now is
@@ -16,7 +16,7 @@ from kmeans_xp.kernels.fast_vector import LANES
 PARTS = 4
 
 
-@part
+@making
 def group(labels: Any, found: Any, count: Any, k: Any) -> Any:
     """Return rows by label, and how many they are.
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.kernels.fast_atomic import all_done, count_up
-from kmeans_xp.kernels.fast_compile import entry, part
+from kmeans_xp.kernels.fast_compile import entry, making, part
+from kmeans_xp.kernels.fast_rows import column
 from kmeans_xp.kernels.fast_search import (
     STRIDE,
     bounds,
@@ -18,14 +19,15 @@ from kmeans_xp.kernels.fast_search import (
     rank,
     square,
     squares_to,
+    take,
 )
 from kmeans_xp.kernels.fast_vector import (
     LANES,
     all_greater,
-    column,
     greater,
     largest,
     lesser,
+    load,
     minus,
     root,
     spread,
@@ -76,7 +78,7 @@ def _search(
     store(left, first, gap)
 
 
-@part
+@making
 def _label(block: Any, centers: Any, near: Any, spans: Any, labels: Any) -> Any:
     """Write the labels of one piece; return its largest absolute value, NaN if it is not finite."""
     real = block.dtype.type
@@ -85,12 +87,13 @@ def _label(block: Any, centers: Any, near: Any, spans: Any, labels: Any) -> Any:
     room = np.empty((d + 1) * LANES, block.dtype)
     x = room[-room.ctypes.data % LINE // room.itemsize :]
     found, left = np.empty(n, block.dtype), np.empty(n, block.dtype)
+    which = np.empty(LANES, np.int32)
     low = high = odd = none = spread(real(0))
     for start in range(0, n, LANES):
         first = min(start, n - LANES)
+        _take(block, first, which, x)
         for f in range(d):
-            features = column(block, first, f)
-            store(x, f * LANES, features)
+            features = load(x, f * LANES)
             low, high = lesser(features, low), greater(features, high)
             odd = times_plus(features, none, odd)
         around = min(guess(found, 0, first, nowhere), nowhere)
@@ -100,6 +103,18 @@ def _label(block: Any, centers: Any, near: Any, spans: Any, labels: Any) -> Any:
     # Anything finite times 0 is 0.
     finite = all_greater(spread(real(1)), odd)
     return largest(greater(high, minus(none, low))) if finite else real(np.nan)
+
+
+@part
+def _take(block: Any, first: Any, which: Any, x: Any) -> None:
+    """Write sixteen rows, from `first` on, feature by feature; `which` is to be written to."""
+    for lane in range(LANES):
+        which[lane] = first + lane
+    if block.shape[1] >= LANES:
+        take(block, which, 0, x)
+    else:
+        for f in range(block.shape[1]):
+            store(x, f * LANES, column(block, first, f))
 
 
 @entry

@@ -4,14 +4,12 @@ Rows are compared with centres in their short form first, which bounds scores fr
 with those that it leaves in doubt, by direct differences in float64.
 """
 
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 from numba import types
 
-from kmeans_xp.kernels.fast_compile import F, entry, part
+from kmeans_xp.kernels.fast_compile import entry, part, sum_of
 from kmeans_xp.kernels.fast_search import tied
 from kmeans_xp.kernels.fast_vector import (
     LANES,
@@ -46,12 +44,6 @@ def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
         "shorten": (rows, real[::1], panels, types.f8, table),
         "move": (rows, weights, labels, labels, numbers, *changes),
     }
-
-
-# Sums in any order: bounds and distances have room for it.
-sum_of: Callable[[F], F] = numba.njit(
-    nogil=True, forceinline=True, fastmath={"reassoc", "contract", "nsz"}
-)
 
 
 @sum_of

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.kernels.fast_active import AHEAD, AMID, labels_at, limits_at, mixed, unsettled
-from kmeans_xp.kernels.fast_compile import part, shared
+from kmeans_xp.kernels.fast_compile import part, shared, sum_of
 from kmeans_xp.kernels.fast_groups import group
 from kmeans_xp.kernels.fast_search import decide, guess, rounded_down, search, square
 from kmeans_xp.kernels.fast_vector import LANES, lowest
@@ -34,7 +34,8 @@ def advance_piece(
         rows, count = group(labels, rows, count, k)
     vectors = (count + LANES - 1) // LANES
     found, left = np.empty(vectors * LANES, block.dtype), np.empty(vectors * LANES, block.dtype)
-    others, x = np.empty(vectors, np.int64), np.empty(centers.shape[1] * LANES, block.dtype)
+    others, x = np.empty(vectors, np.int64), np.empty((centers.shape[1] + 1) * LANES, block.dtype)
+    x = x[-x.ctypes.data % 64 // x.itemsize :]
     real = block.dtype.type
     for a in range(0, count, LANES):
         j, label = np.int64(labels[rows[a + AMID]]), labels_at(labels, rows, a, real(0))
@@ -87,17 +88,29 @@ def _move(
         i, old = moved[a], before[a]
         new = labels[i]
         weight = weights[i] if len(weights) else 1.0
-        most = 0.0
-        for f in range(len(origin)):
-            difference = np.float64(block[i, f]) - origin[f]
-            most = max(most, abs(difference))
-            sums[new, f] += weight * difference
-            if old >= 0:
-                sums[old, f] -= weight * difference
+        _add(block, i, origin, weight, sums, new)
         totals[new] += weight
         counts[new] += weight > 0
         if old >= 0:
+            _add(block, i, origin, -weight, sums, old)
             totals[old] -= weight
             counts[old] -= weight > 0
-            stirred[new] += weight * most
-            stirred[old] += weight * most
+            norm = np.sqrt(_square(block, i, origin))
+            stirred[new] += weight * norm
+            stirred[old] += weight * norm
+
+
+@part
+def _add(block: Any, i: Any, origin: Any, weight: Any, sums: Any, j: Any) -> None:
+    # A loop of its own, since nothing keeps it from being vectorised.
+    for f in range(len(origin)):
+        sums[j, f] += weight * (np.float64(block[i, f]) - origin[f])
+
+
+@sum_of
+def _square(block: Any, i: Any, origin: Any) -> Any:
+    total = 0.0
+    for f in range(len(origin)):
+        difference = np.float64(block[i, f]) - origin[f]
+        total += difference * difference
+    return total

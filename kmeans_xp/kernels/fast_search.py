@@ -13,20 +13,19 @@ import numpy as np
 from kmeans_xp.kernels import frame
 from kmeans_xp.kernels.fast_active import AHEAD
 from kmeans_xp.kernels.fast_compile import part
+from kmeans_xp.kernels.fast_rows import gather, prefetch, scatter, transpose
 from kmeans_xp.kernels.fast_vector import (
     LANES,
     all_greater,
     exceptions,
-    gather,
     greater,
     lesser,
     load,
     minus,
     plus,
-    prefetch,
     root,
-    scatter,
     spread,
+    spread_at,
     store,
     times,
     times_plus,
@@ -50,17 +49,32 @@ def squares_to(x: Any, centers: Any, near: Any, j: Any, place: Any) -> Any:
 
     Four at a time, so that features are loaded once for all of them.
     """
-    c0, c1, c2, c3 = near[j, place], near[j, place + 1], near[j, place + 2], near[j, place + 3]
-    s0 = s1 = s2 = s3 = spread(x.dtype.type(0))
-    for f in range(centers.shape[1]):
-        features = load(x, f * LANES)
-        e0 = minus(features, spread(centers[c0, f]))
-        e1 = minus(features, spread(centers[c1, f]))
-        e2 = minus(features, spread(centers[c2, f]))
-        e3 = minus(features, spread(centers[c3, f]))
-        s0, s1 = times_plus(e0, e0, s0), times_plus(e1, e1, s1)
-        s2, s3 = times_plus(e2, e2, s2), times_plus(e3, e3, s3)
-    return s0, s1, s2, s3
+    d = centers.shape[1]
+    c0, c1, c2, c3 = (
+        near[j, place] * d,
+        near[j, place + 1] * d,
+        near[j, place + 2] * d,
+        near[j, place + 3] * d,
+    )
+    s0 = s1 = s2 = s3 = t0 = t1 = t2 = t3 = spread(x.dtype.type(0))
+    for f in range(0, d - 1, 2):
+        even, odd = load(x, f * LANES), load(x, f * LANES + LANES)
+        s0, t0 = _add_square(even, centers, c0 + f, s0), _add_square(odd, centers, c0 + f + 1, t0)
+        s1, t1 = _add_square(even, centers, c1 + f, s1), _add_square(odd, centers, c1 + f + 1, t1)
+        s2, t2 = _add_square(even, centers, c2 + f, s2), _add_square(odd, centers, c2 + f + 1, t2)
+        s3, t3 = _add_square(even, centers, c3 + f, s3), _add_square(odd, centers, c3 + f + 1, t3)
+    if d % 2:
+        f = d - 1
+        last = load(x, f * LANES)
+        s0, s1 = _add_square(last, centers, c0 + f, s0), _add_square(last, centers, c1 + f, s1)
+        s2, s3 = _add_square(last, centers, c2 + f, s2), _add_square(last, centers, c3 + f, s3)
+    return plus(s0, t0), plus(s1, t1), plus(s2, t2), plus(s3, t3)
+
+
+@part
+def _add_square(features: Any, centers: Any, place: Any, square: Any) -> Any:
+    difference = minus(features, spread_at(centers, place))
+    return times_plus(difference, difference, square)
 
 
 @part
@@ -100,8 +114,7 @@ def search(
     none, infinite = spread(real(0)), spread(real(np.inf))
     tiny, most = spread(real(TINY)), spread(real(MOST))
     for a in range(first, last, LANES):
-        for f in range(d):
-            store(x, f * LANES, gather(block, rows, a, f))
+        take(block, rows, a, x)
         prefetch(block, rows, a + AHEAD)
         best = second = rest = infinite
         which, own = spread(real(near[j, 0])), none
@@ -127,6 +140,18 @@ def search(
         bound = lesser(times(plus(gap, limit), spread(real(DOWN))), most)
         scatter(gaps, rows, a, where_less(bound, tiny, none, bound))
         others[a // LANES] = exceptions(gap, none, which, label)
+
+
+@part
+def take(block: Any, rows: Any, first: Any, x: Any) -> None:
+    """Write sixteen of the `rows`, from `first` on, feature by feature."""
+    d = block.shape[1]
+    if d < LANES:
+        for f in range(d):
+            store(x, f * LANES, gather(block, rows, first, f))
+    else:
+        for f in range(0, d, LANES):
+            transpose(block, rows, first, min(f, d - LANES), x)
 
 
 @part

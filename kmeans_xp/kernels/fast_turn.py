@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from kmeans_xp.kernels.fast_compile import part
+from kmeans_xp.kernels.fast_compile import making, part
 from kmeans_xp.kernels.fast_search import rounded_down, rounded_up
 from kmeans_xp.kernels.tracker import ROUNDING, STIRRED
 
@@ -30,7 +30,7 @@ LIMIT, REACH, WAY, SLACK, WEIGHT, COUNT, STIR, HEAVIEST, EACH = range(9)
 MORE_WEIGHT, MORE_ROWS, MORE_STIR, FARTHEST, PARTS = range(5)
 
 
-@part
+@making
 def turn(
     unsorted: Any, centers: Any, before: Any, near: Any, spans: Any, ahead: Any, each: Any,
     above: Any, below: Any,
@@ -56,7 +56,7 @@ def _follow(centers: Any, before: Any, each: Any) -> None:
         each[REACH, j] = (each[REACH, j] + each[WAY, j]) * (1 + ROUNDING)
 
 
-@part
+@making
 def measure(centers: Any, distances: Any) -> None:
     """Write the distances of centres, (k, d) float64, from each other, rounded down."""
     features, squares = _transposed(centers), np.empty(len(centers))
@@ -66,7 +66,7 @@ def measure(centers: Any, distances: Any) -> None:
             distances[j, i] = rounded_down(np.sqrt(squares[i]))
 
 
-@part
+@making
 def _transposed(centers: Any) -> Any:
     k, d = centers.shape
     features = np.empty((d, k))
@@ -86,7 +86,7 @@ def _measure(features: Any, j: Any, squares: Any) -> None:
             squares[i] += (features[f, i] - own) * (features[f, i] - own)
 
 
-@part
+@making
 def _reorder(centers: Any, each: Any, near: Any, spans: Any) -> None:
     """Find the neighbours again of each centre whose distances may have changed too much."""
     k, few = len(centers), min(len(centers) - 1, FEW)
@@ -124,7 +124,8 @@ def _sort(squares: Any, twice: Any, order: Any, spans: Any, others: Any) -> None
         else:
             order[first] = i
             first += 1
-    order[first:k] = others[: k - first]
+    for place in range(first, k):
+        order[place] = others[place - first]
     # Nearly sorted, most often; if not, insertion would take the square of so many moves.
     gap = 1 if _insert(order[1:first], squares, 1, MOVES * k) < 0 else 0
     gap *= first // 2
@@ -228,7 +229,8 @@ def _sum_afresh(block: Any, weights: Any, labels: Any, origin: Any, held: Any, e
         each[WEIGHT, j] += weight
         for f in range(len(origin)):
             held[j, f] += weight * (np.float64(block[i, f]) - origin[f])
-    each[HEAVIEST] = each[WEIGHT]
+    for j in range(len(held)):
+        each[HEAVIEST, j] = each[WEIGHT, j]
 
 
 @part

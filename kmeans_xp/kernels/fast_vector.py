@@ -147,12 +147,21 @@ def spread(context: Any, number: Any) -> Any:
     """Return a number in all lanes."""
 
     def build(_context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        none = ir.Constant(vector_of(signature.return_type), ir.Undefined)
-        first = builder.insert_element(none, args[0], INT32(0))
-        zeros = ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES)
-        return builder.shuffle_vector(first, none, zeros)
+        return everywhere(builder, args[0], vector_of(signature.return_type))
 
     return Lanes(number)(number), build
+
+
+@primitive
+def spread_at(context: Any, array: Any, place: Any) -> Any:
+    """Return the number at a place, counted through all rows, in all lanes."""
+    signature = Lanes(array.dtype)(array, types.intp)
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        at = builder.gep(data_of(context, builder, signature, args, 0), [args[1]])
+        return everywhere(builder, builder.load(at), vector_of(signature.return_type))
+
+    return signature, build
 
 
 @primitive
@@ -178,75 +187,6 @@ def store(context: Any, array: Any, start: Any, lanes: Any) -> Any:
     return types.void(array, types.intp, lanes), build
 
 
-@primitive
-def column(context: Any, block: Any, first: Any, feature: Any) -> Any:
-    """Return one feature of the sixteen rows from `first` on."""
-    signature = Lanes(block.dtype)(block, types.intp, types.intp)
-
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        width = _width(context, builder, signature, args)
-        place = builder.add(builder.mul(args[1], width), args[2])
-        at = builder.gep(data_of(context, builder, signature, args, 0), [place])
-        found = ir.Constant(vector_of(signature.return_type), ir.Undefined)
-        for lane in range(LANES):
-            found = builder.insert_element(found, builder.load(at), INT32(lane))
-            at = builder.gep(at, [width])
-        return found
-
-    return signature, build
-
-
-@primitive
-def gather(context: Any, rows: Any, which: Any, start: Any, feature: Any) -> Any:
-    """Return one feature of the rows whose indices are those from `start` on."""
-    signature = Lanes(rows.dtype)(rows, which, types.intp, types.intp)
-
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        found = ir.Constant(vector_of(signature.return_type), ir.Undefined)
-        for lane, row in enumerate(_rows_at(context, builder, signature, args)):
-            number = builder.load(builder.gep(row, [args[3]]))
-            found = builder.insert_element(found, number, INT32(lane))
-        return found
-
-    return signature, build
-
-
-@primitive
-def prefetch(context: Any, rows: Any, which: Any, start: Any) -> Any:
-    """Have the rows brought near whose indices are those from `start` on; any index will do."""
-    signature = types.void(rows, which, types.intp)
-
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = INT8.as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [pointer, INT32, INT32, INT32])
-        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        last = builder.sub(_width(context, builder, signature, args), INT64(1))
-        for row in _rows_at(context, builder, signature, args):
-            for end in (INT64(0), last):
-                byte = builder.bitcast(builder.gep(row, [end]), pointer)
-                builder.call(fetch, [byte, INT32(0), INT32(3), INT32(1)])
-        return context.get_dummy_value()
-
-    return signature, build
-
-
-@primitive
-def scatter(context: Any, numbers: Any, which: Any, start: Any, lanes: Any) -> Any:
-    """Write a vector, as float32, to the places whose indices are those from `start` on."""
-    signature = types.void(numbers, which, types.intp, lanes)
-
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        target = data_of(context, builder, signature, args, 0)
-        for lane, i in enumerate(indices_of(context, builder, signature, args)):
-            number = builder.extract_element(args[3], INT32(lane))
-            if signature.args[3].dtype != types.float32:
-                number = builder.fptrunc(number, ir.FloatType())
-            builder.store(number, builder.gep(target, [i]))
-        return context.get_dummy_value()
-
-    return signature, build
-
-
 def _standard(builder: Any, name: str, args: Any) -> Any:
     """Call a function of LLVM's own on vectors."""
     vector = args[0].type
@@ -254,6 +194,15 @@ def _standard(builder: Any, name: str, args: Any) -> Any:
     kind = ir.FunctionType(vector, [vector] * len(args))
     full = f"llvm.{name}.v{LANES}f{bits}"
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, full), args)
+
+
+def everywhere(builder: Any, number: Any, vector: Any) -> Any:
+    """Return a vector of one number."""
+    none = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(none, number, INT32(0))
+    return builder.shuffle_vector(
+        first, none, ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES)
+    )
 
 
 def data_of(context: Any, builder: Any, signature: Any, args: Any, number: int) -> Any:
@@ -264,22 +213,3 @@ def data_of(context: Any, builder: Any, signature: Any, args: Any, number: int) 
 def _vector_at(context: Any, builder: Any, signature: Any, args: Any, vector: Any) -> Any:
     first = builder.gep(data_of(context, builder, signature, args, 0), [args[1]])
     return builder.bitcast(first, vector.as_pointer())
-
-
-def _width(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    rows = context.make_array(signature.args[0])(context, builder, args[0])
-    return builder.extract_value(rows.shape, 1)
-
-
-def indices_of(context: Any, builder: Any, signature: Any, args: Any) -> list[Any]:
-    """Return sixteen of the second argument's numbers, from the third on."""
-    first = builder.gep(data_of(context, builder, signature, args, 1), [args[2]])
-    places = [builder.gep(first, [INT64(lane)]) for lane in range(LANES)]
-    return [builder.sext(builder.load(place), INT64) for place in places]
-
-
-def _rows_at(context: Any, builder: Any, signature: Any, args: Any) -> list[Any]:
-    rows = data_of(context, builder, signature, args, 0)
-    width = _width(context, builder, signature, args)
-    indices = indices_of(context, builder, signature, args)
-    return [builder.gep(rows, [builder.mul(i, width)]) for i in indices]

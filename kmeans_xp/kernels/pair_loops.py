@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from kmeans_xp.kernels.fast_compile import entry
-from kmeans_xp.kernels.fast_pairs import sum_of
+from kmeans_xp.kernels.fast_compile import entry, sum_of
 from kmeans_xp.kernels.fast_search import tied
 from kmeans_xp.kernels.tracker import ROUNDING
 

@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from kmeans_xp.kernels.fast_compile import widest_vectors
-from kmeans_xp.kernels.fast_vector import INT8, INT32, INT64, LANES, primitive
+from kmeans_xp.kernels.fast_vector import INT8, INT32, INT64, LANES, everywhere, primitive
 
 # Rows and vectors of centres of a tile.
 ROWS, VECTORS = 8, 2
@@ -72,7 +72,7 @@ def _products(builder: Any, rows: list[Any], first: Any, d: Any, out: list[Any])
         centers = [builder.load(_place(builder, at, v, vector), align=4) for v in range(VECTORS)]
         for row, totals in zip(rows, sums, strict=True):
             value = builder.load(builder.gep(row, [loop.index]))
-            value = _everywhere(builder, value, vector)
+            value = everywhere(builder, value, vector)
             for total, center in zip(totals, centers, strict=True):
                 builder.store(builder.call(fma, [value, center, builder.load(total)]), total)
     for line, totals in zip(out, sums, strict=True):
@@ -82,13 +82,6 @@ def _products(builder: Any, rows: list[Any], first: Any, d: Any, out: list[Any])
 
 def _place(builder: Any, at: Any, v: int, vector: Any) -> Any:
     return builder.bitcast(builder.gep(at, [INT64(v * LANES)]), vector.as_pointer())
-
-
-def _everywhere(builder: Any, number: Any, vector: Any) -> Any:
-    none = ir.Constant(vector, ir.Undefined)
-    zeros = ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES)
-    first = builder.insert_element(none, number, INT32(0))
-    return builder.shuffle_vector(first, none, zeros)
 
 
 @primitive
