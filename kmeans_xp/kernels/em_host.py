@@ -10,7 +10,7 @@ import numpy as np
 
 from kmeans_xp.kernels import em_portable, fast_compile
 from kmeans_xp.kernels.components import MATRICES, Components, monomial_count
-from kmeans_xp.kernels.host import scratch
+from kmeans_xp.kernels.scratch import scratch
 
 # Entries of a block's monomials and shares, which stay in the cache between the two products.
 BLOCK = 1 << 19

@@ -1,7 +1,5 @@
 """Kernels tuned for NumPy: cache-sized matrix products, SIMD reductions, SciPy's sparse sums."""
 
-import math
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.kernels.frame import Frame, tied
+from kmeans_xp.kernels.scratch import scratch
 
 # Bytes of scores that are made and searched at a time: few enough to stay in the last cache, and
 # enough for a thread to work a while between two turns at the interpreter's lock.
@@ -60,12 +59,16 @@ def nearest(block: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
 
 def own_distances(block: np.ndarray, frame: Frame, labels: np.ndarray) -> np.ndarray:
     """Return each row's squared distance to the centre of its label, by direct differences."""
-    out, size = np.empty(len(block)), max(1, DIFFERENCES // block.shape[1])
-    for start in range(0, len(block), size):
-        part = slice(start, start + size)
-        difference = block[part].astype(np.float64)
-        difference -= frame.wide_centers.take(labels[part], axis=0)
-        out[part] = np.vecdot(difference, difference)
+    (n, d), out = block.shape, np.empty(len(block))
+    size = max(1, DIFFERENCES // d)
+    x, own = (scratch(use, (size, d), np.float64) for use in ("difference", "own"))
+    for start in range(0, n, size):
+        rows, which = block[start : start + size], labels[start : start + size]
+        # Converted first, and taken in this mode: else both go through buffers.
+        x, own = x[: len(rows)], own[: len(rows)]
+        x[...] = rows
+        x -= frame.wide_centers.take(which, axis=0, out=own, mode="clip")
+        out[start : start + size] = np.vecdot(x, x)
     return out
 
 
@@ -152,21 +155,6 @@ def shift(block: np.ndarray, origin: np.ndarray) -> np.ndarray:
     long_rows -= np.tile(origin, together)
     wide[whole:] -= origin
     return wide
-
-
-_memory = threading.local()
-
-
-def scratch(use: str, shape: tuple[int, int], dtype: Any) -> np.ndarray:
-    """Return an array to write to, which the thread gives to the next who asks for this use.
-
-    A new one for every piece of a block would cost more page faults than arithmetic.
-    """
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    held = vars(_memory).get(use)
-    if held is None or held.size < size:
-        held = vars(_memory)[use] = np.empty(size, np.uint8)
-    return held[:size].view(dtype).reshape(shape)
 
 
 @dataclass(frozen=True)

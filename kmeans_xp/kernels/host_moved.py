@@ -14,6 +14,7 @@ import numpy as np
 from kmeans_xp.kernels import host, host_gaps
 from kmeans_xp.kernels.frame import Frame
 from kmeans_xp.kernels.host_projection import RESTLESS, reach_of, search
+from kmeans_xp.kernels.scratch import scratch
 from kmeans_xp.kernels.tracker import Changes, Step, Tracker
 
 # The part of all centres up to which those that moved are looked at alone: so many rows for each
@@ -163,7 +164,7 @@ def _distances(
     """Return distances to the own centre, rounded up, and to others that moved, rounded down."""
     frame = turn.frame
     augmented = host.augment(rows, frame)
-    lower = host.scratch("scores", (len(columns), len(rows)), rows.dtype)
+    lower = scratch("scores", (len(columns), len(rows)), rows.dtype)
     np.matmul(columns, augmented.T, out=lower)
     place, flat = turn.places.take(labels), lower.reshape(-1)
     own = reach + turn.ways.take(labels)

@@ -6,6 +6,7 @@ import numpy as np
 
 from kmeans_xp.kernels import host, host_gaps
 from kmeans_xp.kernels.projection import Turn
+from kmeans_xp.kernels.scratch import scratch
 from kmeans_xp.kernels.tracker import Changes
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def shorten(block: np.ndarray, turn: Turn, out: np.ndarray) -> None:
 
 def scores_of(rows: np.ndarray, labels: np.ndarray, turn: Turn) -> np.ndarray:
     """Return upper bounds of x'·c' - ½‖c'‖² of short rows, but for the own centre: -inf there."""
-    scores = host.scratch("scores", (len(rows), len(turn.short_centers)), rows.dtype)
+    scores = scratch("scores", (len(rows), len(turn.short_centers)), rows.dtype)
     np.matmul(rows, turn.short_centers.T, out=scores)
     scores[np.flatnonzero(labels >= 0), labels[labels >= 0]] = -np.inf
     return scores

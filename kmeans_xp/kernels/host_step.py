@@ -14,6 +14,7 @@ from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels import host
 from kmeans_xp.kernels.frame import tied
 from kmeans_xp.kernels.move import ClusterTotals, Move
+from kmeans_xp.kernels.scratch import scratch
 from kmeans_xp.kernels.stepper import Stepper
 from kmeans_xp.kernels.tracker import ROUNDING, STIRRED
 
@@ -193,10 +194,10 @@ class HostStepper(Stepper):
     def _about_origin(self, which: np.ndarray) -> np.ndarray:
         """Return rows less the origin in float64, in scratch memory."""
         shape = len(which), len(self._origin)
-        rows = host.scratch("rows", shape, self._block.dtype)
+        rows = scratch("rows", shape, self._block.dtype)
         # This mode alone writes where it is told to, without a buffer.
         self._block.take(which, axis=0, out=rows, mode="clip")
-        return np.subtract(rows, self._wide_origin, out=host.scratch("wide", shape, np.float64))
+        return np.subtract(rows, self._wide_origin, out=scratch("wide", shape, np.float64))
 
     def _add_up(self) -> None:
         """Sum all rows, cluster by cluster."""

@@ -6,8 +6,8 @@ import numpy as np
 
 from kmeans_xp.kernels import fast_compile
 from kmeans_xp.kernels.fast_compile import PULL_LOOPS
-from kmeans_xp.kernels.host import scratch
 from kmeans_xp.kernels.pull import Learned, Pull, Puller
+from kmeans_xp.kernels.scratch import scratch
 
 
 def find_pull(work: int, dtype: Any) -> Puller:

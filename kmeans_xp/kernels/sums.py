@@ -4,7 +4,7 @@ import numpy as np
 
 from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.kernels import fast_compile
-from kmeans_xp.kernels.host import scratch
+from kmeans_xp.kernels.scratch import scratch
 
 # With fewer features compiled loops never get up to speed.
 NARROW = 8
