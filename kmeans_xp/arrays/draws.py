@@ -31,7 +31,7 @@ def as_generator(rng: object, name: str = "rng") -> np.random.Generator:
         return rng
     if isinstance(rng, np.random.RandomState):
         return np.random.default_rng(rng.randint(2**31, size=4))
-    return np.random.default_rng(rng)  # type: ignore[arg-type]
+    return np.random.default_rng(None if rng is None else int(rng))  # type: ignore[call-overload]
 
 
 def check_rng(rng: object, name: str = "rng") -> None:

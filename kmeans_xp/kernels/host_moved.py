@@ -154,7 +154,9 @@ def _others(gaps: np.ndarray, labels: np.ndarray, reach: np.ndarray, turn: Moved
     limits, ways = turn.earlier
     way = ways.take(labels)
     own = reach + way
-    # The distance was rounded up where it was remembered, and is to be rounded down.
+    # The distance was rounded up where it was remembered, and is to be rounded down. A gap that
+    # overflowed is enough for its own row to stay, but says nothing of how far the others are.
+    gaps = np.where(np.isfinite(gaps), gaps, np.nan)
     return gaps - limits.take(labels) + (own - (np.abs(own) + 2 * way) * ROUND)
 
 

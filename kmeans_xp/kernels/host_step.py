@@ -65,11 +65,12 @@ class HostStepper(Stepper):
         # many for ‖x'‖², what follows from them and ties; what underflow may lose; and all of it
         # where something may overflow.
         self._part = 2 * ((0.75 * d + 10) * float(info.eps) + tied(d) - 1)
-        self._errors = squares * self._part + 32 * (d + 2) * float(info.smallest_normal)
+        lost = 32 * (d + 2) * float(info.smallest_normal)
+        self._errors = squares * self._part + lost
         self._largest = float(info.max) / 4
         self._errors[~(squares < self._largest)] = np.inf
         self._sums, self._held = np.zeros((k, d)), np.zeros(k)
-        self._farthest, self._stirred = math.sqrt(squares.max()), 0.0
+        self._farthest, self._stirred = math.sqrt(float(squares.max()) + lost), 0.0
         # Whether gaps are kept, and are known; of half the squared distances, like their limit.
         self._keeps, self._calm = k > 1 and n * k * (d + 8) >= WORTH, False
         self._gaps, self._limit, self._rounding = squares, 0.0, 4 * float(info.eps)
@@ -94,14 +95,16 @@ class HostStepper(Stepper):
             self._assign(which, centers, error)
         moved, empty = self._means(centers)
         way = np.subtract(moved, centers, dtype=np.float64)
-        gain = float(self._held @ squares) - 2 * float(np.vdot(shifted, self._sums))
-        return Move(moved, gain, float(np.vdot(way, way)), empty)
+        # Of a centre without rows nothing counts, however far it is.
+        gain = np.vdot(shifted, self._held[:, None] * shifted - 2 * self._sums)
+        return Move(moved, float(gain), float(np.vdot(way, way)), empty)
 
     def _unsettled(self, centers: np.ndarray) -> np.ndarray | None:
         """Return the rows whose gap is used up; None for all, where these are many."""
         way = np.subtract(centers, self._before, dtype=np.float64)
         second, most = np.sort(np.vecdot(way, way))[-2:].tolist()
-        self._limit += (math.sqrt(second / 2) + math.sqrt(most / 2)) * (1 + ROUNDING)
+        self._limit += math.sqrt(second / 2) + math.sqrt(most / 2)
+        self._limit *= 1 + ROUNDING
         self._before = centers.copy()
         (which,) = (~(self._gaps > self._limit)).nonzero()
         return None if len(which) > PICKED * len(self.labels) else which

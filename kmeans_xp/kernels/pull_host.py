@@ -77,6 +77,8 @@ def learn(
     from kmeans_xp.kernels import fast_lanes, pull_loops
 
     weights = np.empty(0) if weights is None else np.require(weights, np.float64, ["C", "A"])
+    # The one kind of array that it is compiled for.
+    centers, counts = (np.require(a, np.float64, ["C", "A", "W", "E"]) for a in (centers, counts))
     moved, seen, facts = np.empty(centers.shape), np.empty(len(centers)), np.empty(2)
     pull_loops.learn(
         fast_lanes.sealed(block), drawn, fast_lanes.sealed(weights), centers, counts,

@@ -162,6 +162,10 @@ class HostRows(MemoryRows):
         # `take` is faster, but makes a copy of all rows first if they lie column by column.
         return X.take(where, axis=0) if X.flags.c_contiguous else X[where]
 
+    def admit(self, small: Array, name: str) -> Array:
+        """Return a small array of the user's, row by row as kernels want it."""
+        return np.asarray(super().admit(small, name), order="C")
+
     def small(self, values: Any, dtype: Any = None) -> Array:
         """Return small host values, which are where blocks live."""
         return np.asarray(values, dtype)

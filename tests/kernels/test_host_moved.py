@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kmeans_xp import kmeans
 from kmeans_xp.kernels import Task, frame_of, host, host_moved
 from kmeans_xp.kernels.host_moved import MovedTracker
 from kmeans_xp.kernels.tracking import find_lloyd
@@ -43,3 +44,13 @@ def test_it_is_chosen_for_many_features_and_centres(
     assert tracking is not None
     assert tracking.name == "numpy hamerly"
     assert isinstance(tracking.start(task), MovedTracker) == chosen
+
+
+def test_a_gap_that_overflowed_tells_nothing_of_the_others() -> None:
+    rng = np.random.default_rng(0)
+    X = 1e38 * rng.normal(size=(1000, 64))[rng.integers(0, 1000, 3000)]
+    for steps in (3, 5, 8):
+        options = {"init": X[:150], "tol": 0, "max_iter": steps}
+        full = kmeans(X, 150, algorithm="lloyd", **options)
+        found = kmeans(X, 150, algorithm="numpy hamerly", **options)
+        np.testing.assert_array_equal(found.labels, full.labels)

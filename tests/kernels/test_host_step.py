@@ -127,14 +127,24 @@ def test_rows_that_keep_their_label_are_not_looked_at(gaps):
 
 
 @each_dtype
-def test_what_left_a_cluster_leaves_no_rounding_behind(dtype, gaps):
+# The squares of the second vanish in float32.
+@pytest.mark.parametrize("scale", [1, 1e-38])
+def test_what_left_a_cluster_leaves_no_rounding_behind(scale, dtype, gaps):
     # The row at 1e15 counts among those near zero until the other centre has come near it.
     X = np.concatenate([cloud(60, 2), [[1e15, 0.0]], cloud(60, 2) + np.array([1.7e15, 0.0])])
-    C, X = np.array([[0.0, 0.0], [2.2e15, 0.0]], dtype), X.astype(dtype)
+    C, X = (scale * np.array([[0.0, 0.0], [2.2e15, 0.0]])).astype(dtype), (scale * X).astype(dtype)
     stepper = host_step.HostStepper(X, None, 2, X[0])
     for _ in range(4):
         C = stepper.step(C).centers
-    np.testing.assert_allclose(C[0], X[:60].mean(axis=0, dtype=float), rtol=1e-6)
+    np.testing.assert_allclose(C[0], X[:60].mean(axis=0, dtype=float), rtol=1e-6, atol=1e-45)
+
+
+def test_a_centre_without_rows_costs_nothing_however_far_it_is():
+    X = cloud(200, 3)
+    options = {"init": np.concatenate([X[:3], [[1e160, 0, 0]]]), "max_iter": 5}
+    found = kmeans(X, 4, algorithm="numpy hamerly", **options)
+    full = kmeans(X, 4, algorithm="lloyd", **options)
+    np.testing.assert_allclose(found.history, full.history, rtol=1e-12)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

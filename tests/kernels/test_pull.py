@@ -108,3 +108,16 @@ def test_squares_that_overflow_single_precision_are_told_apart_at_once():
 def test_rows_that_do_not_lie_one_after_another_are_not_taken_at_once(compiled):
     X = np.asfortranarray(RNG.normal(size=(30, 4)).astype(compiled))
     assert learn(X, None, None, np.zeros((2, 4)), np.zeros(2)) is None
+
+
+def test_centres_of_any_layout_are_taken_without_compiling_again(compiled):
+    from kmeans_xp.kernels import pull_loops
+
+    before = len(pull_loops.learn.overloads)
+    X, wide = RNG.normal(size=(30, 4)).astype(compiled), RNG.normal(size=(6, 8))
+    for centers in (np.asfortranarray(wide[:, :4]), wide[:, :4], wide[::2, :4]):
+        centers.flags.writeable = False
+        found = learn(X, None, None, centers, np.zeros(len(centers)))
+        wanted = learn(X, None, None, centers.copy(), np.zeros(len(centers)))
+        np.testing.assert_array_equal(found[0], wanted[0])
+    assert len(pull_loops.learn.overloads) == before
