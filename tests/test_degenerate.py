@@ -90,6 +90,15 @@ def test_a_start_with_empty_clusters(policy):
     assert result.inertia < result.history[0]
 
 
+@pytest.mark.parametrize("algorithm", ["lloyd", "hamerly"])
+@pytest.mark.parametrize("far", [0, 1, 100])
+def test_clusters_do_not_take_turns_at_rows_that_coincide(far, algorithm):
+    X = (far + cloud(5, 3))[np.random.default_rng(0).integers(5, size=250)]
+    result = kmeans(X, 9, rng=0, tol=0, algorithm=algorithm)
+    assert result.converged
+    assert_allclose(result.inertia, 0, atol=1e-22)
+
+
 def test_the_farthest_row_takes_the_empty_cluster():
     X = np.array([[0.0], [1.0], [2.0], [30.0]])
     result = kmeans(X, 2, init=[[1.0], [1000.0]], max_iter=1)

@@ -10,6 +10,8 @@ from kmeans_xp.kernels import ClusterTotals, Frame, Kernel
 from kmeans_xp.rows import Rows
 
 CHOICES = ("farthest", "random")
+# How much more a sum of many rows about the origin is rounded than what it is added to.
+SUMMED = 256
 
 
 def relocate(
@@ -25,7 +27,7 @@ def relocate(
     """Give each empty cluster one row, which its old cluster loses.
 
     With "farthest", the rows farthest from their centres, as scikit-learn does; a row at its
-    centre stays there, so that a cluster can remain empty where rows coincide.
+    centre, but for rounding, stays there, so that a cluster can remain empty where rows coincide.
     """
     # Totals are small, and this is rare: on the host it is the same for every backend.
     sums, held = to_host(totals.sums).copy(), to_host(totals.weights).copy()
@@ -34,9 +36,7 @@ def relocate(
     size = kernel.block_rows(*frame.centers.shape)
     labels, distances = rows.map(step, weights, block_rows=size)
     if choice == "farthest":
-        indices = rows.largest(distances, len(empty))
-        far = rows.pick(distances, indices) > 0
-        indices = [i for i, is_far in zip(indices, far, strict=True) if is_far]
+        indices = _far(rows, frame, distances, rows.largest(distances, len(empty)))
     else:
         indices = random_rows(rows, len(empty), weights, generator)
     if not indices:
@@ -47,6 +47,21 @@ def relocate(
         _lose(sums, held, int(old), w, x)
         sums[j], held[j] = w * x, w
     return ClusterTotals(rows.small(sums), rows.small(held))
+
+
+def _far(rows: Rows, frame: Frame, distances: Array, indices: list[int]) -> list[int]:
+    """Return those rows that are farther from their centres than rounding puts means of one row.
+
+    Else clusters would take turns at rows that coincide, for ever.
+    """
+    eps = float(rows.xp.finfo(distances.dtype).eps)
+    x = to_host(rows.take(indices)).astype(np.float64)
+    shifted = x - to_host(frame.origin)
+    x *= 4 * eps
+    shifted *= 4 * eps * SUMMED
+    rounding = np.vecdot(x, x) + np.vecdot(shifted, shifted)
+    far = rows.pick(distances, indices) > rounding
+    return [i for i, is_far in zip(indices, far, strict=True) if is_far]
 
 
 def _lose(sums: np.ndarray, held: np.ndarray, old: int, w: float, x: np.ndarray) -> None:
