@@ -17,6 +17,7 @@ from kmeans_xp.kernels.fast_search import (
     decide,
     guess,
     rank,
+    room,
     square,
     squares_to,
     take,
@@ -40,8 +41,6 @@ from kmeans_xp.kernels.fast_vector import (
 PIECE = 1 << 12
 # What is this many times a square is above it for certain, whatever rounding did.
 CLEAR = 1 + 2.0**-10
-# Bytes that a vector has, which no cache line should divide.
-LINE = 64
 
 
 @part
@@ -84,8 +83,7 @@ def _label(block: Any, centers: Any, near: Any, spans: Any, labels: Any) -> Any:
     real = block.dtype.type
     n, d = block.shape
     nowhere = len(near) - 1
-    room = np.empty((d + 1) * LANES, block.dtype)
-    x = room[-room.ctypes.data % LINE // room.itemsize :]
+    x = room(d, block)
     found, left = np.empty(n, block.dtype), np.empty(n, block.dtype)
     which = np.empty(LANES, np.int32)
     low = high = odd = none = spread(real(0))

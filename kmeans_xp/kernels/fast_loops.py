@@ -6,12 +6,12 @@ import numpy as np
 from numba.core import types
 
 from kmeans_xp.kernels.fast_atomic import count_up, counted, pause, put
-from kmeans_xp.kernels.fast_compile import entry, sum_of
+from kmeans_xp.kernels.fast_compile import entry
 from kmeans_xp.kernels.fast_distances import distances
 from kmeans_xp.kernels.fast_groups import PARTS
 from kmeans_xp.kernels.fast_label import label
 from kmeans_xp.kernels.fast_pieces import advance_piece
-from kmeans_xp.kernels.fast_search import MOST, rounded_down, rounded_up
+from kmeans_xp.kernels.fast_search import MOST, loose_square, rounded_down, rounded_up
 from kmeans_xp.kernels.fast_sums import sums
 from kmeans_xp.kernels.fast_turn import (
     FARTHEST,
@@ -79,16 +79,7 @@ def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
 def own(block: Any, centers: Any, labels: Any, squares: Any) -> None:
     """Write the squared distances of rows to the centres of their labels, in float64."""
     for i in range(len(labels)):
-        squares[i] = _square(block, i, centers, labels[i])
-
-
-@sum_of
-def _square(block: Any, i: Any, centers: Any, j: Any) -> Any:
-    total = 0.0
-    for f in range(centers.shape[1]):
-        difference = np.float64(block[i, f]) - centers[j, f]
-        total += difference * difference
-    return total
+        squares[i] = loose_square(block, i, centers, labels[i])
 
 
 @entry

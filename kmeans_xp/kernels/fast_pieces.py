@@ -10,7 +10,7 @@ import numpy as np
 from kmeans_xp.kernels.fast_active import AHEAD, AMID, labels_at, limits_at, mixed, unsettled
 from kmeans_xp.kernels.fast_compile import part, shared, sum_of
 from kmeans_xp.kernels.fast_groups import group
-from kmeans_xp.kernels.fast_search import decide, guess, rounded_down, search, square
+from kmeans_xp.kernels.fast_search import decide, guess, room, rounded_down, search, square
 from kmeans_xp.kernels.fast_vector import LANES, lowest
 
 # Part of the rows of a vector beyond which other labels make it worth while to sort rows by label.
@@ -34,9 +34,7 @@ def advance_piece(
         rows, count = group(labels, rows, count, k)
     vectors = (count + LANES - 1) // LANES
     found, left = np.empty(vectors * LANES, block.dtype), np.empty(vectors * LANES, block.dtype)
-    others, x = np.empty(vectors, np.int64), np.empty((centers.shape[1] + 1) * LANES, block.dtype)
-    x = x[-x.ctypes.data % 64 // x.itemsize :]
-    real = block.dtype.type
+    others, x, real = np.empty(vectors, np.int64), room(centers.shape[1], block), block.dtype.type
     for a in range(0, count, LANES):
         j, label = np.int64(labels[rows[a + AMID]]), labels_at(labels, rows, a, real(0))
         j = j if j >= 0 else guess(found, 0, a, k)

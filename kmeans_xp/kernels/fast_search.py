@@ -12,7 +12,7 @@ import numpy as np
 
 from kmeans_xp.kernels import frame
 from kmeans_xp.kernels.fast_active import AHEAD
-from kmeans_xp.kernels.fast_compile import part
+from kmeans_xp.kernels.fast_compile import making, part, sum_of
 from kmeans_xp.kernels.fast_rows import gather, prefetch, scatter, transpose
 from kmeans_xp.kernels.fast_vector import (
     LANES,
@@ -34,6 +34,8 @@ from kmeans_xp.kernels.fast_vector import (
 
 # Centres that are looked at together, between two questions whether the next may still matter.
 STRIDE = 4
+# Bytes of a line of the cache.
+LINE = 64
 # How far back a row is whose centre shows where to begin: the last ones are still searched.
 BEHIND = 4 * LANES
 # More than float32 rounds away in a sum and a conversion, of numbers in between these two.
@@ -47,15 +49,12 @@ tied = part(frame.tied)
 def squares_to(x: Any, centers: Any, near: Any, j: Any, place: Any) -> Any:
     """Return the squared distances of sixteen rows, feature by feature in `x`, to four centres.
 
-    Four at a time, so that features are loaded once for all of them.
+    Four at a time, so that features are loaded once for all of them. Even and odd features are
+    added up apart, since a sum waits for its last addition.
     """
     d = centers.shape[1]
-    c0, c1, c2, c3 = (
-        near[j, place] * d,
-        near[j, place + 1] * d,
-        near[j, place + 2] * d,
-        near[j, place + 3] * d,
-    )
+    c0, c1 = near[j, place] * d, near[j, place + 1] * d
+    c2, c3 = near[j, place + 2] * d, near[j, place + 3] * d
     s0 = s1 = s2 = s3 = t0 = t1 = t2 = t3 = spread(x.dtype.type(0))
     for f in range(0, d - 1, 2):
         even, odd = load(x, f * LANES), load(x, f * LANES + LANES)
@@ -142,6 +141,13 @@ def search(
         others[a // LANES] = exceptions(gap, none, which, label)
 
 
+@making
+def room(d: Any, like: Any) -> Any:
+    """Return memory for `d` vectors, of which none is in two lines of the cache."""
+    memory = np.empty((d + 1) * LANES, like.dtype)
+    return memory[-memory.ctypes.data % LINE // memory.itemsize :]
+
+
 @part
 def take(block: Any, rows: Any, first: Any, x: Any) -> None:
     """Write sixteen of the `rows`, from `first` on, feature by feature."""
@@ -191,6 +197,16 @@ def decide(block: Any, i: Any, centers: Any) -> Any:
 @part
 def square(block: Any, i: Any, centers: Any, j: Any) -> Any:
     """Return the squared distance of a row to a centre, in float64."""
+    total = 0.0
+    for f in range(centers.shape[1]):
+        difference = np.float64(block[i, f]) - np.float64(centers[j, f])
+        total += difference * difference
+    return total
+
+
+@sum_of
+def loose_square(block: Any, i: Any, centers: Any, j: Any) -> Any:
+    """As `square`, added up in any order."""
     total = 0.0
     for f in range(centers.shape[1]):
         difference = np.float64(block[i, f]) - np.float64(centers[j, f])

@@ -6,7 +6,7 @@ import numpy as np
 from numba import types
 
 from kmeans_xp.kernels.fast_compile import entry, making, part, sum_of
-from kmeans_xp.kernels.fast_search import tied
+from kmeans_xp.kernels.fast_search import loose_square, tied
 from kmeans_xp.kernels.fast_vector import LANES, exceptions, lesser, load, lowest, spread
 from kmeans_xp.kernels.pull_tiles import ROWS, differ, least
 from kmeans_xp.kernels.wide_tiles import fetch
@@ -109,10 +109,10 @@ def _decide(squares: Any, r: int, bound: Any, rows: Any, centers: Any) -> Any:
     least = np.inf
     for j in range(len(centers)):
         if not squares[_place(r, j)] > bound:
-            least = min(least, _square(rows, r, centers, j))
+            least = min(least, loose_square(rows, r, centers, j))
     least *= tied(centers.shape[1])
     for j in range(len(centers)):
-        if not squares[_place(r, j)] > bound and _square(rows, r, centers, j) <= least:
+        if not squares[_place(r, j)] > bound and loose_square(rows, r, centers, j) <= least:
             return j
     return 0
 
@@ -132,12 +132,3 @@ def _pull(block: Any, i: int, weight: float, centers: Any, j: int, ways: Any, to
         total += difference * difference
     totals[j] += weight
     return weight * total
-
-
-@sum_of
-def _square(block: Any, i: int, centers: Any, j: int) -> float:
-    total = 0.0
-    for f in range(block.shape[1]):
-        difference = np.float64(block[i, f]) - np.float64(centers[j, f])
-        total += difference * difference
-    return total
