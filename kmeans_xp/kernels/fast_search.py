@@ -194,8 +194,7 @@ def decide(block: Any, i: Any, centers: Any) -> Any:
     return 0
 
 
-@part
-def square(block: Any, i: Any, centers: Any, j: Any) -> Any:
+def _square(block: Any, i: Any, centers: Any, j: Any) -> Any:
     """Return the squared distance of a row to a centre, in float64."""
     total = 0.0
     for f in range(centers.shape[1]):
@@ -204,11 +203,5 @@ def square(block: Any, i: Any, centers: Any, j: Any) -> Any:
     return total
 
 
-@sum_of
-def loose_square(block: Any, i: Any, centers: Any, j: Any) -> Any:
-    """As `square`, added up in any order."""
-    total = 0.0
-    for f in range(centers.shape[1]):
-        difference = np.float64(block[i, f]) - np.float64(centers[j, f])
-        total += difference * difference
-    return total
+# Feature by feature, and in any order.
+square, loose_square = part(_square), sum_of(_square)
