@@ -21,8 +21,8 @@ def to_host(array: Array) -> np.ndarray:
     numpy.ndarray
         The same values; `array` itself where it is a NumPy array already.
     """
-    if isinstance(array, np.ndarray):
-        return array
+    if isinstance(array, (np.ndarray, np.generic)):
+        return np.asarray(array)
     if array_api_compat.is_cupy_array(array):
         return array.get()
     if array_api_compat.is_torch_array(array):

@@ -22,9 +22,11 @@ from kmeans_xp.kernels.tracker import ROUNDING, STIRRED
 WORTH = 1 << 19
 # Part of the rows that may change their label while gaps would not last, and part of them from
 # which on all are searched, sooner than some are picked.
-RESTLESS, PICKED = 0.02, 0.6
+RESTLESS, PICKED = 0.02, 0.4
 # Rows that moved, by centres, for each row: from there on all are summed sooner.
 MOVED = 4
+# More than the number of any centre.
+ONE = np.uint16(2 * host.FEW)
 # BLAS takes so many centres in one go, and those that are left one by one.
 AT_A_TIME = 4
 
@@ -59,7 +61,8 @@ class HostStepper(Stepper):
         self._rows[:, d], self._rows[:, d + 1] = squares * 0.5, 1
         self._columns = np.ones((math.ceil(k / AT_A_TIME) * AT_A_TIME, d + 2), block.dtype)
         self._scores = np.empty(len(self._columns) * n, block.dtype)
-        self._near, self._ranks = np.empty(k * n, np.bool_), np.arange(k, 0, -1, dtype=np.uint8)
+        self._near, self._named = np.empty(k * n, np.bool_), np.empty(k * n, np.uint16)
+        self._names = ONE + np.arange(k, dtype=np.uint16)[:, None]
         self._numbers = np.arange(n)
         # 2e, of which the centres' part is added: half an ε for each term of a product, half as
         # many for ‖x'‖², what follows from them and ties; what underflow may lose; and all of it
@@ -120,11 +123,13 @@ class HostStepper(Stepper):
         errors = errors + error
         bound = np.minimum.reduce(scores, axis=0)
         bound += errors
-        # As `host` does, count and rank bytes; NaN is near nothing.
-        near = np.less_equal(scores, bound, out=self._near[: k * m].reshape(k, m)).view(np.uint8)
-        (unsure,) = (np.add.reduce(near, axis=0, dtype=np.uint8) != 1).nonzero()
-        near *= self._ranks[:, None]
-        new = np.subtract(k, np.maximum.reduce(near, axis=0), dtype=np.int32)
+        # Of one near centre the sum is its name; of more it is longer, of none (NaN) it wraps.
+        near = np.less_equal(scores, bound, out=self._near[: k * m].reshape(k, m))
+        named = np.multiply(near, self._names, out=self._named[: k * m].reshape(k, m))
+        found = np.add.reduce(named, axis=0, dtype=np.uint16)
+        found -= ONE
+        (unsure,) = (found >= k).nonzero()
+        new = found.astype(np.int32)
         if unsure.size:
             new[unsure] = self._decide(unsure if which is None else which.take(unsure), centers)
         (moved,) = (new != old).nonzero()
@@ -179,7 +184,6 @@ class HostStepper(Stepper):
     def _add(self, which: np.ndarray, old: np.ndarray, new: np.ndarray) -> None:
         """Take rows from their old clusters to their new ones."""
         m, k = len(which), len(self._sums)
-        self._held = np.bincount(self.labels, self._weights, k).astype(np.float64, copy=False)
         if old[0] < 0 or m * k > MOVED * len(self.labels):
             self._add_up()
             return
@@ -188,11 +192,20 @@ class HostStepper(Stepper):
         numbers, signed = self._numbers[:m], np.zeros((k, m))
         signed[new, numbers], signed[old, numbers] = weights, -weights
         self._sums += signed @ rows
+        if self._weights is None:
+            self._held += signed.sum(axis=1)
+        else:  # Of weights, unlike of counts, rounding would be left.
+            self._held = self._weigh()
         self._stirred += self._farthest * float(weights.sum())
         left = min(np.vecdot(self._sums, self._sums).tolist())
         lost = self._stirred / STIRRED
         if not lost * lost < left:
             self._add_up()
+
+    def _weigh(self) -> np.ndarray:
+        """Return the weight of each cluster."""
+        found = np.bincount(self.labels, self._weights, len(self._sums))
+        return found.astype(np.float64, copy=False)
 
     def _about_origin(self, which: np.ndarray) -> np.ndarray:
         """Return rows less the origin in float64, in scratch memory."""
@@ -200,10 +213,15 @@ class HostStepper(Stepper):
         rows = scratch("rows", shape, self._block.dtype)
         # This mode alone writes where it is told to, without a buffer.
         self._block.take(which, axis=0, out=rows, mode="clip")
-        return np.subtract(rows, self._wide_origin, out=scratch("wide", shape, np.float64))
+        wide = scratch("wide", shape, np.float64)
+        # A subtraction that converts on the way takes three times as long.
+        wide[...] = rows
+        wide -= self._wide_origin
+        return wide
 
     def _add_up(self) -> None:
         """Sum all rows, cluster by cluster."""
+        self._held = self._weigh()
         order = self.labels.astype(np.uint8).argsort(kind="stable")
         rows = self._about_origin(order)
         weights = np.ones(len(order)) if self._weights is None else self._weights.take(order)

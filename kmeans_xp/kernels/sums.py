@@ -41,9 +41,10 @@ def host_sums_about(
     centred[whole:] -= about
     w = np.ones(len(long)) if weights is None else weights.astype(about.dtype)
     rest = np.ones(n - whole)
-    sums = []
-    for _ in range(2):
-        folded = (w @ long).reshape(together, d).sum(axis=0)
-        sums.append(folded + rest @ centred[whole:])
-        np.square(centred, out=centred)
-    return np.float64(n) if weights is None else w.sum(), sums[0], sums[1]
+
+    def total() -> np.ndarray:
+        return (w @ long).reshape(together, d).sum(axis=0) + rest @ centred[whole:]
+
+    first = total()
+    np.square(centred, out=centred)
+    return np.float64(n) if weights is None else w.sum(), first, total()
