@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from kmeans_xp import assign, inertia
-from kmeans_xp.algorithms.assign import even_blocks
 from tests import reference
 from tests.data import cloud, some_rows
 
@@ -133,13 +132,3 @@ def test_float32_inertia_is_summed_in_float64():
 def test_labels_need_not_name_every_centre():
     X = cloud(10, 2)
     assert_allclose(inertia(X, X[:4], np.zeros(10, dtype=int)), np.sum((X - X[0]) ** 2), rtol=1e-13)
-
-
-@pytest.mark.parametrize("n", [1, 50, 51, 100, 101, 149, 1001])
-def test_two_threads_get_as_many_rows(n: int) -> None:
-    size = even_blocks(n, 50)
-    assert size <= 50
-    if n > 50:
-        blocks = -(-n // size)
-        assert blocks % 2 == 0
-        assert blocks * size - n < blocks

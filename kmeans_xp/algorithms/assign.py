@@ -1,6 +1,5 @@
 """Assigning rows to given centres."""
 
-import math
 from functools import partial
 from typing import Any
 
@@ -58,7 +57,7 @@ def assign(X: Array, centers: Array) -> tuple[Array, Array]:
     found = checked_whole(rows, kernel.label_all, frame, centers=places, squared=True)
     if found is None:
         step = partial(_assign_step, kernel=kernel, frame=frame, dtype=rows.dtype)
-        size = even_blocks(rows.shape[0], kernel.block_rows(*places.shape))
+        size = kernel.even_rows(rows.shape[0], *places.shape)
         found = checked_sweep(rows, step, centers=places, block_rows=size)[1]
     labels, distances = found
     with quiet():
@@ -104,13 +103,8 @@ def transform_distances(rows: Rows, centers: np.ndarray) -> Array:
 
 def _each(rows: Rows, step: Step, places: Array, kernel: Kernel) -> Array:
     """Return what `step` keeps for each row; checks the rows."""
-    size = even_blocks(rows.shape[0], kernel.block_rows(*places.shape))
+    size = kernel.even_rows(rows.shape[0], *places.shape)
     return checked_sweep(rows, step, centers=places, block_rows=size)[1][0]
-
-
-def even_blocks(n: int, most: int) -> int:
-    """Return how many of n rows a block should have: as many blocks for each of two threads."""
-    return most if n <= most else math.ceil(n / (2 * math.ceil(n / (2 * most))))
 
 
 def _label_step(block: Array, *, kernel: Kernel, frame: Frame) -> tuple[None, tuple[Array]]:

@@ -40,7 +40,7 @@ def advance(
     memory = labels, gaps, reach
     left = active[_look(block, active, short, memory, turn)]
     if len(left):
-        host_projection.search(block, left, *memory, turn, restless=1)
+        host_projection.search(block, left, *memory, turn)
     return changes(block, weights, before, labels, turn.frame)
 
 

@@ -61,6 +61,8 @@ def own_distances(block: np.ndarray, frame: Frame, labels: np.ndarray) -> np.nda
     """Return each row's squared distance to the centre of its label, by direct differences."""
     (n, d), out = block.shape, np.empty(len(block))
     size = max(1, DIFFERENCES // d)
+    if d <= THIN:
+        return _own_by_feature(block, frame, labels, size)
     x, own = (scratch(use, (size, d), np.float64) for use in ("difference", "own"))
     for start in range(0, n, size):
         rows, which = block[start : start + size], labels[start : start + size]
@@ -69,6 +71,16 @@ def own_distances(block: np.ndarray, frame: Frame, labels: np.ndarray) -> np.nda
         x[...] = rows
         x -= frame.wide_centers.take(which, axis=0, out=own, mode="clip")
         out[start : start + size] = np.vecdot(x, x)
+    return out
+
+
+def _own_by_feature(block: np.ndarray, frame: Frame, labels: np.ndarray, size: int) -> np.ndarray:
+    out, centers = np.empty(len(block)), frame.wide_centers.T.copy()
+    for start in range(0, len(block), size):
+        part = slice(start, start + size)
+        x = block[part].T.astype(np.float64, order="C")
+        x -= centers.take(labels[part], axis=1)
+        np.square(x, out=x).sum(axis=0, out=out[part])
     return out
 
 
@@ -101,13 +113,14 @@ def sum_by_label(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return weighted sums of x - origin, (k, d), and weights, (k,), by label, in float64."""
     (n, d), k = block.shape, len(frame.centers)
-    totals = np.bincount(labels, weights, k).astype(np.float64, copy=False)
+    which = labels.astype(np.intp)
+    totals = np.bincount(which, weights, k).astype(np.float64, copy=False)
     if d <= THIN:
-        features = block.T.astype(np.float64, order="C")
-        features -= frame.wide_origin[:, None]
-        features = features if weights is None else features * weights
-        which = labels.astype(np.intp)
-        return np.stack([np.bincount(which, x, k) for x in features], axis=1), totals
+        sums = np.empty((k, d))
+        for j, x in enumerate(block.T):
+            x = x - frame.wide_origin[j]
+            sums[:, j] = np.bincount(which, x if weights is None else x * weights, k)
+        return sums, totals
     shifted = shift(block, frame.wide_origin)
     # Imported here: SciPy takes longer to import than the rest of the package together.
     from scipy.sparse import csc_array

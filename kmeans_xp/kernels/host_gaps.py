@@ -1,11 +1,11 @@
 """One iteration of Lloyd's algorithm in NumPy, of those rows alone whose label may change."""
 
-import math
 from typing import Any
 
 import numpy as np
 
 from kmeans_xp.kernels import host
+from kmeans_xp.kernels.blocks import even_blocks
 from kmeans_xp.kernels.frame import Frame
 from kmeans_xp.kernels.host_compare import compare
 from kmeans_xp.kernels.tracker import ROUNDING, Changes
@@ -16,8 +16,11 @@ RESTLESS = 0.15
 PICKED = 0.3
 # To gather a row costs as much as to compare it with so many centres.
 GATHERING = 16
-# Entries of a matrix below which a sparse one takes longer to make.
-DENSE = 1 << 13
+# So many times larger are blocks than for searches alone, of rows with fewer features than this:
+# longer ones keep a thread busy as it is, if they are in the cache.
+FEWER, LONG = 8, 48
+# Operations of a product with a matrix up to which a sparse one takes longer to make.
+DENSE = 1 << 18
 
 
 def block_rows(n: int, k: int, d: int) -> int:
@@ -26,9 +29,7 @@ def block_rows(n: int, k: int, d: int) -> int:
     All that is done with the active rows alone is short, and each call a turn at the lock.
     """
     size = host.block_rows(k, d)
-    if n <= size:
-        return size
-    return math.ceil(n / (2 * math.ceil(n / (4 * size))))
+    return size if n <= size else even_blocks(n, size * (FEWER if d < LONG else 2))
 
 
 def advance(
@@ -207,6 +208,13 @@ def moved(
     """Return what clusters gain and lose as rows go from the labels `old` to `new`."""
     if not len(rows):
         return Changes.none(*frame.centers.shape)
+    # No more at a time than a block of the kernel's, for they are copied in float64.
+    size = host.block_rows(*frame.centers.shape)
+    if len(rows) > size:
+        first, rest = slice(size), slice(size, None)
+        some, others = (None, None) if weights is None else (weights[first], weights[rest])
+        found = moved(rows[first], some, old[first], new[first], frame)
+        return found + moved(rows[rest], others, old[rest], new[rest], frame)
     if old[0] < 0:
         return _all_new(rows, weights, new, frame)
     return _moved(rows, weights, old, new, frame)
@@ -247,14 +255,14 @@ def _moved(
     totals = np.bincount(both, signed, k)
     counts = totals if weights is None else np.bincount(both, np.sign(signed), k)
     stirred = np.bincount(both, np.abs(signed), k) * max(shifted.max(), -shifted.min())
-    sums = _product(signed, both, k) @ shifted
+    sums = _product(signed, both, k, rows.shape[1]) @ shifted
     return Changes(sums, totals, counts.astype(np.int64), stirred)
 
 
-def _product(signed: np.ndarray, both: np.ndarray, k: int) -> Any:
+def _product(signed: np.ndarray, both: np.ndarray, k: int, d: int) -> Any:
     """Return the matrix, (k, m), that has two of `signed` in each column, in the rows `both`."""
     moved = len(both) // 2
-    if k * moved <= DENSE:
+    if k * moved * d <= DENSE:
         member = np.zeros((k, moved))
         member[both, np.arange(2 * moved) // 2] = signed
         return member

@@ -19,3 +19,10 @@ def scratch(use: str, shape: tuple[int, int], dtype: Any) -> np.ndarray:
     if held is None or held.size < size:
         held = vars(_memory)[use] = np.empty(size, np.uint8)
     return held[:size].view(dtype).reshape(shape)
+
+
+def taken(rows: np.ndarray, which: np.ndarray, use: str) -> np.ndarray:
+    """Return the rows at indices, in scratch memory for this use."""
+    # This mode alone writes where it is told to, without a buffer.
+    out = scratch(use, (len(which), rows.shape[1]), rows.dtype)
+    return rows.take(which, axis=0, out=out, mode="clip")

@@ -8,6 +8,7 @@ import array_api_compat
 
 from kmeans_xp.arrays import Array, Namespace
 from kmeans_xp.kernels import fast, fast_compile, host, portable
+from kmeans_xp.kernels.blocks import even_blocks
 from kmeans_xp.kernels.frame import Frame
 from kmeans_xp.kernels.pair import Pair, portable_pair
 from kmeans_xp.kernels.pair_host import HostPair
@@ -72,6 +73,11 @@ class Kernel:
     label_all: Callable[..., tuple[Array, Array, float] | None] | None
     distances_all: Callable[..., tuple[Array, float] | None] | None
     learn: Callable[..., Learned | None] | None
+
+    def even_rows(self, n: int, k: int, d: int) -> int:
+        """Return how many of n rows a block should have, where they are passed over once."""
+        most = self.block_rows(k, d)
+        return most if n <= most else even_blocks(n, most)
 
 
 def _kernel(

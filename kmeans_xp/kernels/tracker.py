@@ -37,7 +37,7 @@ class Changes(Totals):
         Weighted sums of x - origin.
     weights : array of shape (k,), float64
     counts : array of shape (k,), int64
-        Rows of positive weight.
+        Rows of positive weight; equal ones may count as one.
     stirred : array of shape (k,), float64
         At least Σ w·max|x - origin| of the rows that came or went: what rounding is relative to.
     """

@@ -15,6 +15,7 @@ from kmeans_xp.kernels import (
     fast_compile,
     host,
     host_boxes,
+    host_distinct,
     host_gaps,
     host_moved,
     host_projection,
@@ -151,9 +152,12 @@ def _gaps(task: Task) -> Tracker:
     def about(frame: Frame) -> dict[str, Any]:
         return {"spaces": host_gaps.spaces_of(frame.wide_centers) if spaced else None}
 
-    size = host_gaps.block_rows(task.n, task.k, task.d)
+    if task.d < WIDE and task.n >= BOXED and host_distinct.repeated(task.some, task.n):
+        return host_distinct.DistinctTracker(task.n, task.k, about)
     if task.k > host.FEW and task.d >= WIDE:
+        size = host_moved.block_rows(task.n, task.d)
         return host_moved.MovedTracker(task.n, task.k, block_rows=size)
+    size = host_gaps.block_rows(task.n, task.k, task.d)
     # Rows that make a small matrix are kept as products take them: a third of an iteration.
     small = task.n * task.d <= SMALL
     beside = (np.empty((task.n, task.d + 2), task.dtype),) if small else ()
@@ -185,7 +189,7 @@ def _few_directions(task: Task) -> bool:
 
 
 def _projection(task: Task) -> Tracker:
-    return _projected(host_projection.advance, host.block_rows(task.k, task.d), task)
+    return _projected(host_projection.advance, host_moved.block_rows(task.n, task.d), task)
 
 
 def _fast_projection(task: Task) -> Tracker:

@@ -1,5 +1,7 @@
 """A product with the centres that moved alone, where the others stand still."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -17,16 +19,19 @@ def test_centres_that_stand_still_are_not_looked_at(monkeypatch: pytest.MonkeyPa
     for _ in range(2):
         tracker.turn(frame_of(C, origin))(X, None, *tracker.memory)
     searched: list[int] = []
-    search = host_moved.search
+    settle = host_moved._settle
 
-    def noted(block: np.ndarray, which: np.ndarray, *args: object, **options: object) -> None:
-        searched.append(len(which))
-        search(block, which, *args, **options)
+    def noted(block: Any, active: np.ndarray, memory: Any, columns: Any, turn: Any) -> np.ndarray:
+        if columns is turn.every:
+            searched.append(len(active))
+        return settle(block, active, memory, columns, turn)
 
-    monkeypatch.setattr(host_moved, "search", noted)
+    monkeypatch.setattr(host_moved, "_settle", noted)
     C[[3, 70]] += np.float32(0.1)
     step = tracker.turn(frame_of(C, origin))
-    assert len(step.keywords["turn"].columns) == 2
+    numbers = step.keywords["turn"].moved.numbers.tolist()
+    assert {3, 70} < set(numbers)
+    assert len(numbers) == host_moved.AT_A_TIME
     step(X, None, *tracker.memory)
     # Those that left the two, or went to them.
     assert sum(searched) < len(X) / 20

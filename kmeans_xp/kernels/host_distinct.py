@@ -1,0 +1,149 @@
+"""Iterations of Lloyd's algorithm in NumPy, of rows of which many are equal: of each one once.
+
+Such are the pixels of a picture, whose colours are few. Equal rows have one label, and count as one
+row that has the weight of all of them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self, final
+
+import numpy as np
+
+from kmeans_xp.kernels import host_gaps
+from kmeans_xp.kernels.blocks import even_blocks
+from kmeans_xp.kernels.frame import Frame
+from kmeans_xp.kernels.tracker import Changes, Step, Tracker
+
+# Rows of a block at most: the more, the more of them are equal.
+BLOCK_ROWS = 1 << 19
+# Pairs of equal rows among those that stand for all that are no chance.
+PAIRS = 16
+# An odd number without a pattern, by which every bit changes higher ones (Steele et al., "Fast
+# splittable pseudorandom number generators", OOPSLA 2014).
+MIXER = 0x9E3779B97F4A7C15
+
+
+@final
+class DistinctTracker(Tracker):
+    """Remembers the gaps of distinct rows.
+
+    Parameters
+    ----------
+    n, k : int
+        Rows and centres.
+    about : callable
+        (frame) -> what else than the frame and the limits `host_gaps.advance` is told, by name.
+
+    Attributes
+    ----------
+    memory : tuple of ndarray
+        The labels; and the `Distinct` rows of each block, at the place of its first row.
+    """
+
+    def __init__(self, n: int, k: int, about: Callable[[Frame], dict[str, Any]]) -> None:
+        super().__init__(k, even_blocks(n, BLOCK_ROWS))
+        self.memory = np.full(n, -1, np.int32), np.empty(n, object)
+        self._about = about
+
+    def turn(self, frame: Frame) -> Step:
+        """Return the step of an iteration."""
+        self._drift.follow(frame.wide_centers)
+        return partial(advance, frame=frame, limits=self.limits, **self._about(frame))
+
+
+def advance(
+    block: np.ndarray,
+    weights: np.ndarray | None,
+    labels: np.ndarray,
+    held: np.ndarray,
+    **about: Any,
+) -> Changes:
+    """Search distinct rows whose gaps are used up; write the memory; return what changed."""
+    if held[0] is None:
+        held[0] = Distinct.of(block, weights)
+    some = held[0]
+    before = some.labels.copy()
+    found = host_gaps.advance(some.rows, some.weights, some.labels, some.gaps, **about)
+    some.spread(np.flatnonzero(some.labels != before), labels)
+    return found
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """Each of the m rows, (m, d), of which a block of B rows has one or several.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (m, d)
+    weights : ndarray of shape (m,), float64
+        Of the equal ones together.
+    order : ndarray of shape (B,), int32
+        Indices of those that are equal to the first row, then of those equal to the next, ...
+    first, counts : ndarray of shape (m,)
+        Where in the order they begin, and how many they are.
+    labels, gaps : ndarray of shape (m,), int32 and float32
+        As a tracker remembers them.
+    """
+
+    rows: np.ndarray
+    weights: np.ndarray
+    order: np.ndarray
+    first: np.ndarray
+    counts: np.ndarray
+    labels: np.ndarray
+    gaps: np.ndarray
+
+    @classmethod
+    def of(cls, block: np.ndarray, weights: np.ndarray | None) -> Self:
+        """Find the distinct rows of a block."""
+        features = block.T.copy()
+        order = together(features)
+        features = features.take(order, axis=1)
+        new = np.ones(len(order), np.bool_)
+        new[1:] = (features[:, 1:] != features[:, :-1]).any(axis=0)
+        first = np.flatnonzero(new)
+        counts = np.diff(first, append=len(order))
+        masses = counts if weights is None else np.add.reduceat(weights.take(order), first)
+        rows = features.take(first, axis=1).T.copy()
+        labels, gaps = np.full(len(rows), -1, np.int32), np.full(len(rows), -np.inf, np.float32)
+        return cls(rows, masses.astype(np.float64), order, first, counts, labels, gaps)
+
+    def spread(self, which: np.ndarray, labels: np.ndarray) -> None:
+        """Write the labels of these distinct rows to the `labels` of all that are equal to them."""
+        counts = self.counts.take(which)
+        stops = np.cumsum(counts)
+        places = np.repeat(self.first.take(which) + counts - stops, counts)
+        places += np.arange(len(places))
+        labels[self.order.take(places)] = np.repeat(self.labels.take(which), counts)
+
+
+def repeated(some: np.ndarray, n: int) -> bool:
+    """Return whether at most half of n rows are distinct, by rows that stand for them.
+
+    By those of which there are two: one row that is everywhere tells nothing of the others.
+    """
+    pairs = np.count_nonzero(Distinct.of(some, None).counts == 2)
+    return bool(pairs >= max(PAIRS, len(some) ** 2 / (2 * n)))
+
+
+def together(features: np.ndarray) -> np.ndarray:
+    """Return an order of the columns of (d, B) in which those that are equal follow each other.
+
+    They are sorted by mixed bits, which leave room in a word for their places: several times as
+    fast as to sort them themselves. If others have the same bits, equal ones may lie apart.
+    """
+    n = features.shape[1]
+    bits = features.view(np.uint32).reshape(len(features), n, -1)
+    words = np.zeros(n, np.uint64)
+    for part in bits.transpose(0, 2, 1).reshape(-1, n):
+        words ^= words >> np.uint64(32)
+        words += part
+        words *= np.uint64(MIXER)
+    place = np.uint64((1 << n.bit_length()) - 1)
+    words &= ~place
+    words |= np.arange(n, dtype=np.uint64)
+    words.sort()
+    words &= place
+    return words.astype(np.int32)
