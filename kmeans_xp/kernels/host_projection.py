@@ -40,7 +40,7 @@ def advance(
         active = host_gaps.unsettled(labels, gaps, turn.limits)
         size = min(max(256, SCORE_BYTES // (len(turn.short_centers) * block.itemsize)), PIECE)
         crowded = [
-            _settle(block, active[start : start + size], labels, gaps, reach, short, turn)
+            _settle(block, active[start : start + size], labels, gaps, short, turn)
             for start in range(0, len(active), size)
         ]
         left = np.concatenate([active[:0], *crowded])
@@ -83,7 +83,6 @@ def _settle(
     which: np.ndarray,
     labels: np.ndarray,
     gaps: np.ndarray,
-    reach: np.ndarray,
     short: np.ndarray,
     turn: Turn,
 ) -> np.ndarray:
@@ -113,7 +112,6 @@ def _settle(
     at = which[easy]
     labels[at] = new[easy]
     host_gaps.remember(gaps, at, gap[easy], labels, turn.limits)
-    reach[at] = reach_of(first[easy], turn.ways[new[easy]])
     return which[crowded]
 
 
@@ -134,7 +132,10 @@ def _decided(
 
     `near` are the squared distances to the own centre; row i[p] of `x` has the rival j[p].
     """
-    found = host.own_distances(taken(x, i, "pairs"), turn.frame, j)
+    found, size = np.empty(len(i)), max(1, host.BLOCK // x.shape[1])
+    for start in range(0, len(i), size):
+        part = slice(start, start + size)
+        found[part] = host.own_distances(taken(x, i[part], "pairs"), turn.frame, j[part])
     least = near.copy()
     np.minimum.at(least, i, found)
     equal = least * tied(x.shape[1])
