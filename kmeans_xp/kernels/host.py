@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.kernels.frame import Frame, tied
-from kmeans_xp.kernels.scratch import scratch
+from kmeans_xp.kernels.scratch import scratch, taken
 
 # Bytes of scores that are made and searched at a time: few enough to stay in the last cache, and
 # enough for a thread to work a while between two turns at the interpreter's lock.
@@ -63,13 +63,12 @@ def own_distances(block: np.ndarray, frame: Frame, labels: np.ndarray) -> np.nda
     size = max(1, DIFFERENCES // d)
     if d <= THIN:
         return _own_by_feature(block, frame, labels, size)
-    x, own = (scratch(use, (size, d), np.float64) for use in ("difference", "own"))
     for start in range(0, n, size):
         rows, which = block[start : start + size], labels[start : start + size]
-        # Converted first, and taken in this mode: else both go through buffers.
-        x, own = x[: len(rows)], own[: len(rows)]
+        x = scratch("difference", rows.shape, np.float64)
+        # Converted first: else it goes through a buffer.
         x[...] = rows
-        x -= frame.wide_centers.take(which, axis=0, out=own, mode="clip")
+        x -= taken(frame.wide_centers, which, "own")
         out[start : start + size] = np.vecdot(x, x)
     return out
 

@@ -14,7 +14,7 @@ from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels import host
 from kmeans_xp.kernels.frame import tied
 from kmeans_xp.kernels.move import ClusterTotals, Move
-from kmeans_xp.kernels.scratch import scratch
+from kmeans_xp.kernels.scratch import scratch, taken
 from kmeans_xp.kernels.stepper import Stepper
 from kmeans_xp.kernels.tracker import ROUNDING, STIRRED
 
@@ -209,11 +209,8 @@ class HostStepper(Stepper):
 
     def _about_origin(self, which: np.ndarray) -> np.ndarray:
         """Return rows less the origin in float64, in scratch memory."""
-        shape = len(which), len(self._origin)
-        rows = scratch("rows", shape, self._block.dtype)
-        # This mode alone writes where it is told to, without a buffer.
-        self._block.take(which, axis=0, out=rows, mode="clip")
-        wide = scratch("wide", shape, np.float64)
+        rows = taken(self._block, which, "rows")
+        wide = scratch("wide", rows.shape, np.float64)
         # A subtraction that converts on the way takes three times as long.
         wide[...] = rows
         wide -= self._wide_origin
