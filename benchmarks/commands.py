@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import grid, growth, peers, scaling
+from benchmarks import grid, growth, memory, peers, scaling
 from benchmarks.cli import PROGRAM
 from benchmarks.contest import Settings
 from benchmarks.datasets import GENERATED, UnavailableError, check
@@ -38,6 +38,7 @@ def _parser(parents: Sequence[argparse.ArgumentParser]) -> argparse.ArgumentPars
         (peers, _peers_options(), _peers),
         (scaling, _scaling_options(), _scaling),
         (growth, _growth_options(), _growth),
+        (memory, _memory_options(), _memory),
     ):
         summary = (module.__doc__ or "").partition(": ")[2].strip()
         command = commands.add_parser(
@@ -60,12 +61,18 @@ def _shared_options() -> argparse.ArgumentParser:
     return options
 
 
-def _peers_options() -> argparse.ArgumentParser:
+def _races_options(races: Mapping[str, Race]) -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False)
     add = options.add_argument
     add("--sets", nargs="+", metavar="SET", help="default: each race's own; see datasets.py")
-    add("--races", nargs="+", choices=list(RACES), default=list(RACES))
+    add("--races", nargs="+", choices=list(races), default=list(races))
     add("--only", nargs="+", default=[], metavar="WORD", help="only peers named with a WORD")
+    return options
+
+
+def _peers_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False, parents=[_races_options(RACES)])
+    add = options.add_argument
     on = "where ours runs too; default: on every backend that finds a GPU"
     add("--on", nargs="+", metavar="BACKEND[=DEVICE]", help=on)
     add("--rounds", type=_positive_int, metavar="N", help=f"default: {DEFAULTS.rounds}")
@@ -97,10 +104,20 @@ def _growth_options() -> argparse.ArgumentParser:
     return options
 
 
+def _memory_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False, parents=[_races_options(memory.RACES)])
+    add = options.add_argument
+    processes = f"processes that a growth is the median of; default: {memory.ROUNDS}"
+    add("--rounds", type=_positive_int, metavar="N", help=processes)
+    own = ", ".join(f"{race.max_iter} in {name}" for name, race in memory.RACES.items())
+    add("--max-iter", type=_positive_int, metavar="N", help=f"default: {own}")
+    return options
+
+
 def _peers(options: argparse.Namespace, command: str) -> None:
     base = QUICK if options.quick else DEFAULTS
     plan = peers.Plan(
-        races=_races(options),
+        races=_races(options, RACES),
         settings=Settings(
             rounds=options.rounds or base.rounds,
             max_seconds=options.max_seconds or base.max_seconds,
@@ -118,9 +135,9 @@ def _peers(options: argparse.Namespace, command: str) -> None:
     peers.run(plan)
 
 
-def _races(options: argparse.Namespace) -> dict[str, list[Race]]:
+def _races(options: argparse.Namespace, known: Mapping[str, Race]) -> dict[str, list[Race]]:
     """The races of each set, by its spec."""
-    races = [RACES[name] for name in options.races]
+    races = [known[name] for name in options.races]
     if named := options.sets or (QUICK_SETS if options.quick else None):
         return {check(spec): races for spec in named}
     specs = dict.fromkeys(spec for race in races for spec in race.sets)
@@ -147,6 +164,20 @@ def _growth(options: argparse.Namespace, command: str) -> None:
         folder=options.out,
     )
     growth.run(plan)
+
+
+def _memory(options: argparse.Namespace, command: str) -> None:
+    plan = memory.Plan(
+        races=_races(options, memory.RACES),
+        rounds=options.rounds or (1 if options.quick else memory.ROUNDS),
+        max_iter=options.max_iter,
+        only=options.only,
+        skip_missing=options.sets is None,
+        command=command,
+        name=_name(options),
+        folder=options.out,
+    )
+    memory.run(plan)
 
 
 def _targets(named: Sequence[str] | None) -> list[grid.Target]:

@@ -28,7 +28,7 @@ STRIDE = 2  # pixels between neighbouring patches
 
 
 class UnavailableError(Exception):
-    """A data set whose package is not installed."""
+    """What a benchmark needs and does not find: a data set's package, a file of the system's."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class Plan:
 def run(plan: Plan) -> None:
     """Run the plan, print every table as it is ready, then store the report."""
     results = []
-    for data in _sets(plan):
+    for data in load_sets(plan.races, plan.skip_missing):
         races = plan.races[data.name]
         # The budget is a set's; each of its races gets an equal part.
         seconds = plan.settings.max_seconds / len(races)
@@ -78,12 +78,13 @@ def entries_of(race: Race, targets: Sequence[Target], only: Sequence[str]) -> li
     return [first, *further, *(peer for peer in chosen if peer.installed)]
 
 
-def _sets(plan: Plan) -> Iterator[DataSet]:
-    for spec in plan.races:
+def load_sets(specs: Iterable[str], skip_missing: bool) -> Iterator[DataSet]:
+    """Each set in its turn; one whose package is not installed is left out, or an error."""
+    for spec in specs:
         try:
             data = load(spec)
         except UnavailableError as reason:
-            if not plan.skip_missing:
+            if not skip_missing:
                 raise
             print(f"\n{spec}: left out; {reason}", flush=True)
             continue

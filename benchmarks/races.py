@@ -59,7 +59,7 @@ class Race:
 
 
 def _ours(prepare: Prepare) -> tuple[Entry, Entry]:
-    return Entry(OURS, prepare), Entry(BARE, ours.without_numba(prepare), "numba")
+    return Entry(OURS, prepare), Entry(BARE, partial(ours.without_numba, prepare), "numba")
 
 
 def _mixtures(covariance_type: str) -> Race:

@@ -2,13 +2,16 @@
 
 import json
 import math
+import os
 import platform
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from benchmarks import growth, neighbours, peers, report, roofline, scaling
+from benchmarks import footprint, growth, memory, neighbours, peers, report, roofline, scaling
 from benchmarks.cli import main
 from benchmarks.contest import Score, Settings, contest
 from benchmarks.contestants import ours
@@ -22,6 +25,7 @@ from benchmarks.problem import Outcome, pose
 from benchmarks.races import RACES, Entry, Race
 from benchmarks.timing import Budget, turns
 from kmeans_xp import kmeans
+from kmeans_xp.kernels import fast_compile
 
 SHAPES = {
     "geo": (144_563, 2, 50),
@@ -203,7 +207,7 @@ def test_ours_runs_with_numba_and_without():
         return lambda: kmeans(problem.X, problem.k, init=problem.start).kernel
 
     problem = pose(load("blobs:2000x4@5"), seed=1, tol=1e-4, max_iter=50)
-    assert ours.without_numba(prepare)(problem)() == "numpy hamerly"
+    assert ours.without_numba(prepare, problem)() == "numpy hamerly"
     assert prepare(problem)() == "numba hamerly"
 
 
@@ -341,6 +345,126 @@ def test_growth_from_the_command_line(tmp_path, monkeypatch):
     text = (tmp_path / "growth-quick.md").read_text()
     assert all(f"## Over {name}" in text for name in ("rows", "features", "clusters", "iterations"))
     assert (tmp_path / "growth-quick.png").read_bytes().startswith(b"\x89PNG")
+
+
+HOARDED = 40_000_000
+linux = pytest.mark.skipif(not footprint.CLEAR_REFS.exists(), reason="Linux alone tells a peak")
+
+
+def _hoard(problem):
+    n = len(problem.X)
+
+    def run():
+        hoard = np.ones((n, HOARDED // 20_000), dtype=np.uint8)
+        return Outcome(hoard, n_iter=7)
+
+    return run
+
+
+@pytest.fixture
+def measured(tmp_path):
+    """What a measure reads of a contestant in a process of its own."""
+    problem = pose(load("blobs:20000x3@4"), seed=0, tol=0.0, max_iter=2)
+
+    def read(measure, prepare):
+        return memory.read(measure, footprint.task_of(prepare, problem, tmp_path))
+
+    return read
+
+
+@linux
+def test_growth_is_what_a_fit_allocates(measured):
+    hoard, nothing = measured("growth", _hoard), measured("growth", _answer)
+    assert HOARDED - 1_000_000 < hoard.size < 1.5 * HOARDED
+    assert 0 <= nothing.size < 2_000_000
+    assert (hoard.n_iter, nothing.n_iter) == (7, 4)
+
+
+@linux
+def test_a_whole_process_holds_more_than_the_fit(measured):
+    hoard, nothing = measured("whole", _hoard), measured("whole", _answer)
+    assert nothing.size > 10_000_000
+    assert hoard.size > nothing.size + HOARDED / 2
+
+
+def test_a_measuring_process_imports_no_library_by_itself():
+    program = (
+        "import sys, benchmarks.footprint\n"
+        "from benchmarks.contestants import faiss_cpu, intelex, ours, scikit_learn, super_kmeans\n"
+        "print(sorted({'faiss', 'kmeans_xp', 'numba', 'scipy', 'sklearn'} & set(sys.modules)))"
+    )
+    path = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=path)
+    assert done.stdout == "[]\n"
+
+
+def test_unreadied_kernels_are_not_compiled(monkeypatch):
+    monkeypatch.setattr(fast_compile, "compile_all", lambda: pytest.fail("it was compiled"))
+    problem = pose(load("blobs:200x4@5"), seed=1, tol=1e-4, max_iter=5)
+    assert ours.unreadied(ours.lloyd, problem)().n_iter <= 5
+
+
+def _memory_plan(race, folder):
+    return memory.Plan(
+        races={"blobs:100x3@4": [race]},
+        rounds=1,
+        max_iter=None,
+        only=(),
+        skip_missing=False,
+        command="memory",
+        name="small",
+        folder=folder,
+    )
+
+
+@linux
+def test_a_peer_whose_process_fails_is_reported(tmp_path, capsys):
+    entries = (Entry("kmeans_xp", _answer), Entry("scikit-learn", _answer), Entry("broken", _fail))
+    memory.run(_memory_plan(replace(memory.RACES["lloyd"], entries=entries), tmp_path))
+    stored = json.loads((tmp_path / "small.json").read_text())["results"][0]["contestants"]
+    assert [c["failure"] for c in stored] == [None, None, "OSError: no such library"]
+    assert [len(c["growths"]) for c in stored] == [1, 1, 0]
+    left_out = "Left out: broken, lloyd, blobs:100x3@4: OSError: no such library"
+    assert left_out in (tmp_path / "small.md").read_text()
+    assert left_out in capsys.readouterr().out
+
+
+def _die(problem):
+    os.abort()
+
+
+@linux
+def test_a_process_that_is_killed_is_reported(measured):
+    with pytest.raises(memory.ProcessError, match="ended with status -6"):
+        measured("whole", _die)
+
+
+@linux
+def test_our_process_must_not_fail(tmp_path):
+    race = replace(memory.RACES["fit"], entries=(Entry("kmeans_xp", _fail),))
+    with pytest.raises(memory.ProcessError, match="OSError: no such library"):
+        memory.run(_memory_plan(race, tmp_path))
+
+
+@linux
+def test_memory_from_the_command_line(tmp_path):
+    line = "memory --sets blobs:400x3@4 --races lloyd --only lloyd --rounds 1 --max-iter 5"
+    assert main([*line.split(), "--out", str(tmp_path), "--name", "small"]) == 0
+    stored = json.loads((tmp_path / "small.json").read_text())
+    assert stored["command"] == f"python -m benchmarks {line}"
+    contestants = stored["results"][0]["contestants"]
+    assert [c["name"] for c in contestants] == ["kmeans_xp", "scikit-learn lloyd"]
+    assert all(c["n_iter"] <= 5 and c["whole"] > 10_000_000 for c in contestants)
+    assert str(tmp_path) not in (tmp_path / "small.md").read_text()
+
+
+def test_memory_needs_linux(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(footprint, "CLEAR_REFS", tmp_path / "absent")
+    with pytest.raises(SystemExit) as stopped:
+        main(["memory", "--quick", "--out", str(tmp_path)])
+    assert stopped.value.code == 2
+    assert "it needs Linux" in capsys.readouterr().err
 
 
 def test_what_grows_as_the_square_is_seen_to():

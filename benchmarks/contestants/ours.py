@@ -147,32 +147,36 @@ def predict(problem: Problem, *, backend: str = "numpy", device: str | None = No
     return run
 
 
-def without_numba(prepare: Prepare) -> Prepare:
+def without_numba(prepare: Prepare, problem: Problem) -> Run:
     """The same, as it runs where Numba is not installed."""
+    hidden = {"installed": lambda: False, "ready": lambda *_: False}
+    with _replaced(**hidden):
+        run = prepare(problem)
 
-    def prepared(problem: Problem) -> Run:
-        with _numba_hidden():
-            run = prepare(problem)
+    def without() -> Outcome:
+        with _replaced(**hidden):
+            return run()
 
-        def hidden() -> Outcome:
-            with _numba_hidden():
-                return run()
+    return without
 
-        return hidden
 
-    return prepared
+def unreadied(prepare: Prepare, problem: Problem) -> Run:
+    """The same, with no kernel loaded but those that the fit itself asks for."""
+    with _replaced(compile_all=lambda: False):
+        return prepare(problem)
 
 
 @contextmanager
-def _numba_hidden() -> Iterator[None]:
+def _replaced(**functions: Any) -> Iterator[None]:
+    """Have these functions in the place of fast_compile's own."""
     from kmeans_xp.kernels import fast_compile
 
-    held = fast_compile.installed, fast_compile.ready
-    fast_compile.installed, fast_compile.ready = lambda: False, lambda *_: False
+    held = {name: getattr(fast_compile, name) for name in functions}
+    vars(fast_compile).update(functions)
     try:
         yield
     finally:
-        fast_compile.installed, fast_compile.ready = held
+        vars(fast_compile).update(held)
 
 
 def _place(array: Any, backend: str, device: str | None) -> Any:

@@ -11,11 +11,11 @@ from kmeans_xp.kernels.scratch import scratch, taken
 
 # Bytes of scores that are made and searched at a time: few enough to stay in the last cache, and
 # enough for a thread to work a while between two turns at the interpreter's lock.
-SCORE_BYTES = 1 << 22
+SCORE_BYTES = 1 << 21
 # Entries and rows of a block at most: enough to repay the fixed costs of a step, few enough to be
 # in the last cache still when its sums are taken.
 BLOCK = 1 << 19
-BLOCK_ROWS = 1 << 16
+BLOCK_ROWS = 1 << 15
 # Entries of a block that is only summed, about some one point.
 SUMMED = 1 << 18
 # With so few centres at most, scores lie centre by centre, so that SIMD lanes run over rows.
@@ -65,7 +65,7 @@ def own_distances(block: np.ndarray, frame: Frame, labels: np.ndarray) -> np.nda
         return _own_by_feature(block, frame, labels, size)
     for start in range(0, n, size):
         rows, which = block[start : start + size], labels[start : start + size]
-        x = scratch("difference", rows.shape, np.float64)
+        x = scratch("wide", rows.shape, np.float64)
         # Converted first: else it goes through a buffer.
         x[...] = rows
         x -= taken(frame.wide_centers, which, "own")
@@ -241,10 +241,9 @@ def _find_by_center(lower: np.ndarray, norms: np.ndarray, frame: Frame) -> Found
     # Counting and ranking bytes, which SIMD does 64 at a time, is faster than to search.
     bits = near.view(np.uint8)
     unsure = np.flatnonzero(np.add.reduce(bits, axis=0, dtype=np.uint8) != 1)
-    ranks = np.arange(k, 0, -1, dtype=np.uint8)[:, None]
-    ranked = np.multiply(bits, ranks, out=scratch("ranked", (k, n), np.uint8))
-    best = k - ranked.max(axis=0).astype(np.int32)
     close = near[:, unsure].T
+    bits *= np.arange(k, 0, -1, dtype=np.uint8)[:, None]
+    best = k - bits.max(axis=0).astype(np.int32)
 
     def second() -> np.ndarray:
         lower[best % k, np.arange(n)] = np.inf

@@ -39,37 +39,40 @@ class BoxTracker(Tracker):
 
     Attributes
     ----------
-    memory : tuple of ndarray
-        The labels; and `Boxes` of each block, at the place of its first row.
+    memory : tuple
+        The labels; and the numbers of the rows.
+    boxes : dict of int to Boxes
+        Of each block, by the number of its first row.
     """
 
     def __init__(self, n: int, k: int) -> None:
         super().__init__(k, math.ceil(n / math.ceil(n / BLOCK_ROWS)))
-        self.memory = np.full(n, -1, np.int32), np.empty(n, object)
+        self.memory = np.full(n, -1, np.int32), range(n)
+        self.boxes: dict[int, Boxes] = {}
 
     def turn(self, frame: Frame) -> Step:
         """Return the step of an iteration."""
         self._drift.follow(frame.wide_centers)
-        return partial(advance, frame=frame, limits=self.limits)
+        return partial(advance, boxes=self.boxes, frame=frame, limits=self.limits)
 
 
 def advance(
     block: np.ndarray,
     weights: np.ndarray | None,
     labels: np.ndarray,
-    boxes: np.ndarray,
+    numbers: range,
     *,
+    boxes: dict[int, "Boxes"],
     frame: Frame,
     limits: np.ndarray,
 ) -> Changes:
     """Search where the gaps of boxes are used up; write the memory; return what changed."""
-    if boxes[0] is None:
-        boxes[0] = Boxes(block, frame)
-    where, new = boxes[0].follow(frame, limits)
+    if numbers.start not in boxes:
+        boxes[numbers.start] = Boxes(block, frame)
+    where, new = boxes[numbers.start].follow(frame, limits)
     old = labels.take(where)
     labels[where] = new
-    weights = None if weights is None else weights.take(where)
-    return host_gaps.moved(block.take(where, axis=0), weights, old, new, frame)
+    return host_gaps.moved(block, weights, where, old, new, frame)
 
 
 class Boxes:
@@ -77,7 +80,7 @@ class Boxes:
 
     Attributes
     ----------
-    order : ndarray of shape (m * SIDE,)
+    order : ndarray of shape (m * SIDE,), int32
         Indices of the rows, box by box; the last of them again until its box is full.
     features : ndarray of shape (d, m, SIDE)
         The rows, feature by feature.
@@ -96,7 +99,7 @@ class Boxes:
     def __init__(self, block: np.ndarray, frame: Frame) -> None:
         order = together(block)
         self.size = len(order)
-        self.order = np.pad(order, (0, -len(order) % SIDE), "edge")
+        self.order = np.pad(order.astype(np.int32), (0, -len(order) % SIDE), "edge")
         boxes = len(self.order) // SIDE
         self.features = block.T.take(self.order, axis=1).reshape(-1, boxes, SIDE)
         low, high = self.features.min(axis=2), self.features.max(axis=2)

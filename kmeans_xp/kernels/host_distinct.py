@@ -20,6 +20,8 @@ from kmeans_xp.kernels.tracker import Changes, Step, Tracker
 BLOCK_ROWS = 1 << 19
 # Pairs of equal rows among those that stand for all that are no chance.
 PAIRS = 16
+# Rows whose bits are mixed at a time.
+MIXED = 1 << 14
 # An odd number without a pattern, by which every bit changes higher ones (Steele et al., "Fast
 # splittable pseudorandom number generators", OOPSLA 2014).
 MIXER = 0x9E3779B97F4A7C15
@@ -38,32 +40,38 @@ class DistinctTracker(Tracker):
 
     Attributes
     ----------
-    memory : tuple of ndarray
-        The labels; and the `Distinct` rows of each block, at the place of its first row.
+    memory : tuple
+        The labels; and the numbers of the rows.
+    held : dict of int to Distinct
+        Of each block, by the number of its first row.
     """
 
     def __init__(self, n: int, k: int, about: Callable[[Frame], dict[str, Any]]) -> None:
         super().__init__(k, even_blocks(n, BLOCK_ROWS))
-        self.memory = np.full(n, -1, np.int32), np.empty(n, object)
+        self.memory = np.full(n, -1, np.int32), range(n)
+        self.held: dict[int, Distinct] = {}
         self._about = about
 
     def turn(self, frame: Frame) -> Step:
         """Return the step of an iteration."""
         self._drift.follow(frame.wide_centers)
-        return partial(advance, frame=frame, limits=self.limits, **self._about(frame))
+        about = self._about(frame)
+        return partial(advance, held=self.held, frame=frame, limits=self.limits, **about)
 
 
 def advance(
     block: np.ndarray,
     weights: np.ndarray | None,
     labels: np.ndarray,
-    held: np.ndarray,
+    numbers: range,
+    *,
+    held: dict[int, "Distinct"],
     **about: Any,
 ) -> Changes:
     """Search distinct rows whose gaps are used up; write the memory; return what changed."""
-    if held[0] is None:
-        held[0] = Distinct.of(block, weights)
-    some = held[0]
+    if numbers.start not in held:
+        held[numbers.start] = Distinct.of(block, weights)
+    some = held[numbers.start]
     before = some.labels.copy()
     found = host_gaps.advance(some.rows, some.weights, some.labels, some.gaps, **about)
     some.spread(np.flatnonzero(some.labels != before), labels)
@@ -81,7 +89,7 @@ class Distinct:
         Of the equal ones together.
     order : ndarray of shape (B,), int32
         Indices of those that are equal to the first row, then of those equal to the next, ...
-    first, counts : ndarray of shape (m,)
+    first, counts : ndarray of shape (m,), int32
         Where in the order they begin, and how many they are.
     labels, gaps : ndarray of shape (m,), int32 and float32
         As a tracker remembers them.
@@ -98,15 +106,16 @@ class Distinct:
     @classmethod
     def of(cls, block: np.ndarray, weights: np.ndarray | None) -> Self:
         """Find the distinct rows of a block."""
-        features = block.T.copy()
-        order = together(features)
-        features = features.take(order, axis=1)
-        new = np.ones(len(order), np.bool_)
-        new[1:] = (features[:, 1:] != features[:, :-1]).any(axis=0)
-        first = np.flatnonzero(new)
-        counts = np.diff(first, append=len(order))
+        order = together(block)
+        new = np.zeros(len(order), np.bool_)
+        new[0] = True
+        for feature in block.T:
+            ordered = feature.take(order)
+            new[1:] |= ordered[1:] != ordered[:-1]
+        first = np.flatnonzero(new).astype(np.int32)
+        counts = np.diff(first, append=np.int32(len(order)))
         masses = counts if weights is None else np.add.reduceat(weights.take(order), first)
-        rows = features.take(first, axis=1).T.copy()
+        rows = block.take(order.take(first), axis=0)
         labels, gaps = np.full(len(rows), -1, np.int32), np.full(len(rows), -np.inf, np.float32)
         return cls(rows, masses.astype(np.float64), order, first, counts, labels, gaps)
 
@@ -128,19 +137,22 @@ def repeated(some: np.ndarray, n: int) -> bool:
     return bool(pairs >= max(PAIRS, len(some) ** 2 / (2 * n)))
 
 
-def together(features: np.ndarray) -> np.ndarray:
-    """Return an order of the columns of (d, B) in which those that are equal follow each other.
+def together(block: np.ndarray) -> np.ndarray:
+    """Return an order, (B,) int32, of rows in which those that are equal follow each other.
 
     They are sorted by mixed bits, which leave room in a word for their places: several times as
     fast as to sort them themselves. If others have the same bits, equal ones may lie apart.
     """
-    n = features.shape[1]
-    bits = features.view(np.uint32).reshape(len(features), n, -1)
+    n, d = block.shape
     words = np.zeros(n, np.uint64)
-    for part in bits.transpose(0, 2, 1).reshape(-1, n):
-        words ^= words >> np.uint64(32)
-        words += part
-        words *= np.uint64(MIXER)
+    for start in range(0, n, MIXED):
+        features = block[start : start + MIXED].T.copy()
+        mixed = words[start : start + MIXED]
+        bits = features.view(np.uint32).reshape(d, len(mixed), -1)
+        for part in bits.transpose(0, 2, 1).reshape(-1, len(mixed)):
+            mixed ^= mixed >> np.uint64(32)
+            mixed += part
+            mixed *= np.uint64(MIXER)
     place = np.uint64((1 << n.bit_length()) - 1)
     words &= ~place
     words |= np.arange(n, dtype=np.uint64)

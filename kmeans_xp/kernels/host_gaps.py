@@ -19,6 +19,8 @@ GATHERING = 16
 # So many times larger are blocks than for searches alone, of rows with fewer features than this:
 # longer ones keep a thread busy as it is, if they are in the cache.
 FEWER, LONG = 8, 48
+# Entries that are gathered at a time.
+GATHERED = 1 << 18
 # Operations of a product with a matrix up to which a sparse one takes longer to make.
 DENSE = 1 << 18
 
@@ -57,15 +59,18 @@ def advance(
         labels[:], gap, _ = search(block, before, frame, tall, restless=RESTLESS)
         remember(gaps, slice(None), gap, labels, limits)
         return changes(block, weights, before, labels, frame)
-    rows = gathered(block, active)
-    if spaces is not None:
-        gap = _gaps_by_space(rows, labels.take(active), frame, spaces)
-        stays, leaves = np.flatnonzero(gap > 0), np.flatnonzero(~(gap > 0))
-        remember(gaps, active.take(stays), gap.take(stays), labels, limits)
-        active, rows = active.take(leaves), gathered(rows, leaves)
-    ready = None if tall is None else gathered(tall, active)
-    labels[active], gap, _ = search(rows, before.take(active), frame, ready, restless=RESTLESS)
-    remember(gaps, active, gap, labels, limits)
+    size = max(1, GATHERED // block.shape[1])
+    for start in range(0, len(active), size):
+        which = active[start : start + size]
+        rows = gathered(block, which)
+        if spaces is not None:
+            gap = _gaps_by_space(rows, labels.take(which), frame, spaces)
+            stays, leaves = np.flatnonzero(gap > 0), np.flatnonzero(~(gap > 0))
+            remember(gaps, which.take(stays), gap.take(stays), labels, limits)
+            which, rows = which.take(leaves), gathered(rows, leaves)
+        ready = None if tall is None else gathered(tall, which)
+        labels[which], gap, _ = search(rows, before.take(which), frame, ready, restless=RESTLESS)
+        remember(gaps, which, gap, labels, limits)
     return changes(block, weights, before, labels, frame)
 
 
@@ -86,7 +91,13 @@ def unsettled(labels: np.ndarray, gaps: np.ndarray, limits: np.ndarray) -> np.nd
 
 def gathered(rows: np.ndarray, which: np.ndarray) -> np.ndarray:
     """Return the rows at ascending indices."""
-    return rows if len(which) == len(rows) else rows.take(which, axis=0)
+    return rows if len(which) == len(rows) else taken(rows, which)
+
+
+def taken(rows: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Return the rows at indices."""
+    # `take` is faster, but makes a copy of all rows first if they lie column by column.
+    return rows.take(which, axis=0) if rows.flags.c_contiguous else rows[which]
 
 
 def remember(
@@ -194,30 +205,29 @@ def changes(
 ) -> Changes:
     """Return what clusters gain and lose by going from the labels `before` to `labels`."""
     where = np.flatnonzero(labels != before)
-    weights = None if weights is None else weights[where]
-    return moved(gathered(block, where), weights, before[where], labels[where], frame)
+    return moved(block, weights, where, before.take(where), labels.take(where), frame)
 
 
 def moved(
-    rows: np.ndarray,
+    block: np.ndarray,
     weights: np.ndarray | None,
+    where: np.ndarray,
     old: np.ndarray,
     new: np.ndarray,
     frame: Frame,
 ) -> Changes:
-    """Return what clusters gain and lose as rows go from the labels `old` to `new`."""
-    if not len(rows):
-        return Changes.none(*frame.centers.shape)
-    # No more at a time than a block of the kernel's, for they are copied in float64.
-    size = host.block_rows(*frame.centers.shape)
-    if len(rows) > size:
-        first, rest = slice(size), slice(size, None)
-        some, others = (None, None) if weights is None else (weights[first], weights[rest])
-        found = moved(rows[first], some, old[first], new[first], frame)
-        return found + moved(rows[rest], others, old[rest], new[rest], frame)
-    if old[0] < 0:
-        return _all_new(rows, weights, new, frame)
-    return _moved(rows, weights, old, new, frame)
+    """Return the same as the rows at indices go from the labels `old` to `new`."""
+    found = Changes.none(*frame.centers.shape)
+    size = max(1, GATHERED // block.shape[1])
+    for start in range(0, len(where), size):
+        part = slice(start, start + size)
+        rows = taken(block, where[part])
+        some = None if weights is None else weights.take(where[part])
+        if old[start] < 0:
+            found += _all_new(rows, some, new[part], frame)
+        else:
+            found += _moved(rows, some, old[part], new[part], frame)
+    return found
 
 
 def _all_new(

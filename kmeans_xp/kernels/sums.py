@@ -10,6 +10,8 @@ from kmeans_xp.kernels.scratch import scratch
 NARROW = 8
 # Entries of several short rows that NumPy takes as one, since loops over few never get up to speed.
 LONG = 256
+# Entries that are centred at a time.
+PIECE = 1 << 16
 
 
 def sums_about(block: Array, weights: Array | None, about: Array) -> tuple[Array, Array, Array]:
@@ -31,15 +33,32 @@ def host_sums_about(
         from kmeans_xp.kernels import fast_lanes
 
         return np.float64(n), *fast_lanes.sums_about(block, about)
-    centred = scratch("sums", (n, d), about.dtype)
+    size, total = max(1, PIECE // d), np.float64(n)
+    first, second = np.zeros(d), np.zeros(d)
+    if weights is not None:
+        weights = weights.astype(about.dtype, copy=False)
+        total = weights.sum()
+    for start in range(0, n, size):
+        part = slice(start, start + size)
+        more = _sums_of_piece(block[part], None if weights is None else weights[part], about)
+        first += more[0]
+        second += more[1]
+    return total, first, second
+
+
+def _sums_of_piece(
+    rows: np.ndarray, weights: np.ndarray | None, about: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    n, d = rows.shape
+    centred = scratch("wide", (n, d), about.dtype)
     # Converted first: a subtraction that converts on the way takes three times as long.
-    centred[...] = block
+    centred[...] = rows
     together = max(1, LONG // d) if weights is None else 1
     whole = n // together * together
     long = centred[:whole].reshape(-1, together * d)
     long -= np.tile(about, together)
     centred[whole:] -= about
-    w = np.ones(len(long)) if weights is None else weights.astype(about.dtype)
+    w = np.ones(len(long)) if weights is None else weights
     rest = np.ones(n - whole)
 
     def total() -> np.ndarray:
@@ -47,4 +66,4 @@ def host_sums_about(
 
     first = total()
     np.square(centred, out=centred)
-    return np.float64(n) if weights is None else w.sum(), first, total()
+    return first, total()

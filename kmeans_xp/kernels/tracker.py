@@ -89,14 +89,15 @@ class Tracker(ABC):
 
     Attributes
     ----------
-    memory : tuple of ndarray
+    memory : tuple
         Row-aligned. First the labels, (n,) int32, -1 before the first iteration; then the gaps,
-        (n,) float32, each with the limit of its label added as it was then.
+        (n,) float32, each with the limit of its label added as it was then; or the numbers of the
+        rows, a range, by which a step finds what is remembered of its block.
     block_rows : int
         How many rows a block should have.
     """
 
-    memory: tuple[np.ndarray, ...]
+    memory: tuple[Any, ...]
 
     def __init__(self, k: int, block_rows: int) -> None:
         self.block_rows = block_rows

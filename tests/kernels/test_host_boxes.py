@@ -41,7 +41,7 @@ def test_boxes_that_keep_their_label_are_not_looked_at() -> None:
     frame = frame_of(X[[0, 400]])
     for _ in range(2):
         tracker.turn(frame)(X, None, *tracker.memory)
-    boxes = tracker.memory[1][0]
+    boxes = tracker.boxes[0]
     sure = boxes.gaps > 0
     assert sure.mean() > 0.9
     # NaN would be near to every centre, and change its label.

@@ -102,7 +102,7 @@ def test_distinct_rows_that_keep_their_label_are_not_looked_at() -> None:
     frame = frame_of(X[[0, 600]])
     for _ in range(2):
         tracker.turn(frame)(X, None, *tracker.memory)
-    some = tracker.memory[1][0]
+    some = tracker.held[0]
     sure = some.gaps > 0
     assert sure.mean() > 0.9
     # NaN would be near to every centre.
