@@ -20,8 +20,8 @@ from kmeans_xp.kernels.tracker import Changes, Step, Tracker
 BLOCK_ROWS = 1 << 19
 # Pairs of equal rows among those that stand for all that are no chance.
 PAIRS = 16
-# Rows whose bits are mixed at a time.
-MIXED = 1 << 14
+# Rows that are looked at in one go.
+AT_A_TIME = 1 << 14
 # An odd number without a pattern, by which every bit changes higher ones (Steele et al., "Fast
 # splittable pseudorandom number generators", OOPSLA 2014).
 MIXER = 0x9E3779B97F4A7C15
@@ -107,25 +107,27 @@ class Distinct:
     def of(cls, block: np.ndarray, weights: np.ndarray | None) -> Self:
         """Find the distinct rows of a block."""
         order = together(block)
-        new = np.zeros(len(order), np.bool_)
-        new[0] = True
-        for feature in block.T:
-            ordered = feature.take(order)
-            new[1:] |= ordered[1:] != ordered[:-1]
+        new = np.ones(len(order), np.bool_)
+        for start in range(0, len(order), AT_A_TIME):
+            features = host_gaps.taken(block, order[start : start + AT_A_TIME + 1]).T
+            changed = (features[:, 1:] != features[:, :-1]).any(axis=0)
+            new[start + 1 : start + AT_A_TIME + 1] = changed
         first = np.flatnonzero(new).astype(np.int32)
         counts = np.diff(first, append=np.int32(len(order)))
         masses = counts if weights is None else np.add.reduceat(weights.take(order), first)
-        rows = block.take(order.take(first), axis=0)
+        rows = host_gaps.taken(block, order.take(first))
         labels, gaps = np.full(len(rows), -1, np.int32), np.full(len(rows), -np.inf, np.float32)
         return cls(rows, masses.astype(np.float64), order, first, counts, labels, gaps)
 
     def spread(self, which: np.ndarray, labels: np.ndarray) -> None:
         """Write the labels of these distinct rows to the `labels` of all that are equal to them."""
-        counts = self.counts.take(which)
-        stops = np.cumsum(counts)
-        places = np.repeat(self.first.take(which) + counts - stops, counts)
-        places += np.arange(len(places))
-        labels[self.order.take(places)] = np.repeat(self.labels.take(which), counts)
+        for start in range(0, len(which), AT_A_TIME):
+            some = which[start : start + AT_A_TIME]
+            counts = self.counts.take(some)
+            stops = np.cumsum(counts)
+            places = np.repeat(self.first.take(some) + counts - stops, counts)
+            places += np.arange(len(places))
+            labels[self.order.take(places)] = np.repeat(self.labels.take(some), counts)
 
 
 def repeated(some: np.ndarray, n: int) -> bool:
@@ -145,17 +147,17 @@ def together(block: np.ndarray) -> np.ndarray:
     """
     n, d = block.shape
     words = np.zeros(n, np.uint64)
-    for start in range(0, n, MIXED):
-        features = block[start : start + MIXED].T.copy()
-        mixed = words[start : start + MIXED]
+    place = np.uint64((1 << n.bit_length()) - 1)
+    for start in range(0, n, AT_A_TIME):
+        features = block[start : start + AT_A_TIME].T.copy()
+        mixed = words[start : start + AT_A_TIME]
         bits = features.view(np.uint32).reshape(d, len(mixed), -1)
         for part in bits.transpose(0, 2, 1).reshape(-1, len(mixed)):
             mixed ^= mixed >> np.uint64(32)
             mixed += part
             mixed *= np.uint64(MIXER)
-    place = np.uint64((1 << n.bit_length()) - 1)
-    words &= ~place
-    words |= np.arange(n, dtype=np.uint64)
+        mixed &= ~place
+        mixed |= np.arange(start, start + len(mixed), dtype=np.uint64)
     words.sort()
     words &= place
     return words.astype(np.int32)

@@ -53,12 +53,26 @@ def advance(
     """
     if tall is not None and labels[0] < 0:
         tall[...] = host.augment(block, frame)
-    active = unsettled(labels, gaps, limits)
     before = labels.copy()
+    _renew(block, labels, gaps, tall, frame, limits, spaces)
+    return changes(block, weights, before, labels, frame)
+
+
+def _renew(
+    block: np.ndarray,
+    labels: np.ndarray,
+    gaps: np.ndarray,
+    tall: np.ndarray | None,
+    frame: Frame,
+    limits: np.ndarray,
+    spaces: np.ndarray | None,
+) -> None:
+    """Search where the gap is used up; write `labels` and `gaps`."""
+    active = unsettled(labels, gaps, limits)
     if len(active) * (1 + GATHERING / len(limits)) > len(block):
-        labels[:], gap, _ = search(block, before, frame, tall, restless=RESTLESS)
+        labels[:], gap, _ = search(block, labels, frame, tall, restless=RESTLESS)
         remember(gaps, slice(None), gap, labels, limits)
-        return changes(block, weights, before, labels, frame)
+        return
     size = max(1, GATHERED // block.shape[1])
     for start in range(0, len(active), size):
         which = active[start : start + size]
@@ -69,9 +83,8 @@ def advance(
             remember(gaps, which.take(stays), gap.take(stays), labels, limits)
             which, rows = which.take(leaves), gathered(rows, leaves)
         ready = None if tall is None else gathered(tall, which)
-        labels[which], gap, _ = search(rows, before.take(which), frame, ready, restless=RESTLESS)
+        labels[which], gap, _ = search(rows, labels.take(which), frame, ready, restless=RESTLESS)
         remember(gaps, which, gap, labels, limits)
-    return changes(block, weights, before, labels, frame)
 
 
 def spaces_of(centers: np.ndarray) -> np.ndarray:
