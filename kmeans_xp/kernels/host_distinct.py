@@ -109,13 +109,13 @@ class Distinct:
         order = together(block)
         new = np.ones(len(order), np.bool_)
         for start in range(0, len(order), AT_A_TIME):
-            features = host_gaps.taken(block, order[start : start + AT_A_TIME + 1]).T
+            features = host_gaps.rows_at(block, order[start : start + AT_A_TIME + 1]).T
             changed = (features[:, 1:] != features[:, :-1]).any(axis=0)
             new[start + 1 : start + AT_A_TIME + 1] = changed
         first = np.flatnonzero(new).astype(np.int32)
         counts = np.diff(first, append=np.int32(len(order)))
         masses = counts if weights is None else np.add.reduceat(weights.take(order), first)
-        rows = host_gaps.taken(block, order.take(first))
+        rows = host_gaps.rows_at(block, order.take(first))
         labels, gaps = np.full(len(rows), -1, np.int32), np.full(len(rows), -np.inf, np.float32)
         return cls(rows, masses.astype(np.float64), order, first, counts, labels, gaps)
 

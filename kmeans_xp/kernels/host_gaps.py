@@ -104,10 +104,10 @@ def unsettled(labels: np.ndarray, gaps: np.ndarray, limits: np.ndarray) -> np.nd
 
 def gathered(rows: np.ndarray, which: np.ndarray) -> np.ndarray:
     """Return the rows at ascending indices."""
-    return rows if len(which) == len(rows) else taken(rows, which)
+    return rows if len(which) == len(rows) else rows_at(rows, which)
 
 
-def taken(rows: np.ndarray, which: np.ndarray) -> np.ndarray:
+def rows_at(rows: np.ndarray, which: np.ndarray) -> np.ndarray:
     """Return the rows at indices."""
     # `take` is faster, but makes a copy of all rows first if they lie column by column.
     return rows.take(which, axis=0) if rows.flags.c_contiguous else rows[which]
@@ -234,7 +234,7 @@ def moved(
     size = max(1, GATHERED // block.shape[1])
     for start in range(0, len(where), size):
         part = slice(start, start + size)
-        rows = taken(block, where[part])
+        rows = rows_at(block, where[part])
         some = None if weights is None else weights.take(where[part])
         if old[start] < 0:
             found += _all_new(rows, some, new[part], frame)
