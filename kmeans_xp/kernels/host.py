@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kmeans_xp.kernels.blocks import parts
 from kmeans_xp.kernels.frame import Frame, tied
 from kmeans_xp.kernels.scratch import scratch, taken
 
@@ -48,7 +49,7 @@ def pieces(block: np.ndarray, frame: Frame) -> Iterator[slice]:
     """Return parts of a block whose scores fit the cache."""
     row = len(frame.centers) * block.itemsize * (1 if few(frame) else 2)
     size = max(256, SCORE_BYTES // row)
-    return (slice(start, start + size) for start in range(0, len(block), size))
+    return parts(len(block), size)
 
 
 def nearest(block: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
@@ -60,23 +61,22 @@ def nearest(block: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
 def own_distances(block: np.ndarray, frame: Frame, labels: np.ndarray) -> np.ndarray:
     """Return each row's squared distance to the centre of its label, by direct differences."""
     (n, d), out = block.shape, np.empty(len(block))
-    size = max(1, DIFFERENCES // d)
+    size = DIFFERENCES // d
     if d <= THIN:
         return _own_by_feature(block, frame, labels, size)
-    for start in range(0, n, size):
-        rows, which = block[start : start + size], labels[start : start + size]
+    for part in parts(n, size):
+        rows, which = block[part], labels[part]
         x = scratch("wide", rows.shape, np.float64)
         # Converted first: else it goes through a buffer.
         x[...] = rows
         x -= taken(frame.wide_centers, which, "own")
-        out[start : start + size] = np.vecdot(x, x)
+        out[part] = np.vecdot(x, x)
     return out
 
 
 def _own_by_feature(block: np.ndarray, frame: Frame, labels: np.ndarray, size: int) -> np.ndarray:
     out, centers = np.empty(len(block)), frame.wide_centers.T.copy()
-    for start in range(0, len(block), size):
-        part = slice(start, start + size)
+    for part in parts(len(block), size):
         x = block[part].T.astype(np.float64, order="C")
         x -= centers.take(labels[part], axis=1)
         np.square(x, out=x).sum(axis=0, out=out[part])
@@ -100,9 +100,7 @@ def distances(block: np.ndarray, frame: Frame, dtype: Any) -> np.ndarray:
     doubt = (norms + squares.max()) * (margin * frame.gamma)
     j, i = np.nonzero(~(found > doubt))
     out = found.astype(dtype, copy=False)
-    size = max(1, DIFFERENCES // d)
-    for start in range(0, i.size, size):
-        part = slice(start, start + size)
+    for part in parts(i.size, DIFFERENCES // d):
         out[j[part], i[part]] = _pair_distances(block, frame, i[part], j[part])
     return out.T
 
@@ -280,16 +278,15 @@ def _decide(rows: np.ndarray, frame: Frame, unsure: np.ndarray, near: np.ndarray
         return (squares <= squares.min(axis=1, keepdims=True) * tied(len(rows.T))).argmax(axis=1)
     best = np.empty(len(unsure), np.int32)
     pairs = np.count_nonzero(near) / len(near)
-    size = max(1, int(DIFFERENCES / (rows.shape[1] * pairs)))
-    for start in range(0, len(unsure), size):
-        i, j = np.nonzero(near[start : start + size])
-        distances = _pair_distances(rows, frame, unsure[start + i], j)
+    for part in parts(len(unsure), int(DIFFERENCES / (rows.shape[1] * pairs))):
+        i, j = np.nonzero(near[part])
+        distances = _pair_distances(rows, frame, unsure[part][i], j)
         first = np.flatnonzero(np.diff(i, prepend=-1))
         least = np.minimum.reduceat(distances, first)
         (hits,) = np.nonzero(distances <= least[i] * tied(rows.shape[1]))
         # Of equals the lowest index, which is the first hit of its row.
         hits = hits[np.flatnonzero(np.diff(i[hits], prepend=-1))]
-        best[start : start + size] = j[hits]
+        best[part] = j[hits]
     return best
 
 

@@ -12,7 +12,7 @@ from typing import Any, Self, final
 import numpy as np
 
 from kmeans_xp.kernels import host_gaps
-from kmeans_xp.kernels.blocks import even_blocks
+from kmeans_xp.kernels.blocks import even_blocks, parts, rows_at
 from kmeans_xp.kernels.frame import Frame
 from kmeans_xp.kernels.tracker import Changes, Step, Tracker
 
@@ -109,20 +109,20 @@ class Distinct:
         order = together(block)
         new = np.ones(len(order), np.bool_)
         for start in range(0, len(order), AT_A_TIME):
-            features = host_gaps.rows_at(block, order[start : start + AT_A_TIME + 1]).T
+            features = rows_at(block, order[start : start + AT_A_TIME + 1]).T
             changed = (features[:, 1:] != features[:, :-1]).any(axis=0)
             new[start + 1 : start + AT_A_TIME + 1] = changed
         first = np.flatnonzero(new).astype(np.int32)
         counts = np.diff(first, append=np.int32(len(order)))
         masses = counts if weights is None else np.add.reduceat(weights.take(order), first)
-        rows = host_gaps.rows_at(block, order.take(first))
+        rows = rows_at(block, order.take(first))
         labels, gaps = np.full(len(rows), -1, np.int32), np.full(len(rows), -np.inf, np.float32)
         return cls(rows, masses.astype(np.float64), order, first, counts, labels, gaps)
 
     def spread(self, which: np.ndarray, labels: np.ndarray) -> None:
         """Write the labels of these distinct rows to the `labels` of all that are equal to them."""
-        for start in range(0, len(which), AT_A_TIME):
-            some = which[start : start + AT_A_TIME]
+        for part in parts(len(which), AT_A_TIME):
+            some = which[part]
             counts = self.counts.take(some)
             stops = np.cumsum(counts)
             places = np.repeat(self.first.take(some) + counts - stops, counts)
@@ -148,16 +148,15 @@ def together(block: np.ndarray) -> np.ndarray:
     n, d = block.shape
     words = np.zeros(n, np.uint64)
     place = np.uint64((1 << n.bit_length()) - 1)
-    for start in range(0, n, AT_A_TIME):
-        features = block[start : start + AT_A_TIME].T.copy()
-        mixed = words[start : start + AT_A_TIME]
+    for part in parts(n, AT_A_TIME):
+        features, mixed = block[part].T.copy(), words[part]
         bits = features.view(np.uint32).reshape(d, len(mixed), -1)
-        for part in bits.transpose(0, 2, 1).reshape(-1, len(mixed)):
+        for of_rows in bits.transpose(0, 2, 1).reshape(-1, len(mixed)):
             mixed ^= mixed >> np.uint64(32)
-            mixed += part
+            mixed += of_rows
             mixed *= np.uint64(MIXER)
         mixed &= ~place
-        mixed |= np.arange(start, start + len(mixed), dtype=np.uint64)
+        mixed |= np.arange(part.start, part.start + len(mixed), dtype=np.uint64)
     words.sort()
     words &= place
     return words.astype(np.int32)

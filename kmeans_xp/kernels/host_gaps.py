@@ -1,11 +1,12 @@
 """One iteration of Lloyd's algorithm in NumPy, of those rows alone whose label may change."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from kmeans_xp.kernels import host
-from kmeans_xp.kernels.blocks import even_blocks
+from kmeans_xp.kernels.blocks import even_blocks, parts, rows_at
 from kmeans_xp.kernels.frame import Frame
 from kmeans_xp.kernels.host_compare import compare
 from kmeans_xp.kernels.tracker import ROUNDING, Changes
@@ -19,8 +20,9 @@ GATHERING = 16
 # So many times larger are blocks than for searches alone, of rows with fewer features than this:
 # longer ones keep a thread busy as it is, if they are in the cache.
 FEWER, LONG = 8, 48
-# Entries that are gathered at a time.
+# Entries and rows at most that are gathered at a time.
 GATHERED = 1 << 18
+GATHERED_ROWS = 1 << 14
 # Operations of a product with a matrix up to which a sparse one takes longer to make.
 DENSE = 1 << 18
 
@@ -73,9 +75,8 @@ def _renew(
         labels[:], gap, _ = search(block, labels, frame, tall, restless=RESTLESS)
         remember(gaps, slice(None), gap, labels, limits)
         return
-    size = max(1, GATHERED // block.shape[1])
-    for start in range(0, len(active), size):
-        which = active[start : start + size]
+    for part in _portions(len(active), block.shape[1]):
+        which = active[part]
         rows = gathered(block, which)
         if spaces is not None:
             gap = _gaps_by_space(rows, labels.take(which), frame, spaces)
@@ -105,12 +106,6 @@ def unsettled(labels: np.ndarray, gaps: np.ndarray, limits: np.ndarray) -> np.nd
 def gathered(rows: np.ndarray, which: np.ndarray) -> np.ndarray:
     """Return the rows at ascending indices."""
     return rows if len(which) == len(rows) else rows_at(rows, which)
-
-
-def rows_at(rows: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """Return the rows at indices."""
-    # `take` is faster, but makes a copy of all rows first if they lie column by column.
-    return rows.take(which, axis=0) if rows.flags.c_contiguous else rows[which]
 
 
 def remember(
@@ -231,16 +226,18 @@ def moved(
 ) -> Changes:
     """Return the same as the rows at indices go from the labels `old` to `new`."""
     found = Changes.none(*frame.centers.shape)
-    size = max(1, GATHERED // block.shape[1])
-    for start in range(0, len(where), size):
-        part = slice(start, start + size)
+    for part in _portions(len(where), block.shape[1]):
         rows = rows_at(block, where[part])
         some = None if weights is None else weights.take(where[part])
-        if old[start] < 0:
+        if old[part.start] < 0:
             found += _all_new(rows, some, new[part], frame)
         else:
             found += _moved(rows, some, old[part], new[part], frame)
     return found
+
+
+def _portions(count: int, d: int) -> Iterator[slice]:
+    return parts(count, min(GATHERED_ROWS, GATHERED // d))
 
 
 def _all_new(

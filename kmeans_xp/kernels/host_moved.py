@@ -16,7 +16,7 @@ from typing import Self, final
 import numpy as np
 
 from kmeans_xp.kernels import host, host_gaps
-from kmeans_xp.kernels.blocks import even_blocks
+from kmeans_xp.kernels.blocks import even_blocks, parts
 from kmeans_xp.kernels.frame import Frame, frame_of
 from kmeans_xp.kernels.host_projection import FINE, reach_of
 from kmeans_xp.kernels.scratch import scratch
@@ -249,8 +249,7 @@ def _compared(
     frame, new = columns.frame, bool(labels[0] < 0)
     shifted, up = frame.origin.any(), 1 + 2 * frame.gamma
     size = max(256, host.SCORE_BYTES // (2 * m * block.itemsize) // AT_A_TIME * AT_A_TIME)
-    for start in range(0, n, size):
-        part = slice(start, start + size)
+    for part in parts(n, size):
         which = active[part]
         x = block[part] if n == len(block) else block.take(which, axis=0)
         if shifted:

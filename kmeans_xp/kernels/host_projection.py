@@ -3,6 +3,7 @@
 import numpy as np
 
 from kmeans_xp.kernels import host, host_gaps
+from kmeans_xp.kernels.blocks import parts
 from kmeans_xp.kernels.frame import tied
 from kmeans_xp.kernels.projection import Turn
 from kmeans_xp.kernels.scratch import scratch, taken
@@ -40,8 +41,8 @@ def advance(
         active = host_gaps.unsettled(labels, gaps, turn.limits)
         size = min(max(256, SCORE_BYTES // (len(turn.short_centers) * block.itemsize)), PIECE)
         crowded = [
-            _settle(block, active[start : start + size], labels, gaps, short, turn)
-            for start in range(0, len(active), size)
+            _settle(block, active[part], labels, gaps, short, turn)
+            for part in parts(len(active), size)
         ]
         left = np.concatenate([active[:0], *crowded])
     search(block, left, labels, gaps, reach, turn)
@@ -72,9 +73,7 @@ def reach_of(own: np.ndarray, ways: np.ndarray) -> np.ndarray:
 
 def shorten(block: np.ndarray, turn: Turn, out: np.ndarray) -> None:
     """Write the short rows of a block, a few at a time."""
-    size = max(1, host.DIFFERENCES // block.shape[1])
-    for start in range(0, len(block), size):
-        part = slice(start, start + size)
+    for part in parts(len(block), host.DIFFERENCES // block.shape[1]):
         out[part] = turn.directions.rows(block[part])
 
 
@@ -132,9 +131,8 @@ def _decided(
 
     `near` are the squared distances to the own centre; row i[p] of `x` has the rival j[p].
     """
-    found, size = np.empty(len(i)), max(1, host.BLOCK // x.shape[1])
-    for start in range(0, len(i), size):
-        part = slice(start, start + size)
+    found = np.empty(len(i))
+    for part in parts(len(i), host.BLOCK // x.shape[1]):
         found[part] = host.own_distances(taken(x, i[part], "pairs"), turn.frame, j[part])
     least = near.copy()
     np.minimum.at(least, i, found)

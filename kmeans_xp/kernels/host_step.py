@@ -12,6 +12,7 @@ import numpy as np
 
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels import host
+from kmeans_xp.kernels.blocks import parts
 from kmeans_xp.kernels.frame import tied
 from kmeans_xp.kernels.move import ClusterTotals, Move
 from kmeans_xp.kernels.scratch import scratch, taken
@@ -145,12 +146,11 @@ class HostStepper(Stepper):
         """Return the nearest centre of rows by direct differences, the first of equal ones."""
         found = np.empty(len(which), np.int32)
         wide, tie = centers.astype(np.float64), tied(centers.shape[1])
-        size = max(1, host.DIFFERENCES // centers.size)
-        for start in range(0, len(which), size):
-            every = self._block[which[start : start + size], None] - wide
+        for part in parts(len(which), host.DIFFERENCES // centers.size):
+            every = self._block[which[part], None] - wide
             squares = np.vecdot(every, every)
             equal = squares <= squares.min(axis=1, keepdims=True) * tie
-            found[start : start + size] = equal.argmax(axis=1)
+            found[part] = equal.argmax(axis=1)
         return found
 
     def _remember(

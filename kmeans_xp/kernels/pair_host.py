@@ -7,13 +7,13 @@ by direct differences in float64. One bound for all rows, known beforehand, cost
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Self, final
 
 import numpy as np
 
+from kmeans_xp.kernels.blocks import parts
 from kmeans_xp.kernels.frame import tied
 from kmeans_xp.kernels.pair import Gains, Pair
 
@@ -70,7 +70,7 @@ class HostPair(Pair):
         other = score < self.middle - doubt
         if np.count_nonzero(found) + np.count_nonzero(other) < len(block):
             unsure = np.flatnonzero(found == other)
-            for part in parts(len(unsure), block.shape[1]):
+            for part in parts(len(unsure), WIDE // block.shape[1]):
                 some = unsure[part]
                 first, second = (block[some] - center for center in self.centers)
                 margin = tied(block.shape[1])
@@ -116,7 +116,7 @@ def gained(
     """Return what the second of two halves gained since the labels `before`."""
     where = np.flatnonzero(labels if before is None else labels != before)
     sums, size = np.zeros(block.shape[1]), 0.0
-    for part in parts(len(where), block.shape[1]):
+    for part in parts(len(where), WIDE // block.shape[1]):
         some = where[part]
         signs = 2.0 * labels[some] - 1.0
         few = block.take(some, axis=0).astype(np.float64, copy=False)
@@ -124,9 +124,3 @@ def gained(
         sums += signs @ few
         size += signs.sum()
     return Gains(np.asarray(size), sums)
-
-
-def parts(n: int, d: int) -> Iterator[slice]:
-    """Return parts of n rows of d features that are to be converted to float64."""
-    size = max(1, WIDE // d)
-    return (slice(start, start + size) for start in range(0, n, size))

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple, Self, final
 import numpy as np
 
 from kmeans_xp.kernels import fast_compile
+from kmeans_xp.kernels.blocks import parts
 from kmeans_xp.kernels.pair import Gains
-from kmeans_xp.kernels.pair_host import HostPair, gained, parts
+from kmeans_xp.kernels.pair_host import WIDE, HostPair, gained
 from kmeans_xp.kernels.tracker import ROUNDING
 
 # With fewer features, or fewer entries of rows, a product takes no longer than bounds do.
@@ -156,7 +157,7 @@ def measure(
     about: np.ndarray,
 ) -> None:
     """Write how far rows are from a point."""
-    for part in parts(len(block), block.shape[1]):
+    for part in parts(len(block), WIDE // block.shape[1]):
         away = block[part].astype(np.float64)
         away -= about
         np.vecdot(away, away, out=squares[part])

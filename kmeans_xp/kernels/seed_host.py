@@ -12,6 +12,7 @@ from typing import final
 
 import numpy as np
 
+from kmeans_xp.kernels.blocks import parts, rows_at
 from kmeans_xp.kernels.seeder import Gains, Seeder, Step
 
 # Entries of a block's sketch, and its rows at most: enough to repay the fixed costs of a step.
@@ -157,7 +158,7 @@ class Scored:
 
     def _measure(self, rows: np.ndarray, squares: np.ndarray, found: np.ndarray) -> None:
         """Write squared distances of all pairs, up to the slack."""
-        for part in _pieces(rows):
+        for part in parts(len(rows), DIFFERENCES // rows.shape[1]):
             np.matmul(self.shifted, (rows[part] - self.origin).T, out=found[:, part])
         found *= -2
         found += squares
@@ -175,7 +176,7 @@ def _start_step(
     center: np.ndarray,
 ) -> Gains:
     columns = by_column(sketch)
-    for part in _pieces(block):
+    for part in parts(len(block), DIFFERENCES // block.shape[1]):
         seeder.draw(block[part] - seeder.origin, columns[:, part])
         mass[part] = _squares(block[part], center, np.arange(len(block[part])))
     largest = columns[-2].sum(keepdims=True, dtype=np.float64)
@@ -197,8 +198,7 @@ def _score_step(
     nearer, columns = by_column(closer), by_column(sketch)
     gains = np.zeros(len(nearer))
     products = np.empty((len(nearer), min(PIECE, len(block))), sketch.dtype)
-    for first in range(0, len(block), PIECE):
-        part = slice(first, first + PIECE)
+    for part in parts(len(block), PIECE):
         piece = block[part]
         w = None if weights is None else weights[part]
         limit = mass[part] if w is None else np.where(w > 0, mass[part] / w, 0)
@@ -227,18 +227,11 @@ def by_column(part: np.ndarray) -> np.ndarray:
     return part.reshape(part.shape[::-1])
 
 
-def _pieces(block: np.ndarray) -> list[slice]:
-    size = max(1, DIFFERENCES // block.shape[1])
-    return [slice(first, first + size) for first in range(0, len(block), size)]
-
-
 def _squares(
     block: np.ndarray, centers: np.ndarray, rows: np.ndarray, dtype: type = np.float64
 ) -> np.ndarray:
     """Return squared distances of some rows to one centre, or each to its own, in `dtype`."""
-    # Where rows lie one after another NumPy takes some ten times faster than it indexes them.
-    some: np.ndarray = block.take(rows, axis=0) if block.flags.c_contiguous else block[rows]
-    difference: np.ndarray = some.astype(dtype)
+    difference: np.ndarray = rows_at(block, rows).astype(dtype)
     difference -= centers
     return np.vecdot(difference, difference)
 
@@ -246,9 +239,7 @@ def _squares(
 def _pair_squares(block: np.ndarray, centers: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Return squared distances of pairs, that of row i of B and centre j as jB + i."""
     out = np.empty(len(pairs), block.dtype)
-    size = max(1, DIFFERENCES // block.shape[1])
-    for first in range(0, len(pairs), size):
-        part = slice(first, first + size)
+    for part in parts(len(pairs), DIFFERENCES // block.shape[1]):
         j, i = np.divmod(pairs[part], len(block))
         out[part] = _squares(block, centers.take(j, axis=0), i, block.dtype.type)
     return out

@@ -4,6 +4,7 @@ import numpy as np
 
 from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.kernels import fast_compile
+from kmeans_xp.kernels.blocks import parts
 from kmeans_xp.kernels.scratch import scratch
 
 # With fewer features compiled loops never get up to speed.
@@ -33,13 +34,12 @@ def host_sums_about(
         from kmeans_xp.kernels import fast_lanes
 
         return np.float64(n), *fast_lanes.sums_about(block, about)
-    size, total = max(1, PIECE // d), np.float64(n)
+    total = np.float64(n)
     first, second = np.zeros(d), np.zeros(d)
     if weights is not None:
         weights = weights.astype(about.dtype, copy=False)
         total = weights.sum()
-    for start in range(0, n, size):
-        part = slice(start, start + size)
+    for part in parts(n, PIECE // d):
         more = _sums_of_piece(block[part], None if weights is None else weights[part], about)
         first += more[0]
         second += more[1]

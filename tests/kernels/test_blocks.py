@@ -1,10 +1,12 @@
 """Threads get equal parts of the rows."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from kmeans_xp.kernels import find_kernel
-from kmeans_xp.kernels.blocks import even_blocks
+from kmeans_xp.kernels.blocks import even_blocks, parts, rows_at
 
 
 @pytest.mark.parametrize("n", [2, 50, 51, 100, 101, 149, 1001])
@@ -21,3 +23,21 @@ def test_one_pass_over_few_rows_takes_one_block() -> None:
     most = kernel.block_rows(5, 3)
     assert kernel.even_rows(most, 5, 3) == most
     assert kernel.even_rows(most + 1, 5, 3) == (most + 2) // 2
+
+
+@pytest.mark.parametrize(
+    ("n", "size", "count"), [(7, 3, 3), (6, 3, 2), (2, 3, 1), (2, 0, 2), (0, 3, 0)]
+)
+def test_parts_cover_rows_once_and_are_no_larger(n: int, size: int, count: int) -> None:
+    rows = np.arange(n)
+    found = [rows[part] for part in parts(n, size)]
+    assert len(found) == count
+    assert all(0 < len(some) <= max(1, size) for some in found)
+    assert [row for some in found for row in some] == list(rows)
+
+
+@pytest.mark.parametrize("lie", [np.ascontiguousarray, np.asfortranarray])
+def test_rows_at_indices_in_either_layout(lie: Callable[[np.ndarray], np.ndarray]) -> None:
+    rows = lie(np.arange(12.0).reshape(4, 3))
+    found = rows_at(rows, np.array([2, 0, 2]))
+    np.testing.assert_array_equal(found, [[6, 7, 8], [0, 1, 2], [6, 7, 8]])
