@@ -20,9 +20,8 @@ GATHERING = 16
 # So many times larger are blocks than for searches alone, of rows with fewer features than this:
 # longer ones keep a thread busy as it is, if they are in the cache.
 FEWER, LONG = 8, 48
-# Entries and rows at most that are gathered at a time.
+# Entries that are gathered at a time.
 GATHERED = 1 << 18
-GATHERED_ROWS = 1 << 14
 # Operations of a product with a matrix up to which a sparse one takes longer to make.
 DENSE = 1 << 18
 
@@ -237,7 +236,7 @@ def moved(
 
 
 def _portions(count: int, d: int) -> Iterator[slice]:
-    return parts(count, min(GATHERED_ROWS, GATHERED // d))
+    return parts(count, min(host.BLOCK_ROWS, GATHERED // d))
 
 
 def _all_new(
