@@ -19,7 +19,7 @@ from benchmarks import footprint, machine, races, report
 from benchmarks.contestants import ours
 from benchmarks.datasets import DataSet, UnavailableError
 from benchmarks.footprint import Reading, Task, task_of
-from benchmarks.peers import entries_of, load_sets
+from benchmarks.peers import RACED, entries_of, load_sets, raced
 from benchmarks.problem import Problem, pose
 from benchmarks.races import BARE, OURS, Entry, Race
 
@@ -194,25 +194,14 @@ def markdown(results: Sequence[Result], plan: Plan, here: Mapping[str, Any]) -> 
 
 def summary(results: Sequence[Result]) -> str:
     """One line for each race and set: ours over scikit-learn's."""
-    header = (
-        "race, set",
-        "rows",
-        "features",
-        "k",
-        "growth",
-        "without Numba",
-        "whole process",
-        "without Numba",
-    )
-    return report.table(header, [_line(result) for result in results])
+    header = ("growth", "without Numba", "whole process", "without Numba")
+    return report.table((*RACED, *header), [_line(result) for result in results])
 
 
 def _line(result: Result) -> list[str]:
-    n, d = result.data.shape
     mine, bare, peer = (result.of(name) for name in (OURS, BARE, _peer(result.race)))
     return [
-        f"{result.race.name}, {result.data.name}",
-        *(f"{number:,}" for number in (n, d, result.data.k)),
+        *raced(result.race, result.data),
         _ratio(mine.growth, peer.growth),
         _ratio(bare.growth, peer.growth),
         _ratio(mine.whole, peer.whole),

@@ -14,6 +14,9 @@ from benchmarks.grid import Target
 from benchmarks.measures import Measure
 from benchmarks.races import Entry, Race, on_device
 
+# How the line of a race and set begins in a summary; `raced` has its cells.
+RACED = ("race, set", "rows", "features", "k")
+
 NOTE = """\
 Times are medians over interleaved rounds in one process; *time / ours* is the median of the
 rounds' ratios. *Inertia* is computed for everybody by one float64 function from the centres
@@ -123,25 +126,17 @@ def _mean(values: Sequence[int]) -> float | None:
 
 def summary(results: Sequence[Result]) -> str:
     """One line for each race and set: ours against the fastest peer."""
-    header = (
-        "race, set",
-        "rows",
-        "features",
-        "k",
-        "ours",
-        "fastest peer",
-        "its time",
-        "speed-up",
-        "without Numba",
-    )
-    return report.table(header, [_line(result) for result in results])
+    header = ("ours", "fastest peer", "its time", "speed-up", "without Numba")
+    return report.table((*RACED, *header), [_line(result) for result in results])
+
+
+def raced(race: Race, data: DataSet) -> list[str]:
+    """The cells of a summary's line under `RACED`."""
+    return [f"{race.name}, {data.name}", *(f"{number:,}" for number in (*data.shape, data.k))]
 
 
 def _line(result: Result) -> list[str]:
-    n, d = result.data.shape
-    size = [f"{n:,}", f"{d:,}", f"{result.data.k:,}"]
-    name = f"{result.race.name}, {result.data.name}"
-    ours = [name, *size, report.duration(result.ours.median)]
+    ours = [*raced(result.race, result.data), report.duration(result.ours.median)]
     peer = result.fastest_peer
     if peer is None:
         return [*ours, *[""] * 4]

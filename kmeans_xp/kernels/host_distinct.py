@@ -151,9 +151,9 @@ def together(block: np.ndarray) -> np.ndarray:
     for part in parts(n, AT_A_TIME):
         features, mixed = block[part].T.copy(), words[part]
         bits = features.view(np.uint32).reshape(d, len(mixed), -1)
-        for of_rows in bits.transpose(0, 2, 1).reshape(-1, len(mixed)):
+        for word in bits.transpose(0, 2, 1).reshape(-1, len(mixed)):
             mixed ^= mixed >> np.uint64(32)
-            mixed += of_rows
+            mixed += word
             mixed *= np.uint64(MIXER)
         mixed &= ~place
         mixed |= np.arange(part.start, part.start + len(mixed), dtype=np.uint64)
