@@ -12,7 +12,7 @@ def even_blocks(n: int, most: int) -> int:
 
 
 def parts(n: int, size: int) -> Iterator[slice]:
-    """Return parts of n rows, of so many or of one at a time."""
+    """Return parts of n rows, `size` of them at a time, or one if that is less."""
     size = max(1, size)
     return (slice(start, start + size) for start in range(0, n, size))
 

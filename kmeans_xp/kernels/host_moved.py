@@ -16,7 +16,7 @@ from typing import Self, final
 import numpy as np
 
 from kmeans_xp.kernels import host, host_gaps
-from kmeans_xp.kernels.blocks import even_blocks, parts
+from kmeans_xp.kernels.blocks import even_blocks, parts, rows_at
 from kmeans_xp.kernels.frame import Frame, frame_of
 from kmeans_xp.kernels.host_projection import FINE, reach_of
 from kmeans_xp.kernels.scratch import scratch
@@ -251,7 +251,7 @@ def _compared(
     size = max(256, host.SCORE_BYTES // (2 * m * block.itemsize) // AT_A_TIME * AT_A_TIME)
     for part in parts(n, size):
         which = active[part]
-        x = block[part] if n == len(block) else block.take(which, axis=0)
+        x = block[part] if n == len(block) else rows_at(block, which)
         if shifted:
             x = np.subtract(x, frame.origin, out=scratch("rows", x.shape, dtype))
         if new:

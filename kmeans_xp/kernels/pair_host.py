@@ -13,7 +13,7 @@ from typing import Self, final
 
 import numpy as np
 
-from kmeans_xp.kernels.blocks import parts
+from kmeans_xp.kernels.blocks import parts, rows_at
 from kmeans_xp.kernels.frame import tied
 from kmeans_xp.kernels.pair import Gains, Pair
 
@@ -119,7 +119,7 @@ def gained(
     for part in parts(len(where), WIDE // block.shape[1]):
         some = where[part]
         signs = 2.0 * labels[some] - 1.0
-        few = block.take(some, axis=0).astype(np.float64, copy=False)
+        few = rows_at(block, some).astype(np.float64, copy=False)
         few -= about
         sums += signs @ few
         size += signs.sum()

@@ -1,4 +1,4 @@
-"""Threads get equal parts of the rows."""
+"""Threads get equal parts of the rows, and go through them a part at a time."""
 
 from collections.abc import Callable
 
