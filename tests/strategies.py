@@ -46,7 +46,7 @@ def problems(
         "whole": rng.integers(0, 4, n).astype(float),
     }[weighted]
     if weighted == "whole":
-        w[rng.integers(n)] = 2.0
+        w[rng.permutation(n)[:k]] = 2.0
     return Problem(X, X[rng.permutation(n)[:k]].copy(), w)
 
 

@@ -148,18 +148,6 @@ def test_no_centre_starts_at_a_row_without_weight(init):
         assert np.min(result.centers) >= 100
 
 
-def test_fewer_rows_with_weight_than_clusters():
-    X, w = cloud(6, 2), [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
-    for init in INITS:
-        try:
-            result = quietly(kmeans, X, 4, init=init, sample_weight=w, rng=0)
-        except ValueError as error:
-            assert "n_clusters" in str(error) or "sample_weight" in str(error)  # noqa: PT017
-        else:
-            assert result.inertia <= 1e-28
-            assert np.all(np.isfinite(result.centers))
-
-
 @pytest.mark.parametrize("init", INITS)
 def test_k_is_n(init):
     X = cloud(12, 3, seed=4)

@@ -22,7 +22,7 @@ from kmeans_xp.arrays.checks import (
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.kernels import Kernel, find_kernel, frame_of
 from kmeans_xp.rows import Rows, open_rows
-from kmeans_xp.rows.arguments import open_weights
+from kmeans_xp.rows.arguments import Weights, open_weights
 
 STRATEGIES = ("biggest_inertia", "largest_cluster")
 
@@ -139,17 +139,18 @@ def bisecting_kmeans(
     check_callback(callback)
     kernel = find_kernel(rows.xp, algorithm)
     weights = open_weights(rows, sample_weight)
+    weights.check_clusters(k)
     generator = as_generator(rng)
     by_inertia = bisecting_strategy == "biggest_inertia"
-    fit = Bisections(kernel, init, n_init, max_iter, tol, by_inertia, generator)
+    fit = Bisections(kernel, init, n_init, max_iter, tol, by_inertia, generator, weights.common)
     tell = teller(callback, 1, lambda state: rows.deliver(state.centers(rows)))
     with rows.together():
-        run = iterate(fit.step, fit.root(rows, weights), max_iter=k - 1, tell=tell)
+        run = iterate(fit.step, fit.root(rows, weights.array), max_iter=k - 1, tell=tell)
         return _settle(rows, weights, kernel, run, len(run.state.leaves) if run.stopped else k)
 
 
 def _settle(
-    rows: Rows, weights: Array | None, kernel: Kernel, run: Run[Grown], k: int
+    rows: Rows, weights: Weights, kernel: Kernel, run: Run[Grown], k: int
 ) -> BisectingKMeansResult:
     """Assign every row to its leaf; where rows coincide, the last centre stands for the rest."""
     tree, found = run.state.tree, run.state.centers(rows)
@@ -159,7 +160,14 @@ def _settle(
     labels = rows.shares([leaf.rows for leaf in run.state.in_order])
     search = tree.search(rows, kernel) if labels is None else None
     ended = assigned(
-        rows, weights, frame_of(centers), kernel, search=search, labels=labels, block_rows=size
+        rows,
+        weights.array,
+        frame_of(centers),
+        kernel,
+        search=search,
+        labels=labels,
+        block_rows=size,
+        common=weights.common,
     ).checked(rows)
     return BisectingKMeansResult(
         rows.deliver(centers),

@@ -77,6 +77,7 @@ class Bisections:
     tol: float
     by_inertia: bool
     generator: np.random.Generator
+    common: float = 1.0
 
     def root(self, rows: Rows, weights: Array | None) -> Grown:
         """Return the one cluster of all rows."""
@@ -87,7 +88,7 @@ class Bisections:
 
     def step(self, state: Grown) -> tuple[Grown, Report]:
         """Divide the leaf of the highest score that can be divided."""
-        leaves = list(state.leaves)
+        leaves, inertia = list(state.leaves), self.common * state.inertia
         while (leaf := max(leaves, key=lambda leaf: leaf.score)).score > 0:
             leaves.remove(leaf)
             divided = self._divide(leaf, len(state.pairs))
@@ -103,8 +104,8 @@ class Bisections:
                 state.converged and found.converged,
             )
             moved = pair.astype(np.float64) - to_host(leaf.center)
-            return after, Report(state.inertia, float(np.sum(moved * moved)), False)
-        return replace(state, leaves=tuple(leaves)), Report(state.inertia, 0.0, True)
+            return after, Report(inertia, float(np.sum(moved * moved)), False)
+        return replace(state, leaves=tuple(leaves)), Report(inertia, 0.0, True)
 
     def _divide(self, leaf: Leaf, node: int) -> tuple[list[Leaf], Divided] | None:
         """Return the halves of a leaf and their k-means; None if its rows coincide."""

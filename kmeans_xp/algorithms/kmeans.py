@@ -164,22 +164,38 @@ def kmeans(
     check_callback(callback)
     check_choice(empty_clusters, "empty_clusters", CHOICES)
     weights = open_weights(rows, sample_weight)
+    weights.check_clusters(k)
     check_rng(rng)
     with rows.together():
         n, d = rows.shape
         task = Task(n, d, k, rows.dtype, rows.few) if rows.in_place else None
         kernel, tracking = find_lloyd(rows.xp, algorithm, task)
-        moments = moments_of(rows, weights, kernel)
-        threshold = tol * moments.variance
+        moments = moments_of(rows, weights.array, kernel)
         problem = Problem(
-            rows, weights, k, kernel, moments, threshold, empty_clusters, rng, tracking, task
+            rows,
+            weights.array,
+            k,
+            kernel,
+            moments,
+            tol * moments.variance,
+            empty_clusters,
+            rng,
+            tracking,
+            task,
+            weights.common,
         )
         return problem.best(X, init, starts=starts, max_iter=max_iter, callback=callback)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What stays the same from iteration to iteration."""
+    """What stays the same from iteration to iteration.
+
+    Attributes
+    ----------
+    weights : array of shape (n,) or None
+        None where all rows weigh the same, which is then the `common` weight.
+    """
 
     rows: Rows
     weights: Array | None
@@ -191,6 +207,7 @@ class Problem:
     rng: int | np.random.Generator | None
     tracking: Tracking | None = None
     task: Task | None = None
+    common: float = 1.0
 
     @property
     def block_rows(self) -> int:
@@ -251,8 +268,9 @@ class Problem:
     def step(self, centers: Array, *, tally: Tally) -> tuple[Array, Report]:
         """Assign every row, and move each centre to the mean of its rows."""
         step = tally.step(centers)
-        inertia = step.gain + self.moments.about_origin
-        if inertia < CANCELLED * self.moments.total:
+        squares = self.moments.about_origin
+        inertia = self.common * (step.gain + squares)
+        if inertia < CANCELLED * self.common * squares:
             inertia = self._ended(centers, tally).inertia
         if step.empty:
             frame = frame_of(centers, self.moments.origin)
@@ -288,4 +306,6 @@ class Problem:
 
     def _ended(self, centers: Array, tally: Tally) -> Assignment:
         labels, frame = tally.labels(centers), frame_of(centers, self.moments.origin)
-        return assigned(self.rows, self.weights, frame, self.kernel, labels=labels)
+        return assigned(
+            self.rows, self.weights, frame, self.kernel, labels=labels, common=self.common
+        )

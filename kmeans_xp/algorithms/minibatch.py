@@ -24,7 +24,7 @@ from kmeans_xp.arrays.checks import (
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.kernels import Kernel, find_kernel, frame_of
 from kmeans_xp.rows import Rows, open_rows
-from kmeans_xp.rows.arguments import open_weights
+from kmeans_xp.rows.arguments import Weights, open_weights
 from kmeans_xp.rows.checks import check_rows
 
 # Rows, and entries, that are drawn at a time: many, since a cluster or a file is slow to ask, and
@@ -164,15 +164,16 @@ def minibatch_kmeans(
     kernel = find_kernel(rows.xp, algorithm)
     rules = Rules(k, kernel, check_ratio(reassignment_ratio), as_generator(rng))
     weights = open_weights(rows, sample_weight)
+    weights.check_clusters(k)
     tell = teller(callback, 1, lambda state: rows.deliver(state.means.rounded(rows)))
     with rows.together():
         whole = among_all(rows, init, sought)
-        moments = _checked(rows, weights, kernel, needed=tol > 0 or whole)
-        means = start(rows, weights, rules, init, starts, sought, moments if whole else None)
-        batches = _batches(rows, weights, size, rules.generator)
+        moments = _checked(rows, weights.array, kernel, needed=tol > 0 or whole)
+        means = start(rows, weights.array, rules, init, starts, sought, moments if whole else None)
+        batches = _batches(rows, weights.array, size, rules.generator)
         alpha = min(1.0, 2 * size / (n + 1))
         weight, variance = (moments.weight, moments.variance) if moments else (float(n), 0.0)
-        fit = _Fit(rules, batches, size, alpha, weight, tol * variance, patience)
+        fit = _Fit(rules, batches, size, alpha, weights.common * weight, tol * variance, patience)
         run = iterate(fit.step, _State(means), max_iter=steps, tell=tell)
         return _settle(rows, weights, kernel, run, math.ceil(run.n_iter * size / n))
 
@@ -187,11 +188,12 @@ def _checked(rows: Rows, weights: Array | None, kernel: Kernel, *, needed: bool)
 
 
 def _settle(
-    rows: Rows, weights: Array | None, kernel: Kernel, run: Run["_State"], n_iter: int
+    rows: Rows, weights: Weights, kernel: Kernel, run: Run["_State"], n_iter: int
 ) -> MiniBatchKMeansResult:
     """Assign every row, so that labels, inertia and centres belong together."""
     centers = run.state.means.rounded(rows)
-    ended = assigned(rows, weights, frame_of(centers), kernel).checked(rows)
+    frame, common = frame_of(centers), weights.common
+    ended = assigned(rows, weights.array, frame, kernel, common=common).checked(rows)
     return MiniBatchKMeansResult(
         rows.deliver(centers),
         ended.labels,

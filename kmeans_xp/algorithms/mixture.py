@@ -212,8 +212,9 @@ def fit_gaussian_mixture(
     tol = check_nonnegative(tol, "tol")
     reg_covar = check_nonnegative(reg_covar, "reg_covar")
     check_callback(callback)
-    weights = open_weights(rows, sample_weight)
-    generator = as_generator(rng)
+    opened = open_weights(rows, sample_weight)
+    opened.check_clusters(k, "n_components")
+    weights, generator = opened.array, as_generator(rng)
     given = open_given(rows, k, kind, weights_init, means_init, precisions_init)
     if start is not None and (start.kind, start.means.shape) != (kind, (k, rows.shape[1])):
         raise ValueError(

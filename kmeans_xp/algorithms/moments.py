@@ -11,6 +11,9 @@ from kmeans_xp.kernels import Kernel
 from kmeans_xp.rows import Rows
 from kmeans_xp.rows.checks import check_rows, range_error
 
+# Rows of which the median is amid all rows.
+FEW = 31
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -59,7 +62,7 @@ def moments_of(rows: Rows, weights: Array | None, kernel: Kernel) -> Moments:
         If X holds NaN or infinity, or values whose squares overflow or vanish in the dtype that
         sums are kept in.
     """
-    origin = _middle(rows)
+    origin = _middle(rows, weights)
     reference = rows.xp.astype(origin, rows.wide)
     step = partial(_moments_step, reference=reference, kernel=kernel)
     size = kernel.block_rows(1, rows.shape[1])
@@ -73,9 +76,16 @@ def moments_of(rows: Rows, weights: Array | None, kernel: Kernel) -> Moments:
     return Moments(float(weight), mean, squares, origin)
 
 
-def _middle(rows: Rows) -> Array:
-    """Return the median of a few rows, feature by feature, which no outlier moves."""
-    few = rows.few(31)
+def _middle(rows: Rows, weights: Array | None) -> Array:
+    """Return the median of a few rows, feature by feature, which no outlier moves.
+
+    They are spread evenly over the weight of the rows: about a point amid rows that weigh next to
+    nothing, the squares of all others would cancel.
+    """
+    if weights is None:
+        few = rows.few(FEW)
+    else:
+        few = rows.take(rows.sample(weights, (np.arange(FEW) + 0.5) / FEW)[0])
     return rows.xp.sort(few, axis=0)[few.shape[0] // 2, :]
 
 

@@ -69,6 +69,10 @@ class Means:
         wide = rows.xp.astype(centers, rows.wide)
         return cls(wide, rows.small(seen, rows.wide), frame_of(centers).origin, seen)
 
+    def times(self, factor: float) -> Self:
+        """Return means that have seen `factor` times as much."""
+        return replace(self, counts=self.counts * factor, seen=self.seen * factor)
+
     def rounded(self, rows: Rows) -> Array:
         """Return the centres in the dtype of `rows`."""
         return rows.xp.astype(self.centers, rows.dtype)

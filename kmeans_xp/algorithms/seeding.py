@@ -85,8 +85,9 @@ def kmeans_plusplus(
     rows = open_rows(X)
     k = check_clusters(n_clusters, rows.shape[0])
     trials = None if n_local_trials is None else check_count(n_local_trials, "n_local_trials")
-    weights = open_weights(rows, sample_weight)
-    generator = as_generator(rng)
+    opened = open_weights(rows, sample_weight)
+    opened.check_clusters(k)
+    weights, generator = opened.array, as_generator(rng)
     kernel = find_kernel(rows.xp)
     with rows.together():
         moments = moments_of(rows, weights, kernel)

@@ -46,15 +46,17 @@ def assigned(
     search: Search | None = None,
     labels: Array | None = None,
     block_rows: int | None = None,
+    common: float = 1.0,
 ) -> Assignment:
     """Assign every row to its nearest centre, or to the one that `search` of a block finds.
 
-    Where `labels` are known already, they are taken over. The inertia is by direct differences.
+    Where `labels` are known already, they are taken over. The inertia is by direct differences;
+    without `weights` each row has the `common` one.
     """
     step = partial(_settle_step, kernel=kernel, frame=frame, search=search)
     size = block_rows or kernel.block_rows(*frame.centers.shape)
     ended, (labels,) = rows.sweep(step, weights, labels, block_rows=size, spare=labels)
-    return Assignment(labels, float(to_host(ended.inertia)), ended.sizes)
+    return Assignment(labels, common * float(to_host(ended.inertia)), ended.sizes)
 
 
 def _settle_step(

@@ -202,8 +202,9 @@ def fit_soft_kmeans(
     if not isinstance(mixing, bool | np.bool_):
         raise TypeError(f"mixing must be True or False, got {mixing!r}.")
     check_callback(callback)
-    weights = open_weights(rows, sample_weight)
-    generator = as_generator(rng)
+    opened = open_weights(rows, sample_weight)
+    opened.check_clusters(k)
+    weights, generator = opened.array, as_generator(rng)
     kernel = find_kernel(rows.xp)
     moments = moments_of(rows, weights, kernel)
     reg = reg_covar if variance is None else None

@@ -12,7 +12,7 @@ from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.checks import check_clusters, check_count
 from kmeans_xp.kernels import Kernel, find_kernel, frame_of
 from kmeans_xp.rows import Rows, open_rows
-from kmeans_xp.rows.arguments import open_weights
+from kmeans_xp.rows.arguments import Weights, open_weights
 from kmeans_xp.rows.checks import check_rows
 
 
@@ -52,19 +52,24 @@ def learn_batch(
     kernel = find_kernel(rows.xp, algorithm)
     weights = open_weights(rows, sample_weight)
     k = check_clusters(n_clusters, rows.shape[0]) if means is None else len(means.seen)
+    if means is None:
+        weights.check_clusters(k)
     rules = Rules(k, kernel, ratio, generator)
     check_rows(rows, block_rows=kernel.block_rows(1, rows.shape[1]))
     if means is None:
         size = check_count(batch_size, "batch_size")
         sought = check_sought(init, init_size, k, size)
         starts = check_starts(n_init, init, random=3)
-        here = start(rows, weights, rules, init, starts, sought)
+        here = start(rows, weights.array, rules, init, starts, sought)
     else:
-        here = means.beside(rows)
-    return _learned(rows, weights, learn(rows, weights, here, rules)[0], kernel)
+        # In units of what the rows of this batch weigh, where that is the same for all.
+        here = means.beside(rows).times(1 / weights.common)
+    learned = learn(rows, weights.array, here, rules)[0].times(weights.common)
+    return _learned(rows, weights, learned, kernel)
 
 
-def _learned(rows: Rows, weights: Array | None, means: Means, kernel: Kernel) -> Learned:
+def _learned(rows: Rows, weights: Weights, means: Means, kernel: Kernel) -> Learned:
     centers = means.rounded(rows)
-    assignment = assigned(rows, weights, frame_of(centers), kernel).checked(rows)
+    frame, common = frame_of(centers), weights.common
+    assignment = assigned(rows, weights.array, frame, kernel, common=common).checked(rows)
     return Learned(rows.deliver(centers), assignment, means.on_host(), kernel.name)

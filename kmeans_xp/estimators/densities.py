@@ -43,7 +43,7 @@ class Densities(DensityMixin, Shell):
     def score(self, X: Array, y: None = None, sample_weight: Array | None = None) -> float:
         """Return the weighted mean of the rows' log-likelihoods."""
         rows = self._open(X)
-        return mean_log_density(rows, open_weights(rows, sample_weight), self._mixture)
+        return mean_log_density(rows, open_weights(rows, sample_weight).array, self._mixture)
 
     def _set_run(self, run: Run[State]) -> None:
         """Keep how the fit ended, and warn if it did not converge."""

@@ -65,11 +65,12 @@ def inertia(
     if found is None:
         step = partial(_cost_step, kernel=kernel, frame=frame)
         size = kernel.block_rows(*places.shape)
-        costs, _ = checked_sweep(rows, step, labels, weights, centers=places, block_rows=size)
+        costs, _ = checked_sweep(rows, step, labels, weights.array, centers=places, block_rows=size)
         total = float(to_host(costs.cost))
     else:
         with quiet():
-            total = float(to_host(_cost(found[1], weights).cost))
+            total = float(to_host(_cost(found[1], weights.array).cost))
+    total *= weights.common
     if not np.isfinite(total):
         raise range_error(rows, f"its inertia is {total}", "Divide")
     return total

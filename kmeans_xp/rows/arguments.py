@@ -1,5 +1,6 @@
 """Arguments that go with rows: sample weights, and small arrays such as centres."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,38 @@ from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.rows.base import Rows
 
 
-def open_weights(rows: Rows, sample_weight: object) -> Array | None:
-    """Return `sample_weight`, (n,), in the widest float, aligned with `rows`; None stays None.
+@dataclass(frozen=True)
+class Weights:
+    """What rows weigh.
+
+    Attributes
+    ----------
+    array : array of shape (n,) or None
+        The weight of each row, in the widest float, aligned with the rows. None where all rows
+        weigh the same, so that weights of one change no bit and no draw.
+    common : float
+        What each row weighs where there is no array; else 1. Whoever sums over rows without
+        weights multiplies by it.
+    count : int
+        How many rows have a positive weight.
+    """
+
+    array: Array | None
+    common: float
+    count: int
+
+    def check_clusters(self, n_clusters: int, name: str = "n_clusters") -> None:
+        """Require a row of positive weight for each cluster: the others count for nothing."""
+        if n_clusters > self.count:
+            raise ValueError(
+                f"{name} must be at most the number of rows of positive sample_weight, got "
+                f"{name}={n_clusters} with {self.count} such rows. Ask for fewer clusters or pass "
+                "more rows."
+            )
+
+
+def open_weights(rows: Rows, sample_weight: object) -> Weights:
+    """Return what `rows` weigh by the argument `sample_weight`; None stands for 1 each.
 
     Raises
     ------
@@ -21,13 +52,14 @@ def open_weights(rows: Rows, sample_weight: object) -> Array | None:
     """
     name = "sample_weight"
     if sample_weight is None:
-        return None
+        return Weights(None, 1.0, rows.shape[0])
     weights = aligned_argument(rows, sample_weight, name)
     working_dtype(weights, name)
     xp = namespace_of(weights)
     weights = xp.astype(weights, rows.wide)
     with quiet():
-        low, total = (float(to_host(v)) for v in (xp.min(weights), xp.sum(weights)))
+        facts = xp.stack([xp.min(weights), xp.max(weights), xp.sum(weights)])
+        low, high, total = (float(fact) for fact in to_host(facts))
     if not np.isfinite(total):
         raise finite_error(name, total)
     if low < 0:
@@ -44,7 +76,9 @@ def open_weights(rows: Rows, sample_weight: object) -> Array | None:
             f"{name} must have a sum between {1 / most:.3g} and {most:.3g}, got {total}. Divide "
             "them by their mean, which changes no label."
         )
-    return weights
+    if low == high:
+        return Weights(None, low, rows.shape[0])
+    return Weights(weights, 1.0, int(to_host(xp.sum(xp.astype(weights > 0, xp.int32)))))
 
 
 def aligned_argument(rows: Rows, values: object, name: str) -> Array:
