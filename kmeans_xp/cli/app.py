@@ -103,6 +103,9 @@ def fit(
     columns: options.Columns = None,
     weights: options.Weights = None,
     key: options.Key = None,
+    separator: options.Separator = None,
+    header: options.Header = None,
+    decimal: options.Decimal = None,
     standardize: options.Standardize = False,
     backend: options.Backend = "numpy",
     device: options.Device = None,
@@ -136,7 +139,7 @@ def fit(
     }
     fitting.fit(
         spec,
-        key,
+        inputs.Format(key, separator, header, decimal),
         inputs.Choice(tuple(columns or ()), weights),
         family.job(algorithm, n_clusters, seed, arguments),
         target.Target(backend, device, dtype),
@@ -153,6 +156,9 @@ def predict(
     spec: options.Spec,
     columns: options.Columns = None,
     key: options.Key = None,
+    separator: options.Separator = None,
+    header: options.Header = None,
+    decimal: options.Decimal = None,
     backend: options.Backend = "numpy",
     device: options.Device = None,
     output: options.Labels = None,
@@ -162,12 +168,12 @@ def predict(
     quiet: options.Quiet = False,
 ) -> None:
     """Label the rows of INPUT by MODEL, as its fit did."""
-    from kmeans_xp.cli import fitting, outputs, predicting, target
+    from kmeans_xp.cli import fitting, inputs, outputs, predicting, target
 
     predicting.predict(
         model,
         spec,
-        key,
+        inputs.Format(key, separator, header, decimal),
         tuple(columns or ()),
         target.Target(backend, device),
         outputs.Outputs(output, None, plot, label_name),

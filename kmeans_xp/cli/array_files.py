@@ -48,7 +48,7 @@ class ArrayInput(Input):
         self.named = columns is not None
         self.texts = dict(texts or {})
         own = columns or tuple(f"x{i}" for i in range(array.shape[1]))
-        self.columns = (*own, *self.texts)
+        self.columns = self.headings = (*own, *self.texts)
         self.image = image
 
     def numeric(self) -> list[int]:
@@ -71,8 +71,10 @@ class ArrayInput(Input):
         """Return original rows as a pyarrow table."""
         pa = optional("pyarrow")
         block = self.array[start:stop]
-        if not block.dtype.isnative or block.dtype == np.float16:
-            block = block.astype(np.result_type(block.dtype, np.float32).newbyteorder("="))
+        if not block.dtype.isnative:  # pyarrow takes no other
+            block = block.astype(block.dtype.newbyteorder("="))
+        if block.dtype == np.float16:  # few readers of Parquet know it
+            block = block.astype(np.float32)
         cells = [np.ascontiguousarray(block[:, i]) for i in range(block.shape[1])]
         cells += [text[start:stop] for text in self.texts.values()]
         give_back(self.array)
@@ -168,5 +170,7 @@ def _check(name: str, array: Array) -> None:
         raise CliError(f"{name}: needs 2 dimensions (rows, features); it has {array.shape}")
     if array.dtype.kind not in "biuf":
         raise CliError(f"{name}: needs real numbers; it has dtype {array.dtype}")
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        raise CliError(f"{name}: needs numbers of at most 64 bits; it has dtype {array.dtype}")
     if 0 in array.shape:
         raise CliError(f"{name}: has no values; its shape is {array.shape}")

@@ -6,16 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from kmeans_xp.cli.errors import optional
+from kmeans_xp.cli.errors import complain, optional
 from kmeans_xp.cli.family import Fitted, Job
-from kmeans_xp.cli.inputs import Choice, Data, choose, read
+from kmeans_xp.cli.inputs import Choice, Data, Format, choose, read
 from kmeans_xp.cli.model_file import Model
 from kmeans_xp.cli.outputs import Outputs, write_labels
 from kmeans_xp.cli.picture import draw
 from kmeans_xp.cli.progress import progress
 from kmeans_xp.cli.report import Summary, show
-from kmeans_xp.cli.scaling import Scaling, measure
+from kmeans_xp.cli.scaling import Scaling, estimate_spreads, measure
 from kmeans_xp.cli.target import Target, device_name
+
+# Standard deviations that differ by this factor are worth a note.
+WIDE = 100
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Talk:
 
 def fit(
     spec: str,
-    key: str | None,
+    form: Format,
     choice: Choice,
     job: Job,
     target: Target,
@@ -45,7 +48,7 @@ def fit(
     talk.check()
     outputs.check(spec)
     target.check()
-    source = read(spec, key=key)
+    source = read(spec, form)
     outputs.check_label_name(source)
     data = choose(source, choice)
     scaling = measure(data.rows, data.weights) if standardize else None
@@ -70,7 +73,26 @@ def fit(
         history=fitted.history,
         outputs=outputs.written(),
     )
+    if not (talk.quiet or standardize):
+        _mention_scales(data, job)
     show(summary, as_json=talk.json, quiet=talk.quiet)
+
+
+def _mention_scales(data: Data, job: Job) -> None:
+    """Say so where a feature is so wide that others count for nothing beside it."""
+    # Full, tied and diagonal covariances follow the scales; colours have one.
+    follows = job.settings.get("covariance_type", "spherical") != "spherical"
+    if follows or data.source.image is not None:
+        return
+    spreads = estimate_spreads(data.rows, data.weights)
+    wide = int(spreads.argmax())
+    narrow = int(np.where(spreads > 0, spreads, np.inf).argmin())  # constant ones do not matter
+    if spreads[wide] >= WIDE * spreads[narrow] > 0:
+        complain(
+            f"{data.columns[wide]!r} varies {spreads[wide] / spreads[narrow]:.3g} times as much as "
+            f"{data.columns[narrow]!r}, which hardly counts; --standardize gives equal weight",
+            kind="note",
+        )
 
 
 def _cluster(

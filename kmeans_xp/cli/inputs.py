@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from re import fullmatch
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from kmeans_xp.cli.errors import CliError, known
 Array = npt.NDArray[Any]
 
 SAMPLE = "sample:"
+TEXT = (".csv", ".tsv")
 
 
 class Input(ABC):
@@ -25,6 +27,8 @@ class Input(ABC):
         What to call it in messages.
     columns : tuple of str
         Every column, in order.
+    headings : tuple of str
+        Their names as the input spells them.
     named : bool
         Whether the columns' names come from the input, not from their positions.
     image : tuple of int or None
@@ -33,8 +37,14 @@ class Input(ABC):
 
     name: str
     columns: tuple[str, ...]
+    headings: tuple[str, ...]
     named: bool
     image: tuple[int, int] | None = None
+
+    @property
+    def index(self) -> tuple[str, ...]:
+        """Columns that number the rows; no features unless the user picks them."""
+        return ()
 
     @abstractmethod
     def numeric(self) -> list[int]:
@@ -104,43 +114,82 @@ class Data:
     rows: Array
     columns: tuple[str, ...]
     weights: Array | None = None
+    weighted_by: str | None = None
 
     @property
     def left_out(self) -> tuple[str, ...]:
         """Columns that are neither features nor asked for: worth a word to the user."""
-        return tuple(c for c in self.source.columns if c not in self.columns)
+        return tuple(c for c in self.source.columns if c not in (*self.columns, self.weighted_by))
 
 
 def choose(source: Input, choice: Choice) -> Data:
     """Take the chosen features and weights out of an input."""
     positions = choice.positions(source)
-    weights = None
-    if choice.weights is not None:
-        weights = source.take([source.position(choice.weights, "--weights")])[:, 0]
-        weights = np.asarray(weights, dtype=np.float64)
-    names = tuple(source.columns[p] for p in positions)
-    return Data(source, source.take(positions), names, weights)
+    names, rows = tuple(source.columns[p] for p in positions), source.take(positions)
+    if choice.weights is None:
+        return Data(source, rows, names)
+    position = source.position(choice.weights, "--weights")
+    weights = np.asarray(source.take([position])[:, 0], dtype=np.float64)
+    return Data(source, rows, names, weights, source.columns[position])
 
 
-def read(spec: str, *, key: str | None = None) -> Input:
+@dataclass(frozen=True)
+class Format:
+    """How an input is to be read, as far as the user says so.
+
+    Parameters
+    ----------
+    key : str, optional
+        The array to take from an .npz file.
+    separator : str, optional
+        What stands between the cells of a text table.
+    header : bool, optional
+        Whether the first row of a text table names the columns.
+    decimal : str, optional
+        The decimal mark of the numbers in a text table.
+    """
+
+    key: str | None = None
+    separator: str | None = None
+    header: bool | None = None
+    decimal: str | None = None
+
+    def check(self, spec: str, suffix: str) -> None:
+        """Refuse what the input or the option has no use for."""
+        if self.key is not None and suffix != ".npz":
+            raise CliError(f"--key names an array of an .npz file; {spec} is none")
+        said = {
+            "--separator": self.separator,
+            "--header" if self.header else "--no-header": self.header,
+            "--decimal": self.decimal,
+        }
+        for option, value in said.items():
+            if value is not None and suffix not in TEXT:
+                raise CliError(f"{option} is for a .csv or .tsv file; {spec} is none")
+        if self.separator not in (None, "tab") and not fullmatch(r'[^"\r\n]', self.separator):
+            raise CliError(f"--separator must be one character or tab, got {self.separator!r}")
+        if self.decimal not in (None, ".", ","):
+            raise CliError(f"--decimal must be . or , (a point or a comma), got {self.decimal!r}")
+
+
+def read(spec: str, form: Format = Format()) -> Input:
     """Open what INPUT names: a file of a known suffix or ``sample:NAME``.
 
     Parameters
     ----------
     spec : str
         A path, or ``sample:`` and the name of a data set that scikit-learn ships.
-    key : str, optional
-        The array to take from an .npz file.
+    form : Format, optional
+        What the user says of the file.
     """
-    suffix = Path(spec).suffix.lower()
-    if key is not None and (suffix != ".npz" or spec.startswith(SAMPLE)):
-        raise CliError(f"--key names an array of an .npz file; {spec} is none")
+    suffix = "" if spec.startswith(SAMPLE) else Path(spec).suffix.lower()
+    form.check(spec, suffix)
     if spec.startswith(SAMPLE):
         from kmeans_xp.cli import samples
 
         return samples.read(spec.removeprefix(SAMPLE))
     path = Path(spec)
-    reader = _reader(path, suffix, key)
+    reader = _reader(path, suffix, form)
     if path.is_dir():
         raise CliError(f"{path}: is a directory, not a file")
     if path.stat().st_size == 0:
@@ -148,16 +197,20 @@ def read(spec: str, *, key: str | None = None) -> Input:
     return reader(path)
 
 
-def _reader(path: Path, suffix: str, key: str | None) -> Callable[[Path], Input]:
+def _reader(path: Path, suffix: str, form: Format) -> Callable[[Path], Input]:
     # Readers are imported here so that an array needs no pyarrow and a table no pillow.
     if suffix in {".npy", ".npz"}:
         from kmeans_xp.cli import array_files
 
-        return array_files.read_npy if suffix == ".npy" else array_files.npz_reader(key)
-    if suffix in {".csv", ".tsv", ".parquet"}:
+        return array_files.read_npy if suffix == ".npy" else array_files.npz_reader(form.key)
+    if suffix == ".parquet":
         from kmeans_xp.cli import tables
 
-        return tables.read_parquet if suffix == ".parquet" else tables.read_csv
+        return tables.read_parquet
+    if suffix in TEXT:
+        from kmeans_xp.cli import text_tables
+
+        return text_tables.text_reader(form)
     if suffix in {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}:
         from kmeans_xp.cli import images
 

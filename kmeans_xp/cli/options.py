@@ -133,12 +133,37 @@ Columns = Annotated[
     list[str] | None,
     typer.Option(
         help="Columns to use, by name or position from 0, separated by commas. "
-        "By default every numeric column.",
+        "By default every numeric column but an index.",
         rich_help_panel=INPUT,
     ),
 ]
 Key = Annotated[
     str | None, typer.Option(help="Which array of an .npz file.", rich_help_panel=INPUT)
+]
+Separator = Annotated[
+    str | None,
+    typer.Option(
+        help="What stands between the cells of a .csv or .tsv file; 'tab' for a tab. "
+        "Found out if left out.",
+        rich_help_panel=INPUT,
+    ),
+]
+Header = Annotated[
+    bool | None,
+    typer.Option(
+        "--header/--no-header",
+        help="Whether the first row of a .csv or .tsv file names the columns. "
+        "Found out if left out; a file that does not show it is refused.",
+        rich_help_panel=INPUT,
+    ),
+]
+Decimal = Annotated[
+    str | None,
+    typer.Option(
+        help="The decimal mark of the numbers in a .csv or .tsv file, . or ,. "
+        "Found out if left out; numbers such as 1,234 that may have either are refused.",
+        rich_help_panel=INPUT,
+    ),
 ]
 Backend = Annotated[
     str,

@@ -2,10 +2,12 @@
 
 import io
 import secrets
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import IO, Any
 
 import numpy as np
@@ -19,6 +21,9 @@ PIECE = 1 << 16
 LABELS = (".csv", ".tsv", ".parquet", ".npy")
 MODEL = (".npz",)
 PLOT = (".png",)
+
+# Signals that end a process unless it handles them; not every system has all.
+DEADLY = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGBREAK")
 
 
 @dataclass(frozen=True)
@@ -81,12 +86,39 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that takes `path`'s place when all of it is written, and not before."""
     target = path.resolve()  # write through a symbolic link instead of replacing it
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with draft.open("xb") as file:
-            yield file
-        draft.replace(target)
-    finally:
+    with removed_if_killed(draft):
+        try:
+            with draft.open("xb") as file:
+                yield file
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def removed_if_killed(draft: Path) -> Iterator[None]:
+    """Remove a draft when a signal ends the process, which then ends by it all the same.
+
+    A signal that is ignored, as nohup has it, or that a program which calls this handles, stays
+    as it is; and only the main thread of a program can handle signals.
+    """
+
+    def end(number: int, _frame: object) -> None:
         draft.unlink(missing_ok=True)
+        signal.signal(number, usual[signal.Signals(number)])
+        signal.raise_signal(number)
+
+    handlers = {s: signal.getsignal(s) for s in signal.Signals if s.name in DEADLY}
+    usual = {s: h for s, h in handlers.items() if h in (signal.SIG_DFL, signal.default_int_handler)}
+    if current_thread() is not main_thread():
+        usual = {}
+    try:
+        for number in usual:
+            signal.signal(number, end)
+        yield
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
 
 
 def write_labels(path: Path, source: Input, labels: Array, label_name: str) -> None:
@@ -109,8 +141,9 @@ def _check_writable(option: str, path: Path) -> None:
         raise CliError(f"{option}: the directory {folder} does not exist")
     probe = folder / f".{path.name}.{secrets.token_hex(4)}.tmp"
     try:
-        probe.touch(exist_ok=False)
-        probe.unlink()
+        with removed_if_killed(probe):
+            probe.touch(exist_ok=False)
+            probe.unlink()
     except OSError as error:
         raise CliError(f"{option}: cannot write in {folder} ({error.strerror})") from error
 
@@ -139,7 +172,7 @@ def _write_text(
 ) -> None:
     pa, compute = optional("pyarrow"), optional("pyarrow.compute")
     out = io.TextIOWrapper(file, encoding="utf-8", newline="")
-    names = pa.array([*source.columns, label_name])
+    names = pa.array([*source.headings, label_name])
     out.write(separator.join(_quoted(names, separator).to_pylist()) + "\n")
     for start, stop in _pieces(len(labels)):
         columns = [_cells(column, separator) for column in source.as_text(start, stop).columns]

@@ -6,7 +6,7 @@ from time import perf_counter
 import numpy as np
 
 from kmeans_xp.cli.fitting import Talk
-from kmeans_xp.cli.inputs import Array, Data, choose, read
+from kmeans_xp.cli.inputs import Array, Data, Format, choose, read
 from kmeans_xp.cli.model_file import Model, load
 from kmeans_xp.cli.outputs import Outputs, write_labels
 from kmeans_xp.cli.picture import draw
@@ -18,7 +18,7 @@ from kmeans_xp.cli.target import Target, device_name
 def predict(
     model_path: Path,
     spec: str,
-    key: str | None,
+    form: Format,
     columns: tuple[str, ...],
     target: Target,
     outputs: Outputs,
@@ -30,7 +30,7 @@ def predict(
     model = load(model_path)
     target = Target(target.backend, target.device, model.dtype)
     target.check()
-    source = read(spec, key=key)
+    source = read(spec, form)
     outputs.check_label_name(source)
     data = choose(source, model.choice(source, columns))
     begun = perf_counter()

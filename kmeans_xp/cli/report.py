@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -52,6 +53,8 @@ class Summary:
             "rows": len(self.labels),
             "features": list(data.columns),
             "left_out": list(data.left_out),
+            "index": [name for name in data.left_out if name in data.source.index],
+            "weighted_by": data.weighted_by,
             "image": None if data.source.image is None else list(data.source.image),
             "algorithm": model.algorithm,
             "n_clusters": len(model.centers),
@@ -120,7 +123,10 @@ def _shape(summary: Summary) -> str:
 
 def _facts(summary: Summary) -> dict[str, str]:
     model, left_out = summary.model, summary.data.left_out
-    facts = {"algorithm": model.algorithm, "clusters": str(len(model.centers))}
+    facts = {"features": _listed(summary.data.columns)}
+    if summary.data.weighted_by is not None:
+        facts["weights"] = summary.data.weighted_by
+    facts |= {"algorithm": model.algorithm, "clusters": str(len(model.centers))}
     if summary.command == "fit":
         end = "converged" if model.converged else "stopped before it converged (see --max-iter)"
         facts["iterations"] = f"{model.n_iter}, {end}"
@@ -135,10 +141,17 @@ def _facts(summary: Summary) -> dict[str, str]:
     facts["backend"] = f"{summary.backend} on {summary.device}{kernel}, {model.dtype}"
     if summary.command == "fit":
         facts["seed"] = str(model.seed)
-    if left_out:
-        more = f" and {len(left_out) - 6} more" if len(left_out) > 6 else ""
-        facts["not used"] = f"{', '.join(left_out[:6])}{more}"
+    index = [name for name in left_out if name in summary.data.source.index]
+    if index:
+        facts["index"] = f"{_listed(index)} (no feature unless named with --columns)"
+    if others := [name for name in left_out if name not in index]:
+        facts["not used"] = _listed(others)
     return facts
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+    return f"{', '.join(names[:6])}{more}"
 
 
 def _time(seconds: float) -> str:

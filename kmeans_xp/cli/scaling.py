@@ -4,11 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmeans_xp.cli.array_files import check_copy
+from kmeans_xp.cli.array_files import check_copy, give_back
+from kmeans_xp.cli.errors import CliError
 from kmeans_xp.cli.inputs import Array
 
 # Values that are converted at a time, so that float64 scratch stays small.
 BLOCK = 1 << 20
+# Runs of rows in a sample of so many values.
+RUNS = 64
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,33 @@ class Scaling:
 
 
 def measure(rows: Array, weights: Array | None = None) -> Scaling:
-    """Measure mean and standard deviation; a constant feature keeps its scale.
+    """Measure mean and standard deviation; a constant feature keeps its scale."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, spread = _moments(rows, weights)
+    if not np.isfinite(spread).all():
+        raise CliError("--standardize: the squares of a feature exceed float64; rescale it")
+    return Scaling(mean, np.where(spread > 0, spread, 1.0))
+
+
+def estimate_spreads(rows: Array, weights: Array | None = None) -> Array:
+    """Estimate the features' standard deviations from a sample of rows; 0 for a constant one.
+
+    The rows are in a few runs, so that little of a mapped file is read.
+    """
+    length = max(1, BLOCK // RUNS // rows.shape[1])
+    starts = np.unique(np.linspace(0, max(0, len(rows) - length), RUNS).astype(int))
+    runs = [slice(start, start + length) for start in starts]
+    if len(rows) <= RUNS * length:
+        runs = [slice(None)]
+    sample = np.concatenate([rows[run] for run in runs])
+    give_back(rows)
+    own = None if weights is None else np.concatenate([weights[run] for run in runs])
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.nan_to_num(_moments(sample, own)[1], nan=np.inf, posinf=np.inf)
+
+
+def _moments(rows: Array, weights: Array | None) -> tuple[Array, Array]:
+    """Measure mean and standard deviation; that of a constant feature is 0.
 
     Values are taken about the first row, so that a constant feature gives exactly nothing, and
     the blocks' moments are merged about their own means (Chan, Golub and LeVeque), so that a
@@ -50,13 +79,15 @@ def measure(rows: Array, weights: Array | None = None) -> Scaling:
         own_mean = weight @ block / size
         own_squares = weight @ (block - own_mean) ** 2
         shift = own_mean - mean
-        squares = squares + own_squares + shift**2 * (total * size / (total + size))
+        squares = squares + own_squares
+        if total:
+            squares = squares + shift**2 * (total * size / (total + size))
         total += size
         mean = mean + shift * (size / total)
-    scale = np.sqrt(squares / total) if total > 0 else np.ones_like(mean)
+    spread = np.sqrt(squares / total) if total > 0 else np.zeros_like(mean)
     mean = mean + origin
     noise = 10 * np.finfo(np.float64).eps * np.abs(mean)
-    return Scaling(mean, np.where(scale > noise, scale, 1.0))
+    return mean, np.where(spread <= noise, 0.0, spread)
 
 
 def blocks(rows: Array) -> list[tuple[int, int]]:

@@ -27,8 +27,10 @@ class Outcome:
         return self.err.removeprefix("kmeans-xp: error: ").rstrip("\n")
 
     def fine(self) -> str:
-        """The output, after checking that nothing went wrong."""
-        assert (self.status, self.err) == (0, "")
+        """The output, after checking that nothing went wrong, and of notes only is said so."""
+        notes = self.err.splitlines()
+        assert self.status == 0, self.err
+        assert all(note.startswith("kmeans-xp: note: ") for note in notes), self.err
         return self.out
 
 

@@ -88,7 +88,7 @@ INPUTS = {
     "noise.npz": "noise.npz",
     "noise.png": "cannot be read as an image",
     "noise.parquet": "cannot be read as Parquet",
-    "deep.tif": "8 or 16 bits",
+    "deep.tif": "its values go from 1e+09 to 1e+09",
     "data.xyz": "unknown kind of file '.xyz'",
     "data": "(no suffix)",
     "folder.npy": "is a directory",

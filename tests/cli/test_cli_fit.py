@@ -37,7 +37,8 @@ def test_a_table_end_to_end(run, table, blobs):
     assert [row[:3] for row in written] == rows_of(table)
     labels = np.array([int(row[3]) for row in written[1:]])
     assert same_grouping(labels, GROUPS)
-    for word in ("60 rows x 2 features", "not used", "name", "converged", "float64", "l.csv"):
+    words = ["60 rows x 2 features", "features  a, b", "not used", "name", "converged"]
+    for word in (*words, "float64", "l.csv"):
         assert word in out
 
     assert run("predict", "m.npz", table, "-o", "p.csv", "--quiet").fine() == ""
@@ -46,6 +47,37 @@ def test_a_table_end_to_end(run, table, blobs):
         for k in range(3):
             own = blobs[labels == k].mean(axis=0)
             np.testing.assert_allclose(model["centers"][k], own, rtol=1e-12)
+
+
+def scaled(path="x.npy"):
+    rows = np.random.default_rng(0).normal(size=(60, 3)) * [1, 1e-3, 1]
+    np.save(path, rows)
+    return path
+
+
+def test_features_of_unlike_scales_are_pointed_out(run):
+    path = scaled()
+    note = run("fit", path, "-k", 2).err
+    assert note.startswith("kmeans-xp: note: ")
+    assert note.count("\n") == 1
+    assert "'x1'" in note
+    assert "--standardize" in note
+    silent = [["--standardize"], ["-q"], ["--columns", "0,2"], ["--algorithm", "gmm"]]
+    for options in silent:
+        outcome = run("fit", path, "-k", 2, *options)
+        assert (outcome.status, outcome.err) == (0, "")
+    assert run("fit", path, "-k", 2, "--json", "--algorithm", "soft").err == note
+    spherical = ["--algorithm", "gmm", "--covariance-type", "spherical", "--max-iter", "500"]
+    assert note in run("fit", path, "-k", 2, *spherical).err
+
+
+def test_no_scales_are_pointed_out_of_colours_and_constants(run):
+    pixels = np.full((8, 8, 3), 100, np.uint8)
+    pixels[:4, :, 0], pixels[0, 0, 2] = 255, 101
+    Image.fromarray(pixels).save("i.png")
+    assert run("fit", "i.png", "-k", 2).err == ""
+    np.save("x.npy", np.array([[0.0, 1.0], [5.0, 1.0], [9.0, 1.0]]))
+    assert run("fit", "x.npy", "-k", 2).err == ""
 
 
 def test_an_image_end_to_end(run):

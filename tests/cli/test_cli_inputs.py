@@ -1,4 +1,7 @@
 import json
+import struct
+import warnings
+import zlib
 
 import numpy as np
 import pyarrow as pa
@@ -8,14 +11,14 @@ from PIL import Image
 from sklearn import datasets
 
 from kmeans_xp.cli.errors import CliError
-from kmeans_xp.cli.inputs import Choice, choose, read
+from kmeans_xp.cli.inputs import Choice, Format, choose, read
 from kmeans_xp.cli.samples import PHOTOGRAPHS, TABLES
 
 ROWS = [[1.0, 2.5, 3.0], [4.0, 5.0, -6.25], [7.0, 8.0, 9.0], [0.1, 1e-300, 1e300]]
 
 
 def data_of(path, *columns, weights=None, key=None):
-    return choose(read(str(path), key=key), Choice(tuple(columns), weights))
+    return choose(read(str(path), Format(key=key)), Choice(tuple(columns), weights))
 
 
 def write(path, text):
@@ -48,7 +51,7 @@ def test_text_tables(tmp_path, name, separator, header):
 def test_a_text_table_as_spreadsheets_write_it(tmp_path):
     text = '\ufeffid,"first, last",\n007," 1.5 ",2\r\n\r\n008,+2e1,-.5\n'
     data = data_of(write(tmp_path / "t.csv", text), "first, last", "2")
-    assert data.columns == ("first, last", "x2")
+    assert data.columns == ("first, last", "Unnamed: 2")
     np.testing.assert_array_equal(data.rows, [[1.5, 2.0], [20.0, -0.5]])
     assert data.left_out == ("id",)
     assert data.source.as_text(0, 2)["id"].to_pylist() == ["007", "008"]
@@ -164,6 +167,45 @@ def test_images_of_every_mode_become_rgb_from_0_to_1(tmp_path, mode):
     np.testing.assert_array_equal(data_of(path).rows, np.ones((6, 3), np.float32))
 
 
+@pytest.mark.parametrize("suffix", ["tif", "png"])
+@pytest.mark.parametrize("dtype", ["<u2", ">u2", "<f4", "u1"])
+def test_greys_are_scaled_by_what_the_mode_says(tmp_path, dtype, suffix):
+    if dtype == "<f4" and suffix == "png":
+        pytest.skip("a PNG holds no floats")
+    grey = np.array([[0.0, 0.2], [0.6, 1.0]])
+    full = 1 if dtype == "<f4" else np.iinfo(dtype).max
+    values = grey.astype(dtype) if full == 1 else (grey * full).round().astype(dtype)
+    Image.fromarray(values).save(tmp_path / f"i.{suffix}")
+    rows = data_of(tmp_path / f"i.{suffix}").rows
+    np.testing.assert_allclose(rows, np.repeat(grey.reshape(-1, 1), 3, axis=1), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "values", [np.float32([[0, 255]]), np.float32([[-0.5, 1]]), np.float32([[np.nan, 1]]), [[0, 9]]]
+)
+def test_greys_whose_white_nobody_knows_are_refused(tmp_path, values):
+    kind = np.int32 if isinstance(values, list) else np.float32
+    Image.fromarray(np.array(values, kind)).save(tmp_path / "i.tif")
+    with pytest.raises(CliError, match="nothing says what is white"):
+        data_of(tmp_path / "i.tif")
+
+
+def test_colours_of_which_half_the_bits_are_used_give_a_warning(tmp_path, run):
+    def chunk(name, body):
+        crc = zlib.crc32(name + body)
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", crc)
+
+    head = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)
+    pixels = np.array([0, 300, 65535, 0, 0, 0], ">u2").tobytes()
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" + pixels))
+    (tmp_path / "i.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b""))
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        outcome = run("fit", "i.png", "-k", 1, "-q")
+    assert outcome.status == 0
+    assert outcome.err == "kmeans-xp: warning: i.png: of its colours' 16 bits 8 are used\n"
+
+
 def test_a_photograph_is_turned_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # taken with the camera on its side
@@ -201,6 +243,20 @@ def test_scaling_survives_a_far_origin_and_weights():
     np.testing.assert_allclose(measured.mean, repeated.mean(axis=0), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(measured.scale[[0, 2]], repeated.std(axis=0)[[0, 2]], rtol=1e-6)
     assert measured.scale[1] == 1  # constant but for rounding
+
+
+def test_spreads_are_estimated_from_few_rows(monkeypatch):
+    from kmeans_xp.cli import scaling
+
+    rows = np.random.default_rng(0).normal(size=(40_000, 4)) * [1e-3, 1, 1e200, 0]
+    rows[:, 3] = 0.1
+    monkeypatch.setattr(scaling, "BLOCK", 1 << 14)
+    spreads = scaling.estimate_spreads(rows)
+    np.testing.assert_allclose(spreads, [1e-3, 1, np.inf, 0], rtol=0.1)
+    weights = np.zeros(40_000)
+    weights[:2] = 1
+    few = rows[:2, :2]
+    np.testing.assert_allclose(scaling.estimate_spreads(rows, weights)[:2], few.std(axis=0))
 
 
 def test_blocks_change_nothing_in_the_scaling(monkeypatch):

@@ -44,12 +44,12 @@ def test_cells_come_out_as_they_went_in(tmp_path, awkward, monkeypatch, suffix, 
 
 
 @pytest.mark.parametrize("piece", [1, 2, 100])
-def test_parquet_gets_numbers_as_numbers(tmp_path, awkward, monkeypatch, piece):
+def test_parquet_gets_numbers_as_numbers_and_codes_as_text(tmp_path, awkward, monkeypatch, piece):
     monkeypatch.setattr(outputs, "PIECE", piece)
     write_labels(tmp_path / "l.parquet", awkward, np.array([2, 0, 1], np.int32), "group")
     table = pq.read_table(tmp_path / "l.parquet")
     assert table["x"].to_pylist() == [1.5, -2000.0, 3.0]
-    assert table["id"].to_pylist() == [7, 8, None]
+    assert table["id"].to_pylist() == ["007", "008", ""]
     assert table["note;"].to_pylist() == ["line\nbreak", "", "é"]
     assert table["group"].to_pylist() == [2, 0, 1]
 

@@ -1,14 +1,18 @@
 """What only a process of its own can show: imports, signals, pipes, missing extras."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import kmeans_xp
 from kmeans_xp.cli import main
+from kmeans_xp.cli.outputs import atomic
 from kmeans_xp.cli.progress import progress
 
 ROOT = Path(kmeans_xp.__file__).parent.parent
@@ -89,6 +93,87 @@ def test_ctrl_c_ends_with_130_and_one_line(tmp_path):
     )
     status, out, err = run_python("-c", program)
     assert (status, out, err) == (130, "", "kmeans-xp: error: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+# Labels are written; after half of them comes a signal.
+KILLED = """
+import os, signal, sys
+sys.path[:0] = [{root!r}]
+from pathlib import Path
+import numpy as np
+from kmeans_xp.cli import main
+number, ignored = signal.Signals[{name!r}], {ignored!r}
+if ignored:
+    signal.signal(number, signal.SIG_IGN)
+def save(file, labels, allow_pickle):
+    file.write(b"half")
+    file.flush()
+    assert len([p for p in Path().iterdir() if p.name.startswith(".l.npy")]) == 1
+    os.kill(os.getpid(), number)
+    file.write(b"whole")
+np.save = save
+sys.exit(main(["fit", "sample:iris", "-k", "3", "-q", "-o", "l.npy"]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_ends_the_process_and_leaves_no_draft(tmp_path, name):
+    (tmp_path / "l.npy").write_bytes(b"old")
+    program = KILLED.format(root=str(ROOT), name=name, ignored=False)
+    status, out, err = run_python("-c", program, cwd=tmp_path)
+    assert (status, out, err) == (-signal.Signals[name], "", "")
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("l.npy", b"old")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_an_ignored_signal_stays_ignored(tmp_path, name):
+    program = KILLED.format(root=str(ROOT), name=name, ignored=True)
+    assert run_python("-c", program, cwd=tmp_path) == (0, "", "")
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("l.npy", b"halfwhole")]
+
+
+def handlers():
+    return {name: signal.getsignal(name) for name in signal.valid_signals()}
+
+
+def test_a_call_from_any_thread_leaves_no_handler(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before, arguments = handlers(), ["fit", "sample:iris", "-k", "2", "-q", "-o"]
+    assert main([*arguments, "l.npy"]) == 0
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(main, [*arguments, "m.npy"]).result() == 0
+    assert handlers() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["l.npy", "m.npy"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+def test_a_callers_own_handler_is_called(tmp_path):
+    called = []
+    before = signal.signal(signal.SIGTERM, lambda *_: called.append(True))
+    try:
+        with atomic(tmp_path / "x.bin") as file:
+            os.kill(os.getpid(), signal.SIGTERM)
+            file.write(b"whole")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert called == [True]
+    assert (tmp_path / "x.bin").read_bytes() == b"whole"
+
+
+def test_ctrl_c_in_the_midst_of_tidying_leaves_no_draft(tmp_path, monkeypatch):
+    unlink, signals = Path.unlink, [signal.SIGINT]
+
+    def interrupted(path, missing_ok=False):
+        if signals:
+            signal.raise_signal(signals.pop())
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", interrupted)
+    with pytest.raises(KeyboardInterrupt), atomic(tmp_path / "x.bin"):
+        raise RuntimeError("halfway")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,0 +1,129 @@
+"""How a text table is laid out: what separates its cells, and whether its first row is a header."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice, pairwise
+from pathlib import Path
+
+from kmeans_xp.cli.cells import is_number, is_whole, number
+from kmeans_xp.cli.errors import CliError
+
+SEPARATORS = (",", ";", "\t", "|")
+# Rows that are looked at.
+SAMPLE = 1000
+# How far beyond all numbers below it, in their range, a number stands out as a name.
+FAR = 10
+
+Row = list[str]
+
+
+def rows_of(path: Path, separator: str, *, strict: bool = False) -> Iterator[Row]:
+    """Read the rows of a file that are not empty."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        try:
+            reader = csv.reader(file, delimiter=separator, strict=strict)
+            yield from (row for row in reader if row)
+        except UnicodeDecodeError as error:
+            raise CliError(f"{path}: is not text in UTF-8 ({error})") from error
+        except csv.Error as error:
+            raise CliError(f"{path}: is not a well-formed table ({error})") from error
+
+
+def separator_of(path: Path) -> str:
+    """Find the separator with which most cells are numbers, among those in the first row.
+
+    Of several that are as good, the one that cuts all rows into equally many cells.
+    """
+    usual = "\t" if path.suffix.lower() == ".tsv" else ","
+    samples = {mark: _sample(path, mark) for mark in sorted(SEPARATORS, key=usual.__ne__)}
+    shares = {mark: _share_of_numbers(rows) for mark, rows in samples.items() if _is_cut(rows)}
+    if not shares:
+        return usual
+    best = [mark for mark, share in shares.items() if share == max(shares.values())]
+    best = [mark for mark in best if len({len(row) for row in samples[mark]}) == 1] or best
+    if len(best) > 1 and shares[best[0]] > 0:
+        marks = " or ".join(map(repr, best))
+        raise CliError(f"{path}: its cells may be separated by {marks}; say which by --separator")
+    return best[0]
+
+
+def _is_cut(rows: Sequence[Row]) -> bool:
+    return bool(rows) and len(rows[0]) > 1
+
+
+def _sample(path: Path, separator: str) -> list[Row]:
+    """Read the first rows, or none where a separator makes nonsense of them."""
+    with suppress(CliError):
+        return list(islice(rows_of(path, separator), SAMPLE))
+    return []
+
+
+def _share_of_numbers(rows: Sequence[Row]) -> float:
+    cells = [cell for row in rows for cell in row]
+    return sum(number(cell) is not None for cell in cells) / len(cells)
+
+
+def has_header(path: Path, separator: str) -> bool:
+    """Tell whether the first row names the columns; refuse a file that does not show it.
+
+    It does where a column of numbers has no number in the first row, and does not where all of
+    the first row are numbers that look like those below. Between these, the blank that pandas
+    leaves above an index and a sequence of numbers beside text are a header.
+    """
+    first, *below = islice(rows_of(path, separator), SAMPLE)
+    all_numbers = all(map(is_number, first))
+    if not below or any(len(row) != len(first) for row in below):
+        return not all_numbers  # a file of rows that differ in length is refused later
+    columns = list(zip(*below, strict=True))
+    numeric = [place for place, cells in enumerate(columns) if _mostly_numbers(cells)]
+    if not numeric or not all(is_number(first[place]) for place in numeric):
+        return True
+    places = [place for place in numeric if number(first[place]) is not None]
+    names, rows = _take(first, places), [_take(row, places) for row in below]
+    sequence = _is_sequence(names) and not any(map(_is_sequence, rows))
+    odd = sequence or _stand_out(names, rows)
+    if not first[0].strip():
+        header = True if odd or _is_sequence(columns[0]) else None
+    elif all_numbers:
+        header = None if odd else False
+    else:
+        header = True if sequence and len(names) > 2 else None
+    if header is None:
+        raise CliError(
+            f"{path}: its first row, {separator.join(first[:6])}, may be a header or a row of "
+            "numbers; say which by --header or --no-header"
+        )
+    return header
+
+
+def _take(row: Sequence[str], places: Sequence[int]) -> Row:
+    return [row[place].strip() for place in places]
+
+
+def _mostly_numbers(cells: Sequence[str]) -> bool:
+    return 2 * sum(number(cell) is not None for cell in cells) >= len(cells)
+
+
+def _is_sequence(cells: Sequence[str]) -> bool:
+    """Return whether whole numbers follow each other at one distance; of two, at 1."""
+    if len(cells) < 2 or not all(map(is_whole, cells)):
+        return False
+    steps = {int(after) - int(before) for before, after in pairwise(cells)}
+    return len(steps) == 1 and (steps <= {-1, 1} if len(cells) == 2 else 0 not in steps)
+
+
+def _stand_out(names: Row, rows: Sequence[Row]) -> bool:
+    """Return whether numbers that differ are all unlike those below them."""
+    if not names or len(set(names)) < len(names) or len(rows) < 2:
+        return False
+    return all(map(_is_unlike, names, zip(*rows, strict=True)))
+
+
+def _is_unlike(name: str, below: Sequence[str]) -> bool:
+    """Return whether a number is far from those below, or whole where none of them is."""
+    values = [value for cell in below if (value := number(cell)) is not None]
+    low, high = min(values), max(values)
+    margin = FAR * (high - low)
+    far = not low - margin <= float(name.replace(",", ".")) <= high + margin
+    return far or (is_whole(name) and not any(map(is_whole, below)))
