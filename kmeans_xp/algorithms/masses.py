@@ -9,7 +9,7 @@ import numpy as np
 
 from kmeans_xp.algorithms.moments import Moments
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
-from kmeans_xp.kernels import Frame, Kernel, Seeder, frame_of
+from kmeans_xp.kernels import TOGETHER, Frame, Kernel, Seeder, frame_of
 from kmeans_xp.rows import Rows
 
 # Part of the mass that rounding may take from what candidates gain: equal ones stay equal.
@@ -57,7 +57,7 @@ def masses_to(
             masses = Remembered(rows, weights, seeder)
             if masses.start(first):
                 return masses
-    computed = Computed(rows, weights, moments, kernel, width=trials)
+    computed = Computed(rows, weights, moments, kernel, trials=trials)
     computed.add([first])
     return computed
 
@@ -80,6 +80,8 @@ class Remembered(Masses):
         self.weights = weights
         self.seeder = seeder
         self.mass = seeder.memory[0]
+        # Candidates that were scored last, of which the seeder knows whom they are nearer.
+        self._scored: list[int] = []
 
     def start(self, first: int) -> bool:
         """Take in the first centre; return whether the rows' squares are finite."""
@@ -87,15 +89,27 @@ class Remembered(Masses):
 
     def gains(self, drawn: list[int]) -> np.ndarray:
         """Return by how much some rows, as centres, would lower the sum of the masses."""
-        return np.asarray(self._fold(self.seeder.score(self.rows.take(drawn))).gains)
+        return np.concatenate([self._score(some) for some in _few_each(drawn)])
 
     def keep(self, drawn: list[int], best: int) -> None:
         """Take in one of the candidates that `gains` was just asked about."""
-        self._fold(self.seeder.keep(self.rows.take(drawn), best))
+        some = _few_each(drawn)[best // TOGETHER]
+        if some != self._scored:
+            self._score(some)
+        self._fold(self.seeder.keep(self.rows.take(some), best % TOGETHER))
+
+    def _score(self, drawn: list[int]) -> np.ndarray:
+        self._scored = drawn
+        return np.asarray(self._fold(self.seeder.score(self.rows.take(drawn))).gains)
 
     def _fold(self, step: Any) -> Any:
         size = self.seeder.block_rows
         return self.rows.fold(step, self.weights, *self.seeder.memory, block_rows=size)
+
+
+def _few_each(drawn: list[int]) -> list[list[int]]:
+    """Return candidates in groups of as many as are compared at a time."""
+    return [drawn[i : i + TOGETHER] for i in range(0, len(drawn), TOGETHER)]
 
 
 @dataclass(frozen=True)
@@ -111,18 +125,18 @@ class Computed(Masses):
     ----------
     rows, weights, moments, kernel
         What is seeded, and with what.
-    width : int
-        How many centres are added or compared at a time.
+    trials : int
+        How many candidates there are for each centre.
     """
 
     def __init__(
-        self, rows: Rows, weights: Array | None, moments: Moments, kernel: Kernel, *, width: int
+        self, rows: Rows, weights: Array | None, moments: Moments, kernel: Kernel, *, trials: int
     ) -> None:
         self.rows = rows
         self.weights = weights
         self.kernel = kernel
         self.dtype = mass_dtype(rows, weights, moments)
-        self.block_rows = kernel.block_rows(width, rows.shape[1])
+        self.block_rows = kernel.block_rows(min(trials, TOGETHER), rows.shape[1])
         self.mass: Array = None
 
     def add(self, indices: list[int]) -> None:
@@ -130,12 +144,14 @@ class Computed(Masses):
         frame = frame_of(self.rows.take(indices))
         step = partial(_mass_step, kernel=self.kernel, frame=frame, dtype=self.dtype)
         before, size = self.mass, self.block_rows
+        if len(indices) > 1:
+            size = self.kernel.block_rows(*frame.centers.shape)
         self.mass = self.rows.map(step, before, self.weights, block_rows=size, spare=before)[0]
 
     def gains(self, drawn: list[int]) -> np.ndarray:
         """Return by how much some rows, as centres, would lower the sum of the masses."""
-        frame = frame_of(self.rows.take(drawn))
-        step = partial(_potential_step, kernel=self.kernel, frame=frame, wide=self.rows.wide)
+        frames = [frame_of(self.rows.take(some)) for some in _few_each(drawn)]
+        step = partial(_potential_step, kernel=self.kernel, frames=frames, wide=self.rows.wide)
         totals = self.rows.fold(step, self.mass, self.weights, block_rows=self.block_rows)
         return -to_host(totals.masses).astype(np.float64)
 
@@ -154,7 +170,10 @@ def _mass_step(
     dtype: Any,
 ) -> tuple[Array]:
     xp = namespace_of(block)
-    new = xp.min(kernel.distances(block, frame, dtype), axis=1)
+    if frame.centers.shape[0] == 1:
+        new = kernel.distances(block, frame, dtype)[:, 0]
+    else:  # Never all distances, which are more than a block of rows.
+        new = xp.astype(kernel.nearest(block, frame)[1], dtype, copy=False)
     new = new if weights is None else new * weights
     return (new if mass is None else xp.minimum(mass, new),)
 
@@ -165,11 +184,13 @@ def _potential_step(
     weights: Array | None,
     *,
     kernel: Kernel,
-    frame: Frame,
+    frames: list[Frame],
     wide: Any,
 ) -> _Potentials:
     """Return what the masses would come to with each candidate as a centre."""
-    xp = namespace_of(block)
-    new = kernel.distances(block, frame, mass.dtype)
-    new = new if weights is None else new * weights[:, None]
-    return _Potentials(xp.sum(xp.minimum(mass[:, None], new), axis=0, dtype=wide))
+    xp, sums = namespace_of(block), []
+    for frame in frames:
+        new = kernel.distances(block, frame, mass.dtype)
+        new = new if weights is None else new * weights[:, None]
+        sums.append(xp.sum(xp.minimum(mass[:, None], new), axis=0, dtype=wide))
+    return _Potentials(xp.concat(sums))

@@ -190,7 +190,7 @@ def parallel(draws: _Draws, k: int) -> Array:
     """
     rows, kernel, width = draws.rows, draws.kernel, OVERSAMPLING * k
     indices = [draws.one()]
-    masses = Computed(rows, draws.weights, draws.moments, kernel, width=width)
+    masses = Computed(rows, draws.weights, draws.moments, kernel, trials=1)
     masses.add(indices)
     for _ in range(ROUNDS):
         drawn = sorted(set(draws.several(masses.mass, width)[0]))

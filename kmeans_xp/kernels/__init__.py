@@ -5,7 +5,7 @@ from kmeans_xp.kernels.move import ClusterTotals, Move, move
 from kmeans_xp.kernels.pair import Gains, Pair
 from kmeans_xp.kernels.pair_tracker import PairTracker
 from kmeans_xp.kernels.pull import Learned, Pull, Puller
-from kmeans_xp.kernels.seeder import Seeder
+from kmeans_xp.kernels.seeder import TOGETHER, Seeder
 from kmeans_xp.kernels.stepper import Stepper
 from kmeans_xp.kernels.table import Kernel, find_kernel, find_labeller
 from kmeans_xp.kernels.task import Task
@@ -14,6 +14,7 @@ from kmeans_xp.kernels.tracking import Tracking, find_lloyd
 
 __all__ = [
     "STIRRED",
+    "TOGETHER",
     "Changes",
     "ClusterTotals",
     "Frame",

@@ -135,7 +135,7 @@ def _score_step(
     candidates: np.ndarray,
     short: tuple[np.ndarray, ...],
 ) -> Gains:
-    nearer, gains = by_column(closer), np.zeros(len(candidates))
+    nearer, gains = by_column(closer)[: len(candidates)], np.zeros(len(candidates))
     limits = mass if weights is None else np.where(weights > 0, mass / weights, 0)
     single = limits.astype(np.float32, copy=False)
     which = byte_loops.bound(words.reshape(-1), by_column(marks), single, short, nearer)

@@ -195,7 +195,7 @@ def _score_step(
     *,
     scored: Scored,
 ) -> Gains:
-    nearer, columns = by_column(closer), by_column(sketch)
+    nearer, columns = by_column(closer)[: len(scored.candidates)], by_column(sketch)
     gains = np.zeros(len(nearer))
     products = np.empty((len(nearer), min(PIECE, len(block))), sketch.dtype)
     for part in parts(len(block), PIECE):

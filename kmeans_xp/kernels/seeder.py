@@ -13,6 +13,10 @@ import numpy as np
 
 from kmeans_xp.arrays import Totals
 
+# Candidates that are scored at a time, which bounds what is remembered of them for each row. A
+# step for so many takes little longer than its arithmetic.
+TOGETHER = 32
+
 
 @dataclass(frozen=True)
 class Gains(Totals):

@@ -10,7 +10,7 @@ from kmeans_xp.kernels.byte_sample import BYTES_UP_TO, part_left
 from kmeans_xp.kernels.fast_compile import BYTE_LOOPS, SEED_LOOPS
 from kmeans_xp.kernels.projection import directions_of
 from kmeans_xp.kernels.seed_host import HostSeeder
-from kmeans_xp.kernels.seeder import Seeder
+from kmeans_xp.kernels.seeder import TOGETHER, Seeder
 
 # Entries that are remembered of all rows: where there would be more, nothing is.
 ENTRIES = 1 << 27
@@ -56,6 +56,7 @@ def find_seeder(
     """
     n, d = shape
     single, work = origin.dtype == dtype == np.float32, n * d * k * trials // PASSES
+    trials = min(trials, TOGETHER)
     few_features = d <= (LANES_UP_TO if n * d > SMALL else SMALL_UP_TO) and n * d <= ENTRIES
     if single and few_features and fast_compile.worthwhile(work, dtype, SEED_LOOPS):
         # Imported here, since Numba is an extra.
