@@ -28,6 +28,8 @@ def relocate(
 
     With "farthest", the rows farthest from their centres, as scikit-learn does; a row at its
     centre, but for rounding, stays there, so that a cluster can remain empty where rows coincide.
+    With "random", any rows, unless all are at their centres: then nothing is left to gain, and
+    clusters would take turns at rows for ever.
     """
     # Totals are small, and this is rare: on the host it is the same for every backend.
     sums, held = to_host(totals.sums).copy(), to_host(totals.weights).copy()
@@ -35,12 +37,12 @@ def relocate(
     step = partial(_nearest_step, kernel=kernel, frame=frame)
     size = kernel.block_rows(*frame.centers.shape)
     labels, distances = rows.map(step, weights, block_rows=size)
-    if choice == "farthest":
-        indices = _far(rows, frame, distances, rows.largest(distances, len(empty)))
-    else:
-        indices = random_rows(rows, len(empty), weights, generator)
+    count = len(empty) if choice == "farthest" else 1
+    indices = _far(rows, frame, distances, rows.largest(distances, count))
     if not indices:
         return totals
+    if choice == "random":
+        indices = random_rows(rows, len(empty), weights, generator)
     shifted = to_host(rows.take(indices)).astype(sums.dtype) - to_host(frame.origin)
     moved = np.ones(len(indices)) if weights is None else rows.pick(weights, indices)
     for j, x, w, old in zip(empty, shifted, moved, rows.pick(labels, indices), strict=False):
