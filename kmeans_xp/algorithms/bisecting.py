@@ -143,7 +143,7 @@ def bisecting_kmeans(
     generator = as_generator(rng)
     by_inertia = bisecting_strategy == "biggest_inertia"
     fit = Bisections(kernel, init, n_init, max_iter, tol, by_inertia, generator, weights.common)
-    tell = teller(callback, 1, lambda state: rows.deliver(state.centers(rows)))
+    tell = teller(callback, 1, lambda state: rows.deliver(state.centers(rows, state.tree)))
     with rows.together():
         run = iterate(fit.step, fit.root(rows, weights.array), max_iter=k - 1, tell=tell)
         return _settle(rows, weights, kernel, run, len(run.state.leaves) if run.stopped else k)
@@ -153,11 +153,12 @@ def _settle(
     rows: Rows, weights: Weights, kernel: Kernel, run: Run[Grown], k: int
 ) -> BisectingKMeansResult:
     """Assign every row to its leaf; where rows coincide, the last centre stands for the rest."""
-    tree, found = run.state.tree, run.state.centers(rows)
+    tree = run.state.tree
+    found = run.state.centers(rows, tree)
     missing = k - found.shape[0]
     centers = rows.xp.concat([found, *[found[-1:, :]] * missing])
     size = tree_block_rows(kernel, rows.shape[1])
-    labels = rows.shares([leaf.rows for leaf in run.state.in_order])
+    labels = rows.shares([leaf.rows for leaf in run.state.in_order(tree)])
     search = tree.search(rows, kernel) if labels is None else None
     ended = assigned(
         rows,

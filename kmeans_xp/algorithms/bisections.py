@@ -1,6 +1,9 @@
 """Bisections: which cluster is divided next, and how."""
 
-from dataclasses import dataclass, replace
+import heapq
+import itertools
+from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -31,39 +34,78 @@ class Leaf:
     moments: Moments | None = None
 
 
-@dataclass(frozen=True)
 class Grown:
-    """The leaves, and of each bisection the two centres and which half it divides."""
+    """The leaves, and of each bisection the two centres and which half it divides.
 
-    leaves: tuple[Leaf, ...]
-    pairs: tuple[np.ndarray, ...] = ()
-    parents: tuple[tuple[int, int], ...] = ()
-    converged: bool = True
+    It grows in place: to copy k leaves for each of k bisections would take longer than these.
+
+    Attributes
+    ----------
+    leaves : dict of (int, int) to Leaf
+        By their places.
+    pairs : list of numpy.ndarray of shape (2, d)
+        The centres of each bisection.
+    parents : list of (int, int)
+        Which half each bisection divides.
+    converged : bool
+        Whether the k-means of each bisection converged.
+    """
+
+    def __init__(self, root: Leaf) -> None:
+        self.leaves = {root.place: root}
+        self.pairs: list[np.ndarray] = []
+        self.parents: list[tuple[int, int]] = []
+        self.converged = True
+        # Exact, since what is taken away again must leave nothing behind.
+        self._inertia = Fraction(root.inertia)
+        # Of equal scores, that of the older leaf is higher.
+        self._ages = itertools.count()
+        self._waiting: list[tuple[float, int, Leaf]] = []
+        self._wait(root)
 
     @property
     def inertia(self) -> float:
         """Return the inertia of the clusters so far."""
-        return sum(leaf.inertia for leaf in self.leaves)
+        return float(self._inertia)
 
     @property
     def tree(self) -> Tree:
         """Return the bisections so far."""
-        d = self.leaves[0].rows.shape[1]
+        (d,) = next(iter(self.leaves.values())).center.shape
         pairs = np.stack(self.pairs) if self.pairs else np.empty((0, 2, d))
         return Tree.grown(pairs, self.parents)
 
-    @property
-    def in_order(self) -> list[Leaf]:
-        """Return the leaves by their labels."""
+    def in_order(self, tree: Tree) -> list[Leaf]:
+        """Return the leaves by their labels in the `tree`, which is that of all bisections."""
         if not self.pairs:
-            return list(self.leaves)
-        children = self.tree.children
-        return sorted(self.leaves, key=lambda leaf: -children[leaf.place])
+            return list(self.leaves.values())
+        return sorted(self.leaves.values(), key=lambda leaf: -tree.children[leaf.place])
 
-    def centers(self, rows: Rows) -> Array:
-        """Return the centres of the clusters, by their labels."""
-        leaves = self.tree.leaves()
-        return rows.small(leaves, rows.dtype) if len(leaves) else self.leaves[0].center[None, :]
+    def centers(self, rows: Rows, tree: Tree) -> Array:
+        """Return the centres of the clusters, by their labels in the `tree`."""
+        leaves = tree.leaves()
+        if len(leaves):
+            return rows.small(leaves, rows.dtype)
+        return next(iter(self.leaves.values())).center[None, :]
+
+    def next(self) -> Leaf | None:
+        """Return the leaf of the highest score, for the last time; None if none has any."""
+        return heapq.heappop(self._waiting)[-1] if self._waiting else None
+
+    def divide(self, leaf: Leaf, halves: list[Leaf], pair: np.ndarray) -> None:
+        """Put two halves in the place of a leaf."""
+        del self.leaves[leaf.place]
+        self._inertia -= Fraction(leaf.inertia)
+        self.pairs.append(pair)
+        self.parents.append(leaf.place)
+        for half in halves:
+            self.leaves[half.place] = half
+            self._inertia += Fraction(half.inertia)
+            self._wait(half)
+
+    def _wait(self, leaf: Leaf) -> None:
+        if leaf.score > 0:
+            heapq.heappush(self._waiting, (-leaf.score, next(self._ages), leaf))
 
 
 @dataclass(frozen=True)
@@ -84,28 +126,22 @@ class Bisections:
         moments = self._moments(rows, weights)
         inertia = float(moments.squares.sum())
         center = rows.small(moments.mean, rows.dtype)
-        return Grown((Leaf(rows, weights, center, inertia, inertia, (-1, 0), moments),))
+        return Grown(Leaf(rows, weights, center, inertia, inertia, (-1, 0), moments))
 
     def step(self, state: Grown) -> tuple[Grown, Report]:
         """Divide the leaf of the highest score that can be divided."""
-        leaves, inertia = list(state.leaves), self.common * state.inertia
-        while (leaf := max(leaves, key=lambda leaf: leaf.score)).score > 0:
-            leaves.remove(leaf)
+        inertia = self.common * state.inertia
+        while leaf := state.next():
             divided = self._divide(leaf, len(state.pairs))
             if divided is None:
-                leaves.append(replace(leaf, score=0.0))
                 continue
             halves, found = divided
             pair = to_host(found.centers)
-            after = Grown(
-                (*leaves, *halves),
-                (*state.pairs, pair),
-                (*state.parents, leaf.place),
-                state.converged and found.converged,
-            )
+            state.divide(leaf, halves, pair)
+            state.converged = state.converged and found.converged
             moved = pair.astype(np.float64) - to_host(leaf.center)
-            return after, Report(inertia, float(np.sum(moved * moved)), False)
-        return replace(state, leaves=tuple(leaves)), Report(inertia, 0.0, True)
+            return state, Report(inertia, float(np.sum(moved * moved)), False)
+        return state, Report(inertia, 0.0, True)
 
     def _divide(self, leaf: Leaf, node: int) -> tuple[list[Leaf], Divided] | None:
         """Return the halves of a leaf and their k-means; None if its rows coincide."""
