@@ -92,16 +92,6 @@ def check_copy(array: Array, wanted_by: str) -> None:
         )
 
 
-def pick_rows(array: Array, indices: Array) -> Array:
-    """Copy a few rows, holding little of a mapped file in memory at any time."""
-    picked = np.empty((len(indices), array.shape[1]), array.dtype)
-    # A row brings in the pages around it, so many scattered rows bring in the whole file.
-    for start in range(0, len(indices), 1_000):
-        picked[start : start + 1_000] = array[indices[start : start + 1_000]]
-        give_back(array)
-    return picked
-
-
 def give_back(array: Array) -> None:
     """Give the pages of a mapped file back; they are read again when they are used again."""
     base: Any = array

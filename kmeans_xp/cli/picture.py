@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kmeans_xp.cli.array_files import pick_rows
 from kmeans_xp.cli.errors import optional
 from kmeans_xp.cli.images import RGB
 from kmeans_xp.cli.inputs import Array, Data
 from kmeans_xp.cli.model_file import Model
 from kmeans_xp.cli.outputs import atomic
 from kmeans_xp.plotting import plot_clusters, plot_palette
+from kmeans_xp.rows.host import gather
 
 DPI = 130
 DRAWN_ROWS = 20_000
@@ -46,7 +46,7 @@ def _rows(data: Data, labels: Array, model: Model) -> tuple[Array, Array]:
     chosen = np.arange(n)
     if n > DRAWN_ROWS:
         chosen = np.sort(np.random.default_rng(0).choice(n, DRAWN_ROWS, replace=False))
-    rows = pick_rows(data.rows, chosen)
+    rows = gather(data.rows, chosen)
     if model.scaling is not None:
         rows = model.scaling.apply(rows, np.dtype(model.dtype))
     shares = model.rule.shares(rows)

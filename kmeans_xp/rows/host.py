@@ -5,9 +5,10 @@ import mmap
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
 from typing import Any, final
@@ -29,8 +30,13 @@ SHORT = 3e-4
 # The same for work in which they are mostly awake.
 SOON = 1e-4
 SMALL = 1 << 18
-# Rows that are taken from a mapped file before its pages are given back.
-TAKEN = 128
+# Bytes of the largest pages of a mapped file, and how many of those are held at a time where rows
+# are taken here and there: each brings in the whole page that it is in.
+PAGE = 1 << 21
+PAGES = 8
+# Bytes from one such row to the next, on average, from which nothing is read ahead: as many as
+# systems mostly do.
+SPARSE = 1 << 17
 
 
 @final
@@ -148,19 +154,10 @@ class HostRows(MemoryRows):
         """Return the rows at host `indices`."""
         where = np.asarray(indices, dtype=np.int64)
         where = where if self.members is None else self.members[where]
-        # A row of a mapped file brings many others with it, which are given back in between.
-        size = len(where) if self._mapping is None else TAKEN
-        pieces = []
-        for start in range(0, len(where), size):
-            some = self._at(where[start : start + size])
-            pieces.append(some.astype(self.dtype, copy=False))
-            self._release(0, self.shape[0])
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        return self._at(where).astype(self.dtype, copy=False)
 
     def _at(self, where: np.ndarray) -> np.ndarray:
-        X = np.asarray(self.X)
-        # `take` is faster, but makes a copy of all rows first if they lie column by column.
-        return X.take(where, axis=0) if X.flags.c_contiguous else X[where]
+        return gather(self.X, where)
 
     def admit(self, small: Array, name: str) -> Array:
         """Return a small array of the user's, row by row as kernels want it."""
@@ -186,11 +183,28 @@ class HostRows(MemoryRows):
             return
         if self.members is not None:
             start, stop = int(self.members[start]), int(self.members[stop - 1]) + 1
-        low, high = np.lib.array_utils.byte_bounds(self.X[start:stop])
-        mapping, base = self._mapping
-        page = mmap.PAGESIZE
-        first = (low - base) // page * page
-        mapping.madvise(mmap.MADV_DONTNEED, first, min(high - base, len(mapping)) - first)
+        self._mapping.give_back(self.X[start:stop])
+
+
+def gather(X: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Return the rows at indices; of a mapped file little is held in memory at any time."""
+    mapping = _shared_mapping(X)
+    X = np.asarray(X)
+    if mapping is None:
+        # `take` is faster, but makes a copy of all rows first if they lie column by column.
+        return X.take(where, axis=0) if X.flags.c_contiguous else X[where]
+    out = np.empty((len(where), X.shape[1]), X.dtype)
+    step, across = (abs(stride) for stride in X.strides)
+    order = np.argsort(where, kind="stable")
+    pages = np.cumsum(np.diff(where[order] * step // PAGE, prepend=0) != 0)
+    batches = np.split(order, np.flatnonzero(np.diff(pages // PAGES)) + 1)
+    columns = range(X.shape[1]) if step < across else [slice(None)]
+    with mapping.scattered(len(where) * SPARSE < len(X) * step):
+        for some in columns:
+            for batch in batches:
+                out[batch, some] = X[where[batch], some]
+                mapping.give_back(X[where[batch[0]] : where[batch[-1]] + 1, some], PAGE)
+    return out
 
 
 class _Keeper:
@@ -282,8 +296,35 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return _pools[key]
 
 
-def _shared_mapping(X: np.ndarray) -> tuple[mmap.mmap, int] | None:
-    """Return the file mapping under `X` and its address, where its pages may be given back.
+@dataclass(frozen=True)
+class _Mapping:
+    """A mapped file, and its address."""
+
+    file: mmap.mmap
+    address: int
+
+    def give_back(self, part: np.ndarray, page: int = mmap.PAGESIZE) -> None:
+        """Give back the pages under a part of the array; they are read again when used again."""
+        low, high = np.lib.array_utils.byte_bounds(part)
+        first = (low - self.address) // page * page
+        last = min(-(-(high - self.address) // page) * page, len(self.file))
+        self.file.madvise(mmap.MADV_DONTNEED, first, last - first)
+
+    @contextmanager
+    def scattered(self, sparse: bool) -> Iterator[None]:
+        """Have nothing read ahead meanwhile, if what is read is `sparse`."""
+        if not sparse:
+            yield
+            return
+        self.file.madvise(mmap.MADV_RANDOM)
+        try:
+            yield
+        finally:
+            self.file.madvise(mmap.MADV_NORMAL)
+
+
+def _shared_mapping(X: np.ndarray) -> _Mapping | None:
+    """Return the file mapping under `X`, where its pages may be given back.
 
     Not for a copy-on-write map (mode "c"), whose private pages exist nowhere else.
     """
@@ -294,4 +335,4 @@ def _shared_mapping(X: np.ndarray) -> tuple[mmap.mmap, int] | None:
         base = base.base
     if not isinstance(base, mmap.mmap):
         return None
-    return base, np.frombuffer(base, np.uint8).__array_interface__["data"][0]
+    return _Mapping(base, np.frombuffer(base, np.uint8).__array_interface__["data"][0])
