@@ -13,6 +13,9 @@ from kmeans_xp.rows.arguments import open_centers
 from kmeans_xp.rows.base import Step
 from kmeans_xp.rows.checks import checked_sweep, checked_whole
 
+# Distances that are taken at a time, which bound the memory that a block takes.
+DISTANCES = 1 << 21
+
 
 def assign(X: Array, centers: Array) -> tuple[Array, Array]:
     """Find the nearest centre of each row.
@@ -98,12 +101,13 @@ def transform_distances(rows: Rows, centers: np.ndarray) -> Array:
     # Wide throughout: a distance is wanted to many digits, where a label needs only the least.
     places = rows.xp.astype(places, rows.wide, copy=False)
     step = partial(_distance_step, kernel=kernel, frame=frame_of(places), dtype=rows.dtype)
-    return _each(rows, step, places, kernel)
+    return _each(rows, step, places, kernel, max(1, DISTANCES // places.shape[0]))
 
 
-def _each(rows: Rows, step: Step, places: Array, kernel: Kernel) -> Array:
-    """Return what `step` keeps for each row; checks the rows."""
+def _each(rows: Rows, step: Step, places: Array, kernel: Kernel, most: int | None = None) -> Array:
+    """Return what `step` keeps for each row, of at most so many at a time; checks the rows."""
     size = kernel.even_rows(rows.shape[0], *places.shape)
+    size = size if most is None else min(size, most)
     return checked_sweep(rows, step, centers=places, block_rows=size)[1][0]
 
 

@@ -156,11 +156,10 @@ class GaussianStarts:
         means = np.tile(self.moments.mean, (self.k, 1))
         variance = self.moments.variance + self.reg_covar
         start = blank(self.kind, means, self.moments, variance)
-        floats = np.float64 if rows.wide == rows.xp.float64 else np.float32
-        draws = rows.spread(self.generator.random(rows.shape[0]).astype(floats))
+        draws = rows.uniforms(int(self.generator.integers(2**63)))
         origin = rows.small(self.moments.mean, rows.wide)
         step = partial(_random_step, origin=origin)
-        found = _fold(rows, step, start, self.weights, rows.align(draws, "draws"))
+        found = _fold(rows, step, start, self.weights, draws)
         return maximize(start, found, to_host(origin).astype(np.float64), self.reg_covar)
 
 

@@ -45,3 +45,13 @@ def check_rng(rng: object, name: str = "rng") -> None:
         )
     if rng < 0:
         raise ValueError(f"{name} must not be negative as a seed, got {rng}. Pass 0 or more.")
+
+
+def uniforms(seed: int, start: int, stop: int) -> np.ndarray:
+    """Return draws `start` to `stop` of those that a seed gives, each from [0, 1).
+
+    Whoever has some of the rows makes the draws of these alone.
+    """
+    bits = np.random.PCG64(seed)
+    bits.advance(start)
+    return np.random.Generator(bits).random(stop - start)

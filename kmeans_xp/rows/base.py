@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.arrays import Array, Namespace, Totals, to_host, to_like
+from kmeans_xp.arrays.draws import uniforms
 from kmeans_xp.arrays.dtypes import widest_float
 
 # Entries of rows that a view copies to a place of their own.
@@ -138,6 +139,13 @@ class Rows(ABC):
     @abstractmethod
     def spread(self, values: np.ndarray) -> Array:
         """Copy a host array of one entry a row to where the rows live."""
+
+    def uniforms(self, seed: int) -> Array:
+        """Return a draw from [0, 1) for each row, (n,) in the widest float, where the rows live.
+
+        It depends on the seed and the row's number alone.
+        """
+        return self.small(uniforms(seed, 0, self.shape[0]), self.wide)
 
     @abstractmethod
     def deliver(self, small: Array) -> Array:

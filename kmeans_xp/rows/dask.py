@@ -2,14 +2,17 @@
 
 import math
 from copy import copy
+from dataclasses import dataclass, replace
 from typing import Any, final
 
+import array_api_compat
 import dask
 import dask.array as da
 import numpy as np
 
-from kmeans_xp.arrays import Array, as_array, device_of, namespace_of, to_host
+from kmeans_xp.arrays import Array, as_array, device_of, namespace_of, to_host, to_like
 from kmeans_xp.arrays.checks import check_matrix
+from kmeans_xp.arrays.draws import uniforms
 from kmeans_xp.arrays.dtypes import working_dtype
 from kmeans_xp.arrays.threads import one_blas_thread
 from kmeans_xp.rows.array import ArrayRows, MemoryRows
@@ -18,6 +21,61 @@ from kmeans_xp.rows.host import HostRows
 
 # How many totals one task of the tree adds up.
 FAN_IN = 8
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """What an array declares of one of its chunks, to which Dask does not hold them.
+
+    Attributes
+    ----------
+    name : str
+        Of the argument that the array is.
+    number : int
+        Of the chunk.
+    kind : type
+        Of the chunk.
+    shape : tuple of int
+    dtype : dtype, optional
+        What the chunk is computed in.
+    """
+
+    name: str
+    number: int
+    kind: type
+    shape: tuple[int, ...]
+    dtype: Any = None
+
+    def require(self, chunk: Any) -> None:
+        """Require a chunk to be what was declared.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is of another type, or has another shape, or a dtype that holds more.
+        """
+        name, place = self.name, f"but chunk {self.number}"
+        array = as_array(chunk, name)
+        if not isinstance(chunk, self.kind):
+            raise TypeError(
+                f"{name} must have chunks of the type {self.kind.__name__}, as it declares, "
+                f"{place} is of type {type(chunk).__name__}. Convert it, for instance with "
+                f"{name}.map_blocks(numpy.asarray)."
+            )
+        if array.shape != self.shape:
+            raise ValueError(
+                f"{name} must have chunks of the shapes that it declares, {place} has the shape "
+                f"{array.shape} where it declares {self.shape}. Find the true ones with "
+                f"{name}.compute_chunk_sizes()."
+            )
+        if self.dtype is None or array.dtype == self.dtype:
+            return
+        if namespace_of(array).result_type(working_dtype(array, name), self.dtype) != self.dtype:
+            raise ValueError(
+                f"{name} must have chunks of the dtype that it declares, {place} holds "
+                f"{array.dtype}, which does not fit {self.dtype}. Convert it, for instance with "
+                f"{name}.map_blocks(numpy.asarray, dtype={str(self.dtype)!r})."
+            )
 
 
 @final
@@ -37,7 +95,7 @@ class DaskRows(Rows):
     def __init__(self, X: da.Array) -> None:
         if len(X.chunks[1]) > 1:
             X = X.rechunk({1: -1})
-        meta = X._meta
+        meta = _checked_meta(X)
         self.xp = namespace_of(meta)
         self.device = device_of(meta)
         self.dtype = working_dtype(meta, "X")
@@ -45,6 +103,10 @@ class DaskRows(Rows):
         self._members: list[Any] | None = None
         self.lengths = _lengths(X, self._chunks)
         self.shape = (sum(self.lengths), int(X.shape[1]))
+        self._declared = [
+            _Declared("X", i, type(meta), (length, self.shape[1]), self.dtype)
+            for i, length in enumerate(self.lengths)
+        ]
         check_matrix(np.broadcast_to(0.0, self.shape), "X")
 
     def sweep(
@@ -53,12 +115,11 @@ class DaskRows(Rows):
         """Run `step` on every chunk that is not empty, block by block."""
         columns = [self._pieces(a) for a in aligned]
         task = dask.delayed(_sweep_chunk, nout=2, pure=False)
-        tasks = {}
-        for i, (chunk, length) in enumerate(zip(self._chunks, self.lengths, strict=True)):
-            if length:
-                parts = [None if c is None else c[i] for c in columns]
-                tasks[i] = task(step, self.dtype, block_rows, chunk, *parts)
-        total = _tree([t[0] for t in tasks.values()])
+        tasks = []
+        for i, (chunk, declared) in enumerate(zip(self._chunks, self._declared, strict=True)):
+            parts = [None if c is None else c[i] for c in columns]
+            tasks.append(task(step, block_rows, declared, chunk, *parts))
+        total = _tree([t[0] for t in tasks])
         likes = self._kept_like(step, aligned, block_rows)
         kept = tuple(self._join(tasks, j, like) for j, like in enumerate(likes))
         # Held here for the scheduler's threads in this process; other processes hold their own.
@@ -68,7 +129,9 @@ class DaskRows(Rows):
 
     def take(self, indices: Indices) -> Array:
         """Return the rows at host `indices`."""
-        return self.xp.astype(_gather(self._chunks, self.lengths, indices), self.dtype, copy=False)
+        which, within = _places(self.lengths, indices)
+        found = _by_piece(_entries, self._chunks, which, within, self._declared)
+        return self.xp.astype(found, self.dtype, copy=False)
 
     def subset(self, mask: Array, *aligned: Array | None) -> tuple[Rows, Kept]:
         """Return the rows where `mask` holds, and the same rows of `aligned`."""
@@ -84,6 +147,10 @@ class DaskRows(Rows):
         few._chunks = _entries_of(self._whole, few._members)
         few.lengths = list(dask.compute(*[dask.delayed(len)(h) for h in held]))
         few.shape = (sum(few.lengths), self.shape[1])
+        few._declared = [
+            replace(declared, shape=(length, self.shape[1]))
+            for declared, length in zip(self._declared, few.lengths, strict=True)
+        ]
         columns = [self._pieces(a) for a in aligned]
         kept = [
             None if c is None else few._column(_entries_of(c, held), a)
@@ -126,7 +193,7 @@ class DaskRows(Rows):
 
     def pick(self, aligned: Array, indices: Indices) -> np.ndarray:
         """Return the entries of an aligned array at `indices`, on the host."""
-        return to_host(_gather(self._pieces(aligned) or [], self.lengths, indices))
+        return to_host(_by_piece(_entries, self._pieces(aligned), *_places(self.lengths, indices)))
 
     def align(self, values: Array, name: str) -> Array:
         """Return a row-aligned Dask array, chunked along the rows of X."""
@@ -135,16 +202,32 @@ class DaskRows(Rows):
                 f"{name} must be a Dask array, as X is, got {type(values).__name__}. Pass "
                 f"dask.array.from_array({name}, chunks=X.chunks[0])."
             )
+        if values.ndim != 1:
+            return values
         if any(math.isnan(c) for c in values.chunks[0]):
             values = values.copy()
             values.compute_chunk_sizes()
         if values.shape[0] != self.shape[0]:
             return values
+        kind = self._declared[0].kind
+        values = values.map_blocks(
+            _aligned_block, name, kind, dtype=values.dtype, meta=values._meta
+        )
         return values.rechunk({0: tuple(self.lengths)})
 
     def spread(self, values: np.ndarray) -> Array:
         """Return a host array of one entry a row as a Dask array."""
         return da.from_array(values, chunks=-1)
+
+    def uniforms(self, seed: int) -> Array:
+        """Return a draw from [0, 1) for each row, made where its chunk is."""
+        like, ends = self.xp.zeros(0, dtype=self.wide, device=self.device), np.cumsum(self.lengths)
+        draw = dask.delayed(_uniforms_like)
+        pieces = [
+            draw(like, seed, int(end) - length, int(end))
+            for end, length in zip(ends, self.lengths, strict=True)
+        ]
+        return self._column(pieces, like)
 
     def deliver(self, small: Array) -> Array:
         """Return a small array as a Dask array of one chunk."""
@@ -175,14 +258,12 @@ class DaskRows(Rows):
         ]
         return _in_memory(one).sweep(step, *parts, block_rows=block_rows)[1]
 
-    def _join(self, tasks: dict[int, Any], j: int, like: Array) -> da.Array:
+    def _join(self, tasks: list[Any], j: int, like: Array) -> da.Array:
         """Return the `j`-th kept array as a Dask array, chunked as X is."""
-        return self._column(
-            [tasks[i][1][j] if i in tasks else None for i in range(len(self.lengths))], like
-        )
+        return self._column([task[1][j] for task in tasks], like)
 
     def _column(self, pieces: list[Any], like: Array) -> da.Array:
-        """Return delayed pieces, None for an empty one, as an array chunked as the rows are."""
+        """Return delayed pieces as an array chunked as the rows are; empty ones are not asked."""
         meta = like._meta if isinstance(like, da.Array) else like[:0]
         columns = []
         for piece, length in zip(pieces, self.lengths, strict=True):
@@ -195,10 +276,31 @@ class DaskRows(Rows):
         return da.concatenate(columns).rechunk({0: tuple(self.lengths)})
 
 
+def _checked_meta(X: da.Array) -> Array:
+    """Return an empty array of the kind of the chunks; refuse what cannot be swept."""
+    meta = as_array(X._meta, "X")
+    if not (array_api_compat.is_numpy_array(meta) or array_api_compat.is_cupy_array(meta)):
+        raise TypeError(
+            f"X must have chunks of NumPy or CuPy arrays where it is a Dask array, got chunks of "
+            f"type {type(X._meta).__name__}. Convert them, for instance with "
+            "X.map_blocks(numpy.asarray)."
+        )
+    if math.isnan(X.shape[1]):
+        raise ValueError(
+            f"X must have a known number of features, got the shape {X.shape}. Call "
+            "X.compute_chunk_sizes() first."
+        )
+    return meta
+
+
 def _lengths(X: da.Array, chunks: list[Any]) -> list[int]:
     if any(math.isnan(c) for c in X.chunks[0]):
-        return list(dask.compute(*[dask.delayed(len)(c) for c in chunks]))
+        return list(dask.compute(*[dask.delayed(_length)(c) for c in chunks]))
     return [int(c) for c in X.chunks[0]]
+
+
+def _length(chunk: Any) -> int:
+    return len(as_array(chunk, "X"))
 
 
 def _in_memory(chunk: Array) -> MemoryRows:
@@ -207,10 +309,13 @@ def _in_memory(chunk: Array) -> MemoryRows:
 
 
 def _sweep_chunk(
-    step: Step, dtype: Any, block_rows: int, chunk: Array, *parts: Array | None
+    step: Step, block_rows: int, declared: _Declared, chunk: Array, *parts: Array | None
 ) -> tuple[Any, Kept]:
+    declared.require(chunk)
+    if not len(chunk):
+        return None, ()
     rows = _in_memory(chunk)
-    rows.dtype = dtype
+    rows.dtype = declared.dtype
     return rows.sweep(step, *parts, block_rows=block_rows)
 
 
@@ -229,18 +334,23 @@ def _add_all(totals: list[Any]) -> Any:
     return result
 
 
-def _gather(pieces: list[Any], lengths: list[int], indices: Indices) -> Array:
-    """Fetch rows, those of a chunk in one task, without bringing the chunks here."""
+def _places(lengths: list[int], indices: Indices) -> tuple[np.ndarray, np.ndarray]:
+    """Return which chunk each row is in, and where in it."""
     ends = np.cumsum(lengths)
     where = np.asarray(indices, dtype=np.int64)
     which = np.searchsorted(ends, where, side="right")
-    return _by_piece(_entries, pieces, which, where - (ends - lengths)[which])
+    return which, where - (ends - lengths)[which]
 
 
-def _by_piece(function: Any, pieces: list[Any], which: np.ndarray, asked: np.ndarray) -> Array:
+def _by_piece(
+    function: Any, pieces: Any, which: np.ndarray, asked: np.ndarray, *beside: list[Any]
+) -> Array:
     """Ask each piece for all that it holds in one task; return the answers as they were asked."""
     used = np.unique(which)
-    tasks = [dask.delayed(function)(pieces[w], asked[which == w]) for w in used]
+    tasks = [
+        dask.delayed(function)(pieces[w], asked[which == w], *(known[w] for known in beside))
+        for w in used
+    ]
     answers = dask.compute(*tasks)
     xp = namespace_of(answers[0])
     order = np.argsort(np.argsort(which, kind="stable"))
@@ -251,9 +361,22 @@ def _entries_of(pieces: list[Any], indices: list[Any]) -> list[Any]:
     return [dask.delayed(_entries)(p, i) for p, i in zip(pieces, indices, strict=True)]
 
 
-def _entries(piece: Array, indices: Array) -> Array:
+def _entries(piece: Array, indices: Array, declared: _Declared | None = None) -> Array:
+    if declared is not None:
+        declared.require(piece)
     xp = namespace_of(piece)
     return xp.take(piece, xp.asarray(indices, device=device_of(piece)), axis=0)
+
+
+def _aligned_block(block: Array, name: str, kind: type, *, block_info: Any) -> Array:
+    """Return a chunk of an aligned array; require it to be what was declared."""
+    (number,), shape = block_info[None]["chunk-location"], block_info[None]["chunk-shape"]
+    _Declared(name, number, kind, shape).require(block)
+    return block
+
+
+def _uniforms_like(like: Array, seed: int, start: int, stop: int) -> Array:
+    return to_like(uniforms(seed, start, stop), like, like.dtype)
 
 
 def _held(mask: Array) -> Array:
