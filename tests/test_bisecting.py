@@ -1,7 +1,10 @@
 """Bisecting k-means: the function, its tree, the estimator, and views of rows."""
 
 import dataclasses
+import math
 import pickle
+import sys
+from types import SimpleNamespace
 
 import dask.array as da
 import numpy as np
@@ -18,6 +21,7 @@ from kmeans_xp import (
     bisecting_kmeans,
     kmeans,
 )
+from kmeans_xp.algorithms.bisections import Bisections, Grown, Leaf
 from kmeans_xp.algorithms.kmeans import Problem
 from kmeans_xp.algorithms.moments import moments_of
 from kmeans_xp.algorithms.pairs import Division
@@ -422,3 +426,66 @@ def test_a_row_alone_is_not_divided_where_iterations_end_early(seed):
     result = bisecting_kmeans(X, 12, max_iter=1, rng=seed)
     assert result.centers.shape == (12, 2)
     assert np.isfinite(result.inertia)
+
+
+def leaf(inertia, place, score):
+    return Leaf(None, None, np.zeros(1), inertia, score, place)
+
+
+def test_the_next_leaf_is_the_oldest_of_the_highest_score_and_the_inertia_is_exact():
+    rng = np.random.default_rng(0)
+    waiting = [leaf(1e20, (-1, 0), 3.0)]
+    state = Grown(waiting[0])
+    for node in range(200):
+        found = state.next()
+        expected = max(waiting, key=lambda leaf: leaf.score)
+        assert found is expected
+        waiting = [leaf for leaf in waiting if leaf is not found]
+        if node % 5 == 4:  # It cannot be divided.
+            continue
+        scores, inertia = rng.integers(1, 4, 2), 10.0 ** rng.uniform(-20, 20, 2)
+        halves = [leaf(float(inertia[j]), (node, j), float(scores[j])) for j in (0, 1)]
+        state.divide(found, halves, np.zeros((2, 1)))
+        waiting += halves
+        assert state.inertia == math.fsum(leaf.inertia for leaf in state.leaves.values())
+
+
+def test_choosing_among_many_leaves_takes_no_quadratic_time(monkeypatch):
+    def divide(self, divided, node):
+        halves = [leaf(divided.inertia / 2, (node, j), divided.score / 2) for j in (0, 1)]
+        return halves, SimpleNamespace(centers=np.zeros((2, 1)), converged=True)
+
+    def calls(k):
+        state, count = Grown(leaf(1.0, (-1, 0), 1.0)), 0
+
+        def profile(*_):
+            nonlocal count
+            count += 1
+
+        sys.setprofile(profile)
+        for _ in range(k):
+            state, _report = fit.step(state)
+        sys.setprofile(None)
+        assert len(state.leaves) == k + 1
+        return count
+
+    monkeypatch.setattr(Bisections, "_divide", divide)
+    kernel, generator = find_kernel(open_rows(HOST).xp), np.random.default_rng(0)
+    fit = Bisections(kernel, "random", 1, 300, 0.0, True, generator, 1.0)
+    assert calls(800) < 6 * calls(200)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_history_is_the_inertia_before_each_bisection(strategy):
+    seen = []
+    result = bisecting_kmeans(
+        HOST, 40, bisecting_strategy=strategy, rng=0, tol=0, callback=seen.append
+    )
+    # What a bisection leads to is what the next one starts from.
+    for before, after in zip(seen, result.history[1:], strict=False):
+        squares = np.sum((HOST[:, None] - before.centers) ** 2, axis=2)
+        assert after >= np.sum(np.min(squares, axis=1)) * (1 - 1e-12)
+    few = [bisecting_kmeans(HOST, k, bisecting_strategy=strategy, rng=0, tol=0) for k in (1, 2, 9)]
+    for found in few:
+        place = found.centers.shape[0] - 1
+        assert_allclose(result.history[place], found.inertia, rtol=1e-12)

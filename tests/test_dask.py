@@ -1,5 +1,8 @@
 """Dask rows on the threaded scheduler: chunks of every kind, lazy labels."""
 
+import pickle
+
+import array_api_strict
 import dask
 import dask.array as da
 import numpy as np
@@ -7,7 +10,18 @@ import pytest
 from dask.base import is_dask_collection
 from numpy.testing import assert_allclose, assert_array_equal
 
-from kmeans_xp import KMeans, assign, inertia, kmeans, kmeans_plusplus
+from kmeans_xp import (
+    KMeans,
+    assign,
+    bisecting_kmeans,
+    gaussian_mixture,
+    inertia,
+    kmeans,
+    kmeans_plusplus,
+    minibatch_kmeans,
+    soft_kmeans,
+)
+from kmeans_xp.rows import open_rows
 from tests.data import blobs, cloud, same_partition, some_rows
 
 HOST = cloud(600, 4, seed=1)
@@ -176,3 +190,115 @@ def test_bad_weights_and_rows_in_one_late_chunk():
         kmeans(X, 3, rng=0, sample_weight=da.from_array(w[:599], chunks=100))
     with pytest.raises(ValueError, match=r"\bX\b"):
         assign(bad, START.tolist())[0].compute()
+
+
+PARTS = HOST[:200], HOST[200:400], HOST[400:]
+# What the second chunk is in truth, and what the error says of it.
+UNTRUE = {
+    "short": (HOST[200:390], ValueError, r"\bX\b.*shape.*chunk 1.*\(190, 4\).*\(200, 4\)"),
+    "long": (HOST[200:410], ValueError, r"\bX\b.*shape.*chunk 1.*\(210, 4\).*\(200, 4\)"),
+    "narrow": (HOST[200:400, :3], ValueError, r"\bX\b.*shape.*chunk 1.*\(200, 3\)"),
+    "flat": (HOST[200:400, 0], ValueError, r"\bX\b.*shape.*chunk 1.*\(200,\)"),
+    "of complex numbers": (HOST[200:400] + 0j, ValueError, r"Complex.*\bX\b"),
+    "of text": (HOST[200:400].astype(str), ValueError, r"\bX\b.*numbers"),
+    "a list": (HOST[200:400].tolist(), TypeError, r"\bX\b.*ndarray.*chunk 1.*list"),
+    "masked": (np.ma.array(HOST[200:400]), TypeError, r"\bX\b.*MaskedArray"),
+    "of another library": (
+        array_api_strict.asarray(HOST[200:400]),
+        TypeError,
+        r"\bX\b.*ndarray.*chunk 1.*Array",
+    ),
+}
+SWEEPING = {
+    call.__name__: call
+    for call in (
+        kmeans,
+        minibatch_kmeans,
+        bisecting_kmeans,
+        soft_kmeans,
+        gaussian_mixture,
+        kmeans_plusplus,
+    )
+}
+
+
+def declared(parts, shapes, dtype="float64", meta=None):
+    pieces = [
+        da.from_delayed(dask.delayed(lambda part: part, pure=False)(p), s, dtype=dtype, meta=meta)
+        for p, s in zip(parts, shapes, strict=True)
+    ]
+    return da.concatenate(pieces)
+
+
+@pytest.mark.parametrize("name", SWEEPING)
+@pytest.mark.parametrize("kind", UNTRUE)
+def test_a_chunk_that_is_not_what_it_declares_is_refused(kind, name):
+    chunk, error, message = UNTRUE[kind]
+    X = declared([PARTS[0], chunk, PARTS[2]], [(200, 4)] * 3)
+    with pytest.raises(error, match=message):
+        SWEEPING[name](X, 3, rng=0)
+    with pytest.raises(error, match=message):
+        assign(X, START.tolist())[0].compute()
+
+
+def test_a_chunk_keeps_its_precision_or_is_refused():
+    X = declared([PARTS[0].astype("f4"), *PARTS[1:]], [(200, 4)] * 3, "float32")
+    with pytest.raises(ValueError, match=r"\bX\b.*dtype.*chunk [12].*float64.*float32"):
+        kmeans(X, 3, rng=0)
+    # Nothing is lost the other way.
+    X = declared([np.rint(PARTS[0]).astype("i2"), PARTS[1].astype("f4"), PARTS[2]], [(200, 4)] * 3)
+    result = kmeans(X, 3, rng=0)
+    host = np.concatenate([np.rint(PARTS[0]), PARTS[1].astype("f4"), PARTS[2]])
+    assert_array_equal(result.labels.compute(), kmeans(host, 3, rng=0).labels)
+
+
+def test_a_remedy_that_an_error_names_helps():
+    X = declared([PARTS[0], HOST[200:390], PARTS[2]], [(200, 4)] * 3)
+    X.compute_chunk_sizes()
+    assert kmeans(X, 3, rng=0).labels.shape == (590,)
+
+
+def test_chunks_of_a_library_that_cannot_be_swept_are_refused():
+    torch = pytest.importorskip("torch")
+    X = da.from_array(HOST, chunks=(200, 4)).map_blocks(torch.as_tensor)
+    with pytest.raises(TypeError, match=r"\bX\b.*NumPy or CuPy.*Tensor.*map_blocks"):
+        kmeans(X, 3)
+    with pytest.raises(TypeError, match=r"\bX\b.*MaskedArray"):
+        kmeans(da.ma.masked_greater(da.from_array(HOST, chunks=(200, 4)), 1), 3)
+
+
+def test_an_unknown_number_of_features_is_refused():
+    X = da.from_array(HOST, chunks=(200, 4))[:, da.from_array(np.array([True, True, False, True]))]
+    with pytest.raises(ValueError, match=r"\bX\b.*features.*nan.*compute_chunk_sizes"):
+        kmeans(X, 3)
+    X.compute_chunk_sizes()
+    assert kmeans(X, 3, rng=0).centers.shape == (3, 3)
+
+
+@pytest.mark.parametrize("wrong", [150, 250])
+def test_weights_that_are_not_what_they_declare_are_refused(wrong):
+    X = da.from_array(HOST, chunks=(200, 4))
+    w = declared([WEIGHTS[:200], np.ones(wrong), WEIGHTS[400:]], [(200,)] * 3)
+    with pytest.raises(ValueError, match=rf"sample_weight.*shape.*chunk 1.*\({wrong},\)"):
+        kmeans(X, 3, rng=0, sample_weight=w)
+    w = declared([WEIGHTS[:200], WEIGHTS[200:400].tolist(), WEIGHTS[400:]], [(200,)] * 3)
+    with pytest.raises(TypeError, match=r"sample_weight.*ndarray.*chunk 1.*list"):
+        kmeans(X, 3, rng=0, sample_weight=w)
+
+
+@pytest.mark.parametrize("kind", CHUNKS)
+def test_random_shares_do_not_depend_on_the_chunks(kind):
+    X = da.from_array(HOST, chunks=CHUNKS[kind])
+    options = {"init": "random shares", "max_iter": 2, "rng": 3}
+    ours, theirs = (gaussian_mixture(rows, 2, **options) for rows in (X, HOST))
+    assert_allclose(ours.means, theirs.means, rtol=1e-9)
+    assert_array_equal(open_rows(X).uniforms(5), open_rows(HOST).uniforms(5))
+
+
+def test_draws_are_made_where_the_chunks_are():
+    draws = open_rows(da.zeros((10**9, 1), chunks=10**7)).uniforms(7)
+    assert len(pickle.dumps(dict(draws.__dask_graph__()))) < 10**5
+    some = draws[5 * 10**8 : 5 * 10**8 + 3].compute()
+    bits = np.random.PCG64(7)
+    bits.advance(5 * 10**8)
+    assert_array_equal(some, np.random.Generator(bits).random(3))

@@ -8,7 +8,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import cluster
 from sklearn.exceptions import ConvergenceWarning
 
-from kmeans_xp import KMeans, assign, kmeans, kmeans_plusplus
+from kmeans_xp import (
+    KMeans,
+    assign,
+    bisecting_kmeans,
+    kmeans,
+    kmeans_plusplus,
+    minibatch_kmeans,
+)
 from tests import reference
 from tests.data import cloud, some_rows
 
@@ -97,6 +104,49 @@ def test_clusters_do_not_take_turns_at_rows_that_coincide(far, algorithm):
     result = kmeans(X, 9, rng=0, tol=0, algorithm=algorithm)
     assert result.converged
     assert_allclose(result.inertia, 0, atol=1e-22)
+
+
+_THREE = np.repeat(cloud(3, 2, seed=1), 5, axis=0)
+COINCIDING = {
+    "duplicates": (_THREE, None),
+    "far from zero": (1e4 + _THREE, None),
+    "of many scales": (np.repeat([[1e6, 1.0], [1.0, 1e-6], [1e-6, 1e-3]], 5, axis=0), None),
+    "subnormal": (np.repeat([[1e-39, 2e-41], [3e-40, 1e-45], [0.0, 1e-38]], 5, axis=0), None),
+    "of many weights": (_THREE, np.tile([1e-3, 7.0, 1e5], 5)),
+    "others without weight": (
+        np.concatenate([_THREE, cloud(9, 2, seed=2)]),
+        np.repeat([1.0, 0.3, 0.0], [7, 8, 9]),
+    ),
+}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("kind", COINCIDING)
+def test_a_fit_ends_when_every_row_is_at_its_centre(backend, kind, policy):
+    X, w = COINCIDING[kind]
+    options = {"empty_clusters": policy, "tol": 0, "n_init": 1}
+    weights = None if w is None else backend.asarray(w)
+    widest = "float64" if backend.float64 else "float32"
+    for dtype in ("float32", "float64"):
+        # What is subnormal in the widest float is refused: its squares vanish.
+        if dtype in backend.lacks or (kind == "subnormal" and dtype == widest):
+            continue
+        rows = backend.asarray(X, dtype)
+        for init in INITS:
+            for seed in range(3):
+                given = {"init": init, "sample_weight": weights, "rng": seed}
+                result = quietly(kmeans, rows, 7, **given, **options)
+                assert result.converged
+                assert result.n_iter < 20
+
+
+@pytest.mark.parametrize("kind", COINCIDING)
+def test_the_rest_of_the_family_ends_too(kind):
+    X, w = COINCIDING[kind]
+    for call in (minibatch_kmeans, bisecting_kmeans):
+        result = quietly(call, X.astype("float32"), 7, sample_weight=w, rng=0)
+        assert result.converged
+        assert result.n_iter < 50
 
 
 def test_the_farthest_row_takes_the_empty_cluster():

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from kmeans_xp import KMeans, assign, inertia, kmeans, kmeans_plusplus
+from kmeans_xp.rows import host, open_rows
 from tests.data import blobs, cloud, some_rows
 from tests.processes import run_measured
 
@@ -195,6 +196,40 @@ assert sorted(centers.sum(axis=1).tolist()) == [0.0, 100.0, 100.0], centers
 def test_seeding_of_a_large_map_is_streamed(tmp_path):
     rows = 2**29 // 256
     assert run_measured(SEED.format(path=str(tmp_path / "large"), rows=rows)) < 200
+
+
+TAKE = """
+import numpy as np
+from kmeans_xp.rows import open_rows
+# Written at once, it may lie in the largest pages that the system has.
+np.arange(2**26, dtype="float32").tofile({path!r})
+X = np.memmap({path!r}, dtype="float32", mode="r", shape=(2**21, 32))
+where = np.random.default_rng(0).integers(0, 2**21, 128)
+rows = open_rows(X)
+rows.take(where[:1])
+measure()
+found = rows.take(where)
+report()
+assert (found == np.float32(32 * where[:, None] + np.arange(32))).all()
+"""
+
+
+def test_a_few_rows_of_a_map_bring_in_little_more(tmp_path):
+    assert run_measured(TAKE.format(path=str(tmp_path / "large"))) < 40
+
+
+@pytest.mark.parametrize("page", [256, 1 << 14])
+@pytest.mark.parametrize("sparse", [1, 1 << 20])
+def test_rows_are_taken_in_the_order_of_the_indices(path, tmp_path, monkeypatch, page, sparse):
+    monkeypatch.setattr(host, "PAGE", page * 16)
+    monkeypatch.setattr(host, "SPARSE", sparse)
+    np.save(tmp_path / "f.npy", np.asfortranarray(HOST))
+    where = np.random.default_rng(0).integers(0, 1000, 300)
+    for file in (path, tmp_path / "f.npy"):
+        mapped = np.load(file, mmap_mode="r")
+        for cut in (np.s_[:], np.s_[1000:], np.s_[::-1], np.s_[::3, 1:4]):
+            assert_array_equal(open_rows(mapped[cut]).take(where), HOST[cut][where])
+            assert_array_equal(open_rows(mapped[cut]).take(where[:1]), HOST[cut][where[:1]])
 
 
 def test_blobs_in_a_map_are_found(tmp_path):

@@ -38,6 +38,34 @@ def test_seeding_in_little_memory():
     assert growth(call, 1_000_000, 8, 20) < 150
 
 
+@pytest.mark.parametrize("algorithm", ["auto", "numpy", "portable"])
+def test_parallel_seeding_in_little_memory(algorithm):
+    # Distances of a block of rows to the 1,600 candidates of a round alone would be 200 MB.
+    call = f"kmeans(X, 800, init='k-means||', max_iter=1, algorithm={algorithm!r}, rng=0)"
+    assert growth(call, 33_000, 8, 800) < 150
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_many_trials_in_little_memory(dtype):
+    # What each row would remember of the candidates is 200 MB.
+    call = (
+        "from kmeans_xp import kmeans_plusplus; kmeans_plusplus(X, 3, n_local_trials=1000, rng=0)"
+    )
+    assert growth(call, 200_000, 8, 3, dtype) < 100
+
+
+def test_transform_takes_what_it_returns():
+    call = """
+from kmeans_xp import KMeans
+halves = X.astype("float16")
+model = KMeans(1000, init=start, max_iter=1).fit(X)
+measure()
+model.transform(halves)
+"""
+    # Distances to 1,000 clusters in single precision are 132 MB.
+    assert growth(call, 33_000, 16, 1000) < 132 + 150
+
+
 def test_a_wide_array_is_not_copied():
     # X is 200 MB; converting it, centring it or squaring it as a whole would double that.
     call = "kmeans(X, 8, rng=0, max_iter=2)"

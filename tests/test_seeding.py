@@ -78,6 +78,33 @@ def test_greedy_is_the_default_with_scikit_learns_number_of_trials():
     assert draw(X, 15, n_local_trials=1, rng=1)[1].tolist() != draw(X, 15, rng=1)[1].tolist()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("d", [3, 40])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_of_many_trials_the_best_is_kept(dtype, d, weighted):
+    rows = cloud(3000, d, seed=5).astype(dtype)
+    w = np.random.default_rng(0).uniform(0.1, 2.0, 3000) if weighted else None
+    generator = np.random.default_rng(4)
+    _, (first, second, third) = draw(rows, 3, n_local_trials=200, sample_weight=w, rng=generator)
+
+    def cost(*indices):
+        squares = np.sum((rows[:, None] - rows[list(indices)]) ** 2, axis=2, dtype=np.float64)
+        return np.average(np.min(squares, axis=1), weights=w)
+
+    # The first is drawn alone, then 200 candidates for each of the others.
+    generator = np.random.default_rng(4)
+    generator.random(1)
+    chosen = [first]
+    for found in (second, third):
+        squares = np.sum((rows[:, None] - rows[chosen]) ** 2, axis=2, dtype=np.float64)
+        mass = np.min(squares, axis=1) * (1 if w is None else w)
+        cumulative = np.cumsum(mass)
+        drawn = np.searchsorted(cumulative, generator.random(200) * cumulative[-1], side="right")
+        best = min(cost(*chosen, i) for i in drawn)
+        assert_allclose(cost(*chosen, found), best, rtol=1e-5)
+        chosen.append(found)
+
+
 def test_kmeans_starts_from_kmeans_plusplus():
     seen = []
     kmeans(X, 6, rng=5, callback=seen.append)
