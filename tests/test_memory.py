@@ -38,11 +38,11 @@ def test_seeding_in_little_memory():
     assert growth(call, 1_000_000, 8, 20) < 150
 
 
-@pytest.mark.parametrize("algorithm", ["auto", "numpy", "portable"])
-def test_parallel_seeding_in_little_memory(algorithm):
+@pytest.mark.parametrize(("algorithm", "most"), [("auto", 150), ("numpy", 150), ("portable", 300)])
+def test_parallel_seeding_in_little_memory(algorithm, most):
     # Distances of a block of rows to the 1,600 candidates of a round alone would be 200 MB.
     call = f"kmeans(X, 800, init='k-means||', max_iter=1, algorithm={algorithm!r}, rng=0)"
-    assert growth(call, 33_000, 8, 800) < 150
+    assert growth(call, 33_000, 8, 800) < most
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
