@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from kmeans_xp.arrays.threads import one_blas_thread
 from kmeans_xp.kernels.components import MATRICES
 
 EPS = float(np.finfo(np.float64).eps)
@@ -189,7 +190,9 @@ def _inverse(lower: np.ndarray) -> np.ndarray:
     from scipy.linalg.lapack import dtrtri
 
     flat = lower.reshape(-1, *lower.shape[-2:])
-    return np.stack([dtrtri(one, lower=1)[0] for one in flat]).reshape(lower.shape)
+    # SciPy has a BLAS of its own, which nobody holds yet when this has just loaded it.
+    with one_blas_thread():
+        return np.stack([dtrtri(one, lower=1)[0] for one in flat]).reshape(lower.shape)
 
 
 def from_precisions(precisions: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,14 +1,17 @@
 """Rows in an array in memory, of any namespace, on any device."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, final
 
+import array_api_compat
 import numpy as np
 
 from kmeans_xp.arrays import Array, device_of, namespace_of, to_host
 from kmeans_xp.arrays.checks import check_same_home
 from kmeans_xp.arrays.dtypes import working_dtype
 from kmeans_xp.arrays.precision import full_precision, quiet
+from kmeans_xp.arrays.threads import one_blas_thread
 from kmeans_xp.rows.base import COMPACT, Indices, Kept, Rows, Step, add, draw_from
 
 # Entries of mass that one cumulative sum spans while sampling.
@@ -166,7 +169,7 @@ class ArrayRows(MemoryRows):
     ) -> tuple[Any, Kept]:
         """Run `step` on every block, in order."""
         total, pieces = None, []
-        with full_precision(self.xp), quiet():
+        with self.together(), full_precision(self.xp), quiet():
             for start in range(0, self.shape[0], block_rows):
                 stop = min(start + block_rows, self.shape[0])
                 parts = (None if a is None else a[start:stop, ...] for a in aligned)
@@ -176,3 +179,8 @@ class ArrayRows(MemoryRows):
         if len(pieces) == 1:
             return total, pieces[0]
         return total, tuple(self.xp.concat(column) for column in zip(*pieces, strict=True))
+
+    def together(self) -> AbstractContextManager[None]:
+        """Hold BLAS to one thread for the one library that computes with NumPy's."""
+        numpys = array_api_compat.is_array_api_strict_namespace(self.xp)
+        return one_blas_thread() if numpys else nullcontext()

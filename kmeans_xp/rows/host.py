@@ -17,7 +17,11 @@ import numpy as np
 
 from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.arrays.threads import one_blas_thread, thread_count
+from kmeans_xp.arrays.threads import (
+    one_blas_thread,
+    one_blas_thread_from_now_on,
+    thread_count,
+)
 from kmeans_xp.rows.array import MemoryRows
 from kmeans_xp.rows.base import Indices, Kept, Rows, Step, add
 
@@ -292,7 +296,9 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     """Return the pool of this many threads. A forked child has none of them, hence the pid."""
     key = os.getpid(), threads
     if key not in _pools:
-        _pools[key] = ThreadPoolExecutor(threads, thread_name_prefix="kmeans_xp")
+        _pools[key] = ThreadPoolExecutor(
+            threads, thread_name_prefix="kmeans_xp", initializer=one_blas_thread_from_now_on
+        )
     return _pools[key]
 
 
