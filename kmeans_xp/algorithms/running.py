@@ -150,7 +150,7 @@ def _by_block(
     pull = rows.fold(step, weights, block_rows=block_rows)
     counts = means.counts + pull.weights
     moved = pull.ways / xp.where(counts > 0, counts, 1.0)[:, None]
-    told = (xp.reshape(value, (1,)) for value in (pull.cost, xp.sum(xp.vecdot(moved, moved))))
+    told = (xp.reshape(value, (1,)) for value in (pull.cost, xp.sum(moved * moved)))
     facts = to_host(xp.concat([*told, counts]))
     return means.centers + moved, counts, facts[2:], float(facts[0]), float(facts[1])
 

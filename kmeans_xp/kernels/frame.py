@@ -19,7 +19,7 @@ from typing import Any
 from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.dtypes import widest_float
 from kmeans_xp.arrays.namespace import device_of
-from kmeans_xp.arrays.precision import quiet
+from kmeans_xp.arrays.precision import product_rounding, quiet
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,13 @@ class Frame:
 
     @property
     def gamma(self) -> float:
-        """Return γ, the relative error of a product of two rows: half an ε for each feature."""
+        """Return γ, the relative error of a product of two rows: half an ε for each feature.
+
+        And what factors lose before they are multiplied, where a device has reduced precision on.
+        """
         d = self.centers.shape[1]
-        return (d / 2 + 8) * float(namespace_of(self.centers).finfo(self.centers.dtype).eps)
+        eps = float(namespace_of(self.centers).finfo(self.centers.dtype).eps)
+        return (d / 2 + 8) * eps + product_rounding(self.centers)
 
     @property
     def columns(self) -> Array:
