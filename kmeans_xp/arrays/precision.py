@@ -128,7 +128,7 @@ def _switch_of_cupy() -> Setting | None:
     import cupy
 
     # CuPy reads CUPY_TF32 once, and has no public way to change what it found.
-    core = getattr(cupy, "_core", None)
+    core: Any = getattr(cupy, "_core", None)
     if not hasattr(core, "set_compute_type"):
         return None
     single = np.dtype(np.float32)

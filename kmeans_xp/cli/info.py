@@ -10,7 +10,7 @@ from typing import Any
 from kmeans_xp import __version__
 from kmeans_xp.arrays.backends import installed
 from kmeans_xp.arrays.threads import thread_count
-from kmeans_xp.cli.errors import optional
+from kmeans_xp.cli.errors import CliError, optional
 from kmeans_xp.cli.report import print_json
 from kmeans_xp.kernels import fast_compile
 from kmeans_xp.kernels.table import TABLE
@@ -27,8 +27,10 @@ EXTRAS = {
 def info(*, compile_all: bool, as_json: bool) -> None:
     """Run the command."""
     if compile_all:
-        optional("numba", "fast")
-        fast_compile.compile_all()
+        if not fast_compile.installed():
+            optional("numba", "fast")
+        if not fast_compile.compile_all():
+            raise CliError(f"kernels cannot be compiled: {fast_compile.trouble()}")
     facts = gather()
     if as_json:
         print_json(facts)
@@ -110,6 +112,8 @@ def _compilation(compiled: bool) -> str:
         return "every Numba kernel"
     if not fast_compile.installed():
         return "no kernel, without Numba"
+    if fast_compile.trouble():
+        return f"no kernel: {fast_compile.trouble()}"
     return "not every Numba kernel: kmeans-xp info --compile"
 
 

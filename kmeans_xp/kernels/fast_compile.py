@@ -6,6 +6,7 @@ kept on disk, beside the package or where the user's caches are.
 
 import importlib
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
@@ -35,13 +36,23 @@ DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 _ready: set[tuple[np.dtype[Any], str]] = set()
+# Why a module, or Numba itself, cannot be made ready; it is not tried again.
+_failed: dict[str, Exception] = {}
+_told = False
 # Work that was done without a module, a pass at a time, and has not been weighed against it yet.
 _done: Counter[tuple[np.dtype[Any], str]] = Counter()
 
 
 def installed() -> bool:
-    """Return whether Numba can be imported, without importing it."""
+    """Return whether Numba is there, without importing it."""
     return find_spec("numba") is not None
+
+
+def trouble() -> str:
+    """Return why Numba is of no use, although it is there; nothing if that has not been seen."""
+    error = next(iter(_failed.values()), None)
+    # Of a compiler's message, the first line.
+    return "" if error is None else f"{type(error).__name__}: {error}".splitlines()[0].rstrip(".")
 
 
 @cache
@@ -49,7 +60,7 @@ def _targets(feature: str) -> bool:
     """Return whether Numba compiles for processors that have a feature, by LLVM's name of it."""
     try:
         from numba.core.registry import cpu_target
-    except ImportError:
+    except Exception:  # Whoever asks for kernels is told.
         return False
     return f"+{feature}" in cpu_target.target_context.codegen().magic_tuple()[2].split(",")
 
@@ -84,7 +95,13 @@ def worthwhile(work: int, dtype: Any, name: str) -> bool:
         return True
     if work < _least():
         return False
-    return prepare(dtype, name, compile=work >= COMPILED)
+    prepared = prepare(dtype, name, compile=work >= COMPILED)
+    if trouble():
+        _tell(
+            f"Numba is installed, but cannot be used ({trouble()}). NumPy takes its place, which "
+            "is slower. Mend that, or uninstall numba."
+        )
+    return prepared
 
 
 def repaid(work: int, dtype: Any, name: str) -> bool:
@@ -120,18 +137,27 @@ def prepare(dtype: Any, name: str = LOOPS, *, compile: bool = True) -> bool:  # 
     compile : bool
         Whether to compile what is not on disk, which takes some seconds.
     """
-    if not installed():
+    if not installed() or "numba" in _failed or name in _failed:
         return False
     try:
-        loops = importlib.import_module(name)
-    except ImportError:  # A Numba that does not go with this NumPy is as good as none.
+        return _prepared(np.dtype(dtype), name, compile=compile)
+    except Exception as error:  # An import or a compiler that fails may raise anything.
+        _failed[name if "numba" in sys.modules else "numba"] = error
         return False
+
+
+def _prepared(dtype: np.dtype[Any], name: str, *, compile: bool) -> bool:  # noqa: A002
+    import numba
+
+    if numba.config.DISABLE_JIT:
+        raise RuntimeError("NUMBA_DISABLE_JIT is set")
+    loops = importlib.import_module(name)
     for function, signature in _wanted(loops, dtype):
         if signature not in function.overloads:
             if not compile and not _on_disk(function, signature):
                 return False
             function.compile(signature)
-    _ready.add((np.dtype(dtype), name))
+    _ready.add((dtype, name))
     return True
 
 
@@ -144,11 +170,12 @@ def entry(function: F) -> F:
     """Compile `function`, which runs without the interpreter's lock and is kept on disk."""
     import numba
 
-    options = {"nogil": True, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # There is no place on disk that may be written to.
-        return numba.njit(**options)(function)
+    from kmeans_xp.kernels.fast_cache import cache_of
+
+    compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    # As Numba's own `cache=True` has it.
+    compiled._cache = cache_of(function, _tell)
+    return compiled
 
 
 def part(function: F) -> F:
@@ -190,3 +217,11 @@ def _on_disk(function: Any, signature: Any) -> bool:
     # Numba has no public question for this; what it loads here it loads again when it is used.
     found = function._cache.load_overload(signature, function.targetctx)
     return found is not None
+
+
+def _tell(message: str) -> None:
+    """Warn of what is wrong with Numba, once in a process: one cause fails many kernels."""
+    global _told
+    if not _told:
+        _told = True
+        warnings.warn(message, RuntimeWarning, stacklevel=2)

@@ -186,7 +186,8 @@ def find_kernel(xp: Namespace, algorithm: str = "auto", *, besides: Sequence[str
     fitting = [kernel for kernel in TABLE if kernel.runs_on(xp)]
     algorithms, kernels = (k.algorithm for k in fitting), (k.name for k in fitting)
     names = dict.fromkeys(("auto", *algorithms, *kernels, *besides))
+    why = fast_compile.trouble()
     raise ValueError(
         f"algorithm must be one of {', '.join(map(repr, names))} for arrays of {xp.__name__}, "
-        f"got {algorithm!r}."
+        f"got {algorithm!r}." + (f" Numba cannot be used here: {why}." if why else "")
     )

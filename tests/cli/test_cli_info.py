@@ -43,3 +43,14 @@ def test_without_numba_nothing_can_be_compiled(run, monkeypatch):
         "numba is needed for this and is not installed: pip install 'kmeans_xp[fast]'"
     )
     assert "no kernel, without Numba" in run("info").fine()
+
+
+def test_a_numba_that_cannot_be_used_is_said(run, monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.setattr(fast_compile, "_ready", set())
+    monkeypatch.setattr(fast_compile, "_failed", {})
+    monkeypatch.setattr("numba.config.DISABLE_JIT", 1)
+    cause = "RuntimeError: NUMBA_DISABLE_JIT is set"
+    assert run("info", "--compile").refused() == f"kernels cannot be compiled: {cause}"
+    assert not json.loads(run("info", "--json").fine())["compiled"]
+    assert f"no kernel: {cause}" in run("info").fine()

@@ -21,6 +21,14 @@ print(*said)
 
 
 def _said(script: str = SCRIPT, **environment: str) -> list[str]:
+    return _run(script, **environment).split()
+
+
+def _lines(script: str, **environment: str) -> list[str]:
+    return _run(script, **environment).splitlines()
+
+
+def _run(script: str, **environment: str) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script],
         env=os.environ | environment,
@@ -28,7 +36,7 @@ def _said(script: str = SCRIPT, **environment: str) -> list[str]:
         text=True,
         check=True,
     )
-    return done.stdout.split()
+    return done.stdout
 
 
 def test_without_numba_nothing_is_ready(monkeypatch):
@@ -49,22 +57,6 @@ def test_what_is_on_disk_is_loaded():
     assert fast_compile.compile_all()
     assert all(fast_compile.ready(dtype) for dtype in fast_compile.DTYPES)
     assert _said() == ["True", "False", "False", "True", "True"]
-
-
-def test_without_a_place_on_disk_kernels_compile_all_the_same(monkeypatch):
-    numba = pytest.importorskip("numba")
-    options = []
-    real = numba.njit
-
-    def njit(**given):
-        options.append(given)
-        if "cache" in given:
-            raise RuntimeError("no locator available")
-        return real(**given)
-
-    monkeypatch.setattr(numba, "njit", njit)
-    assert fast_compile.entry(lambda x: x + 1)(1) == 2
-    assert [option.get("cache") for option in options] == [True, None]
 
 
 def test_little_work_waits_for_no_compiler(monkeypatch):
@@ -156,7 +148,56 @@ def test_only_a_large_prediction_imports_numba():
 def test_a_numba_that_refuses_to_be_imported_is_as_good_as_none(monkeypatch):
     monkeypatch.setattr(fast_compile, "find_spec", lambda name: object())
     monkeypatch.setattr(fast_compile, "_ready", set())
+    monkeypatch.setattr(fast_compile, "_failed", {})
+    monkeypatch.setattr(fast_compile, "_told", False)
     for name in fast_compile.ALL:
         monkeypatch.setitem(sys.modules, name, None)
     assert not fast_compile.compile_all()
-    assert not fast_compile.worthwhile(fast_compile.COMPILED, np.float32, fast_compile.LOOPS)
+    with pytest.warns(RuntimeWarning, match="Numba is installed, but cannot be used"):
+        assert not fast_compile.worthwhile(fast_compile.COMPILED, np.float32, fast_compile.LOOPS)
+    # Once is enough.
+    assert not fast_compile.worthwhile(fast_compile.COMPILED, np.float64, fast_compile.LOOPS)
+
+
+FITS = """
+import sys, warnings
+{first}
+import numpy as np
+from kmeans_xp import KMeans, GaussianMixture, kmeans
+from kmeans_xp.kernels import fast_compile
+fast_compile.LOADED = fast_compile.IMPORTED = fast_compile.COMPILED = 1 << 16
+X = np.random.default_rng(0).random((3000, 16), np.float32)
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always", RuntimeWarning)
+    warnings.simplefilter("ignore", UserWarning)
+    for k in (3, 60):
+        model = KMeans(k, n_init=1, max_iter=2, random_state=0).fit(X)
+        model.predict(X)
+    GaussianMixture(3, max_iter=1, random_state=0).fit(X)
+for warning in told:
+    print(warning.message)
+for name in ("numba", "numba hamerly"):
+    try:
+        kmeans(X, 3, rng=0, algorithm=name)
+    except ValueError as error:
+        print(error)
+"""
+USELESS = {
+    "no compilation": ({"NUMBA_DISABLE_JIT": "1"}, "", "NUMBA_DISABLE_JIT is set"),
+    "no threads": ({"NUMBA_NUM_THREADS": "0"}, "", "Number of threads specified must be > 0"),
+    "no llvmlite": ({}, "sys.modules['llvmlite'] = None", "llvmlite"),
+}
+
+
+@pytest.mark.parametrize("kind", USELESS)
+def test_where_numba_cannot_be_used_numpy_is_with_one_warning(kind):
+    pytest.importorskip("numba")
+    environment, first, cause = USELESS[kind]
+    warned, *refused = _lines(FITS.format(first=first), **environment)
+    assert warned.startswith("Numba is installed, but cannot be used (")
+    assert cause in warned
+    # Whoever asks for it by name is not given something else.
+    for name, message in zip(("numba", "numba hamerly"), refused, strict=True):
+        assert message.startswith("algorithm must be one of 'auto', ")
+        assert f"got {name!r}. Numba cannot be used here: " in message
+        assert cause in message

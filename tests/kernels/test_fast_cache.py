@@ -1,0 +1,143 @@
+"""Compiled kernels on disk: never stale, never in the way of a fit."""
+
+import os
+import pickle
+import random
+import shutil
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import kmeans_xp
+from kmeans_xp.kernels import fast_compile
+
+numba = pytest.importorskip("numba")
+
+from kmeans_xp.kernels import fast_cache  # noqa: E402
+
+ROOT = Path(kmeans_xp.__file__).parent
+DAMAGES = {
+    "empty": lambda content: b"",
+    "half": lambda content: content[: len(content) // 2],
+    "random": lambda content: random.Random(0).randbytes(len(content)),
+    "a byte": lambda c: c[: len(c) // 2] + bytes([c[len(c) // 2] ^ 255]) + c[len(c) // 2 + 1 :],
+    "a class that is gone": lambda content: b"cno_such_module\nThing\n.",
+}
+
+
+def _tripled(x):
+    return 3 * x
+
+
+def loads() -> bool:
+    """Make a function as a new process does; whether it was on disk. It works all the same."""
+    function = fast_compile.entry(_tripled)
+    function.compile((numba.types.int64,))
+    assert function(2) == 6
+    return bool(function.stats.cache_hits)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A folder with a function compiled."""
+    monkeypatch.setattr(numba.core.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(fast_compile, "_told", False)
+    assert not loads()
+    assert loads()
+    return tmp_path
+
+
+@pytest.mark.parametrize("ending", ["nbi", "nbc"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_cache_is_written_anew(cache, ending, damage):
+    (file,) = cache.rglob(f"*.{ending}")
+    file.write_bytes(DAMAGES[damage](file.read_bytes()))
+    with pytest.warns(RuntimeWarning, match=r"Compiled kernels in .* cannot be read \(") as told:
+        assert not loads()
+    assert len(told) == 1
+    assert loads()
+
+
+def test_a_file_of_another_version_is_replaced_without_a_word(cache):
+    (file,) = cache.rglob("*.nbi")
+    file.write_bytes(pickle.dumps("0.1") + file.read_bytes())
+    assert not loads()
+    assert loads()
+
+
+def test_a_file_that_cannot_be_replaced_stops_nobody(cache):
+    (file,) = cache.rglob("*.nbi")
+    file.unlink()
+    file.mkdir()
+    with pytest.warns(RuntimeWarning, match=r"cannot be read \(IsADirectoryError") as told:
+        assert not loads()
+    assert len(told) == 1
+    assert not loads()
+
+
+def test_a_folder_that_cannot_be_written_to_stops_nobody(cache):
+    function = fast_compile.entry(_tripled)
+    shutil.rmtree(cache)
+    cache.touch()
+    with pytest.warns(RuntimeWarning, match=r"Compiled kernels in .*NUMBA_CACHE_DIR to a folder"):
+        function.compile((numba.types.float64,))
+    assert function(2.0) == 6
+
+
+def test_a_full_disk_stops_nobody(cache):
+    resource = pytest.importorskip("resource")
+    function, limits = fast_compile.entry(_tripled), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.warns(RuntimeWarning, match=r"Compiled kernels in .* cannot be written \(OSE"):
+            function.compile((numba.types.float64,))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert function(2.0) == 6
+
+
+def test_without_a_place_on_disk_kernels_compile_all_the_same(cache, monkeypatch):
+    monkeypatch.setattr(numba.core.caching.CacheImpl, "_locator_classes", [])
+    with pytest.warns(RuntimeWarning, match=r"Compiled kernels can be kept nowhere \(RuntimeErr"):
+        assert not loads()
+    assert not loads()  # Told once.
+
+
+PROGRAM = """
+import numpy as np
+from kmeans_xp.kernels import fast_compile
+print([fast_compile.prepare(np.float64, fast_compile.EM_LOOPS, compile=c) for c in (False, True)])
+"""
+
+
+def test_what_a_source_imports_belongs_to_it(tmp_path):
+    package = shutil.copytree(
+        ROOT, tmp_path / "kmeans_xp", ignore=shutil.ignore_patterns("__pycache__")
+    )
+
+    def said() -> str:
+        command = [sys.executable, "-c", PROGRAM]  # Takes the package from where it runs.
+        env = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+        return subprocess.check_output(command, cwd=tmp_path, env=env, text=True).strip()
+
+    assert said() == "[False, True]"
+    assert said() == "[True, True]"
+    imported = package / "kernels" / "fast_vector.py"
+    imported.write_text(imported.read_text() + "\n# Another version.\n")
+    assert said() == "[False, True]"
+
+
+@pytest.mark.parametrize("name", fast_compile.ALL)
+def test_the_source_of_a_module_is_that_of_all_functions_that_it_names(name):
+    seen, left = set(), [name]
+    while left:
+        module = left.pop()
+        if module.startswith("kmeans_xp.kernels.") and module not in seen:
+            seen.add(module)
+            values = vars(import_module(module)).values()
+            left += [getattr(value, "__module__", None) or "" for value in values]
+    assert len(seen) > 2
+    assert seen <= fast_cache.sources(name).keys()
