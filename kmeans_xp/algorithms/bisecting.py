@@ -143,7 +143,7 @@ def bisecting_kmeans(
     generator = as_generator(rng)
     by_inertia = bisecting_strategy == "biggest_inertia"
     fit = Bisections(kernel, init, n_init, max_iter, tol, by_inertia, generator, weights.common)
-    tell = teller(callback, 1, lambda state: rows.deliver(state.centers(rows, state.tree)))
+    tell = teller(callback, 1, rows, lambda state: state.centers(rows, state.tree))
     with rows.together():
         run = iterate(fit.step, fit.root(rows, weights.array), max_iter=k - 1, tell=tell)
         return _settle(rows, weights, kernel, run, len(run.state.leaves) if run.stopped else k)

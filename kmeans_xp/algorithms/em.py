@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from kmeans_xp.algorithms.expectation import expectation_of
-from kmeans_xp.algorithms.gaussian import EPS, CollapsedCovariance, Mixture, maximize
+from kmeans_xp.algorithms.expectation import Expectation, expectation_of, narrows
+from kmeans_xp.algorithms.gaussian import EPS, Mixture, attempted, maximize, shifts_of
 from kmeans_xp.algorithms.loop import Report, Run, iterate
 from kmeans_xp.algorithms.moments import Moments
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
@@ -117,26 +117,41 @@ class EM:
         )
         return State(mixture, found), Report(found, change, still or same)
 
-    def _improved(self, mixture: Mixture, *, exact: bool | None = None) -> tuple[Mixture, float]:
+    def _improved(self, mixture: Mixture) -> tuple[Mixture, float]:
         """Return the next mixture, and the mean log-likelihood of this one."""
+        rows, reg_covar = self.rows, self.reg_covar
         # Weights may be of any size, and their products too large or small for narrow floats.
         narrow = self.weights is None
-        ready = expectation_of(self.rows, mixture, exact=exact, narrow=narrow, each=False)
-        step = partial(_em_step, kernel=ready.kernel, parts=ready.parts)
+        ready = expectation_of(rows, mixture, narrow=narrow, each=False)
+        moments, anchors, found = self._shared_out(ready, ready.parts)
+        eps = float(rows.xp.finfo(rows.dtype if ready.narrow else rows.wide).eps)
+        after = attempted(mixture, moments, anchors, reg_covar, eps)
+        if after and not (ready.narrow and not narrows(after, rows, after.cancellation())):
+            return after, found
+        # Cancellation, or narrow floats, took the digits of a covariance, or made it collapse. By
+        # differences in wide floats, about the means that were found, nothing cancels.
+        means = anchors + shifts_of(moments, mixture.means.shape[1])
+        ready = expectation_of(rows, mixture, exact=True, each=False)
+        about = rows.small(means - to_host(ready.parts.origin), rows.wide)
+        moments, anchors, found = self._shared_out(ready, replace(ready.parts, means=about))
+        return maximize(mixture, moments, anchors, reg_covar), found
+
+    def _shared_out(
+        self, ready: Expectation, about: Components
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return moments of the shares, by difference about the means of `about`, (k, p).
+
+        Also what they are about, (k, d) or (d,), and the mean log-likelihood.
+        """
+        step = partial(_em_step, kernel=ready.kernel, parts=ready.parts, about=about)
         held = None if ready.kernel.exact else self.monomials
         with quiet():
             totals = self.rows.fold(step, self.weights, held, block_rows=ready.block_rows)
         moments = to_host(totals.moments).astype(np.float64)
-        found = float(to_host(totals.log_density)) / self.moments.weight
-        about = to_host(ready.parts.origin).astype(np.float64)
-        anchors = about + to_host(ready.parts.means) if ready.kernel.exact else about
-        try:
-            return maximize(mixture, moments, anchors, self.reg_covar), found
-        except CollapsedCovariance:
-            if exact:
-                raise
-        # It may be the cancellation of polynomials, or rounding, that made it collapse.
-        return self._improved(mixture, exact=True)
+        anchors = to_host(about.origin).astype(np.float64)
+        if ready.kernel.exact:
+            anchors = anchors + to_host(about.means)
+        return moments, anchors, float(to_host(totals.log_density)) / self.moments.weight
 
     @cached_property
     def monomials(self) -> Array | None:
@@ -180,10 +195,11 @@ def _em_step(
     *,
     kernel: EMKernel,
     parts: Components,
+    about: Components,
 ) -> _EMTotals:
     xp = namespace_of(block)
     prepared = kernel.prepare(block, parts.origin, parts.kind) if held is None else held.T
     shares, logs = kernel.expect(prepared, parts)
     if weights is not None:
         shares, logs = shares * weights, logs * weights
-    return _EMTotals(kernel.moments(prepared, shares, parts), xp.sum(logs))
+    return _EMTotals(kernel.moments(prepared, shares, about), xp.sum(logs))

@@ -30,6 +30,7 @@ class Expectation:
     kernel: EMKernel
     parts: Components
     block_rows: int
+    narrow: bool
 
 
 @quiet()
@@ -48,7 +49,7 @@ def expectation_of(
     """
     k, d = mixture.means.shape
     loss, many = mixture.cancellation(), monomial_count(mixture.kind, d) > NARROW
-    narrow = narrow and exact is None and many and _narrows(mixture, rows, loss)
+    narrow = narrow and exact is None and many and narrows(mixture, rows, loss)
     if exact is None:
         exact = narrow or not loss * float(rows.xp.finfo(rows.wide).eps) < LOSS
     mixture = mixture.apart() if each and not exact else mixture
@@ -66,10 +67,10 @@ def expectation_of(
     else:
         needed = None, None, None, _small(rows, mixture.coefficients(about))
     parts = Components(mixture.kind, origin, *needed, rows.dtype)
-    return Expectation(kernel, parts, kernel.block_rows(k, count, d))
+    return Expectation(kernel, parts, kernel.block_rows(k, count, d), narrow)
 
 
-def _narrows(mixture: Mixture, rows: Rows, loss: float) -> bool:
+def narrows(mixture: Mixture, rows: Rows, loss: float) -> bool:
     """Whether the rows' precision is enough for matrices: by their digits, and by their range."""
     digits = math.sqrt(loss) * float(rows.xp.finfo(rows.dtype).eps) < NARROW_LOSS
     return mixture.kind in MATRICES and digits and 2.0**-40 < mixture.spread.max() < 2.0**40

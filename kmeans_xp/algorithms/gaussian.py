@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.arrays.threads import one_blas_thread
 from kmeans_xp.kernels.components import MATRICES
 
@@ -96,13 +97,39 @@ class Mixture:
         constants = self.constants() - 0.5 * np.vecdot(linear, means)
         return np.concatenate([constants[:, None], linear, second], axis=1)
 
+    @property
+    def variances(self) -> np.ndarray:
+        """Return the diagonals of the covariances, or what there is instead."""
+        return _variances(self.covariances, self.kind)
+
+    @property
+    def inverse_variances(self) -> np.ndarray:
+        """Return the diagonals of the precisions, or what there is instead."""
+        squares = np.square(self.factors)
+        return squares.sum(axis=-1) if self.kind in MATRICES else squares
+
     def cancellation(self) -> float:
         """Return by how much rounding grows where polynomials about the origin are used."""
-        means, precisions = self.means - self.origin, self.precisions
+        return float(self._standardized(np.square(self.means - self.origin) + self.spread).max())
+
+    def _standardized(self, squares: np.ndarray) -> np.ndarray:
+        """Return the sums over features of squares, (k, d), in units of the variances, (k,)."""
         if self.kind in ("spherical", "shared"):
-            return float((precisions * (np.vecdot(means, means) + self.spread.sum())).max())
-        squares = np.square(means) + self.spread
-        return float((_variances(precisions, self.kind) * squares).sum(axis=1).max())
+            return self.inverse_variances * squares.sum(axis=1)
+        return (self.inverse_variances * squares).sum(axis=1)
+
+    def cancelled(self, anchors: np.ndarray) -> float:
+        """Return by how much rounding grew where the covariances came from moments.
+
+        These were about `anchors`, (k, d) or (d,), so that as much as the squared distances of the
+        means from there, in units of the variances, had to cancel. Only components that have a
+        share count: the others keep what they had.
+        """
+        held = self.weights > 0
+        shifts = np.square(self.means - anchors) * held[:, None]
+        if self.kind in ("tied", "shared"):
+            shifts = (self.weights @ shifts)[None]
+        return float(self._standardized(shifts).max())
 
     def parameter_count(self) -> int:
         """Return how many free parameters the mixture has."""
@@ -126,16 +153,15 @@ def maximize(
         If a covariance is not positive definite.
     """
     d = mixture.means.shape[1]
-    totals, first, second = moments[:, 0], moments[:, 1 : d + 1], moments[:, d + 1 :]
-    held = totals > 0
-    divisors = np.where(held, totals, 1.0)[:, None]
-    shifts = first / divisors
+    totals, second = moments[:, 0], moments[:, d + 1 :]
+    held, shifts = totals > 0, shifts_of(moments, d)
     weights = totals / totals.sum()
     means = np.where(held[:, None], anchors + shifts, mixture.means)
     found = replace(mixture, weights=weights, means=means)
     if reg_covar is None:
         return found
     products = _products(shifts, mixture.kind)
+    divisors = np.where(held, totals, 1.0)[:, None]
     # Without squares of their own, components share those of all rows.
     squares = second / divisors if second.size else np.full((len(totals), 1), mixture.spread.sum())
     if mixture.kind in ("tied", "shared"):
@@ -151,6 +177,33 @@ def maximize(
         covariances = np.where(keep, covariances, mixture.covariances)
     factors = factors_of(covariances, mixture.kind, bound)
     return replace(found, covariances=covariances, factors=factors)
+
+
+@quiet()
+def attempted(
+    mixture: Mixture,
+    moments: np.ndarray,
+    anchors: np.ndarray,
+    reg_covar: float | None,
+    eps: float,
+) -> Mixture | None:
+    """Return what `maximize` does; None where moments about `anchors` do not tell the covariances.
+
+    That is where half of the digits of the floats, of precision `eps`, cancelled. Moments about
+    the means, `anchors` plus `shifts_of` the moments, tell them then.
+    """
+    try:
+        found = maximize(mixture, moments, anchors, reg_covar)
+    except CollapsedCovariance:
+        return None
+    told = reg_covar is None or found.cancelled(anchors) <= eps**-0.5
+    return found if told else None
+
+
+def shifts_of(moments: np.ndarray, d: int) -> np.ndarray:
+    """Return how far means are from what the moments are about, (k, d); 0 without any share."""
+    totals = moments[:, :1]
+    return moments[:, 1 : d + 1] / np.where(totals > 0, totals, 1.0)
 
 
 def regularized(covariances: np.ndarray, kind: str, reg_covar: float) -> np.ndarray:

@@ -11,7 +11,7 @@ from kmeans_xp.algorithms.empty import CHOICES, relocate
 from kmeans_xp.algorithms.lloyd import Afresh, AtOnce, Following, Tally
 from kmeans_xp.algorithms.loop import Callback, Report, Run, iterate, teller
 from kmeans_xp.algorithms.moments import Moments, moments_of
-from kmeans_xp.algorithms.seeding import Init, check_init, check_starts, seed
+from kmeans_xp.algorithms.seeding import Init, check_init, check_starts, given_centers, seed
 from kmeans_xp.algorithms.settle import Assignment, assigned
 from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.checks import (
@@ -34,7 +34,7 @@ from kmeans_xp.kernels import (
     move,
 )
 from kmeans_xp.rows import Rows, open_rows
-from kmeans_xp.rows.arguments import open_centers, open_weights
+from kmeans_xp.rows.arguments import open_weights
 
 # An inertia below this part of the total squares has lost too many digits to cancellation, and
 # is taken from direct differences instead.
@@ -225,7 +225,7 @@ class Problem:
         """Return the best of several starts."""
         best: KMeansResult | None = None
         for number in range(1, starts + 1):
-            tell = teller(callback, number, self.rows.deliver)
+            tell = teller(callback, number, self.rows, lambda centers: centers)
             result, stopped = self.solve(X, init, max_iter=max_iter, tell=tell)
             if best is None or result.inertia < best.inertia:
                 best = result
@@ -247,7 +247,7 @@ class Problem:
     def start(self, X: Any, init: Init) -> Array:
         """Return the centres of a start, where blocks live."""
         if not (isinstance(init, str) or callable(init)):
-            return open_centers(self.rows, init, "init", self.k)
+            return given_centers(self.rows, init, "init", self.k)
         rows, moments, generator = self.rows, self.moments, self.generator
         return seed(rows, X, self.k, init, self.weights, moments, generator, self.kernel)
 

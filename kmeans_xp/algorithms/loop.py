@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from kmeans_xp.arrays import Array
+from kmeans_xp.rows import Rows
 
 State = TypeVar("State")
 
@@ -24,7 +25,7 @@ class Iteration:
     shift : float
         Sum of the squared distances that the centres moved.
     centers : array of shape (k, d)
-        The new centres, where X lives.
+        A copy of the new centres, where X lives.
     """
 
     run: int
@@ -92,14 +93,18 @@ def iterate(
 
 
 def teller(
-    callback: Callback | None, run: int, centers_of: Callable[[Any], Array]
+    callback: Callback | None, run: int, rows: Rows, centers_of: Callable[[Any], Array]
 ) -> Callable[[int, Any, Report], Any]:
-    """Return the `tell` of `iterate` that builds an `Iteration` for the user's callback."""
+    """Return the `tell` of `iterate` that builds an `Iteration` for the user's callback.
+
+    It shows a copy of the centres, (k, d) where blocks live, lest what the user writes to them
+    changes the fit.
+    """
 
     def tell(number: int, state: Any, report: Report) -> Any:
         if callback is None:
             return False
-        told = Iteration(run, number, report.objective, report.shift, centers_of(state))
-        return callback(told)
+        centers = rows.deliver(rows.xp.asarray(centers_of(state), copy=True))
+        return callback(Iteration(run, number, report.objective, report.shift, centers))
 
     return tell

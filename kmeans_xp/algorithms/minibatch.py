@@ -165,7 +165,7 @@ def minibatch_kmeans(
     rules = Rules(k, kernel, check_ratio(reassignment_ratio), as_generator(rng))
     weights = open_weights(rows, sample_weight)
     weights.check_clusters(k)
-    tell = teller(callback, 1, lambda state: rows.deliver(state.means.rounded(rows)))
+    tell = teller(callback, 1, rows, lambda state: state.means.rounded(rows))
     with rows.together():
         whole = among_all(rows, init, sought)
         moments = _checked(rows, weights.array, kernel, needed=tol > 0 or whole)

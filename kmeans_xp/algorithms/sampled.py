@@ -6,13 +6,12 @@ import numpy as np
 
 from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.algorithms.running import Means, Rules
-from kmeans_xp.algorithms.seeding import Init, check_init, seed
+from kmeans_xp.algorithms.seeding import Init, check_init, given_centers, seed
 from kmeans_xp.algorithms.settle import assigned
 from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.checks import check_count
 from kmeans_xp.kernels import frame_of
 from kmeans_xp.rows import Rows, open_rows
-from kmeans_xp.rows.arguments import open_centers
 
 # Rows that a start is sought among, as a multiple of the batch and of k.
 START_ROWS = 3
@@ -72,7 +71,7 @@ def _seed(
     if moments is not None:
         return seed(rows, None, rules.k, init, weights, moments, generator, kernel)
     if not (isinstance(init, str) or callable(init)):
-        return open_centers(rows, init, "init", rules.k)
+        return given_centers(rows, init, "init", rules.k)
     if sought >= n:
         indices = np.arange(n)
     elif weights is None:

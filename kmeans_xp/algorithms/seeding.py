@@ -139,8 +139,16 @@ def seed(
             return rows.take(random_rows(rows, k, weights, generator))
         return parallel(draws, k)
     if callable(init):
-        return open_centers(rows, init(X, k, generator), "the array that init returns", k)
-    return open_centers(rows, init, "init", k)
+        return given_centers(rows, init(X, k, generator), "the array that init returns", k)
+    return given_centers(rows, init, "init", k)
+
+
+def given_centers(rows: Rows, centers: object, name: str, k: int) -> Array:
+    """Return a copy of the user's `centers`, (k, d), where blocks live.
+
+    What the user does to their own array later changes nothing here, nor do we change it.
+    """
+    return rows.xp.asarray(open_centers(rows, centers, name, k), copy=True)
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,16 @@ import numpy as np
 
 from kmeans_xp.algorithms.gaussian import (
     Mixture,
+    attempted,
     covariance_shape,
     factors_of,
     from_precisions,
     maximize,
+    shifts_of,
 )
 from kmeans_xp.algorithms.kmeans import kmeans
 from kmeans_xp.algorithms.moments import Moments
-from kmeans_xp.algorithms.seeding import NAMES, seed
+from kmeans_xp.algorithms.seeding import NAMES, given_centers, seed
 from kmeans_xp.arrays import Array, Totals, as_array, namespace_of, to_host
 from kmeans_xp.arrays.dtypes import working_dtype
 from kmeans_xp.arrays.namespace import device_of
@@ -24,7 +26,6 @@ from kmeans_xp.kernels import Frame, Kernel, find_kernel, frame_of
 from kmeans_xp.kernels.components import MATRICES, Components, monomial_count
 from kmeans_xp.kernels.em_table import EMKernel, find_em_kernel
 from kmeans_xp.rows import Rows
-from kmeans_xp.rows.arguments import open_centers
 
 INITS = ("k-means", *NAMES, "random shares")
 # One draw a row gives the shares of all components, as the fractions of its multiples: of
@@ -86,7 +87,7 @@ def open_given(
         If it lives elsewhere, has another shape, or stands for no mixture.
     """
     d = rows.shape[1]
-    centers = None if means is None else open_centers(rows, means, "means_init", k)
+    centers = None if means is None else given_centers(rows, means, "means_init", k)
     parts = _opened(rows, weights, "weights_init", (k,))
     if parts is not None and not (parts.min() >= 0 and abs(parts.sum() - 1) < 1e-6):
         raise ValueError(
@@ -136,8 +137,20 @@ class GaussianStarts:
         centers = self._centers() if given.means is None else given.means
         variance = self.moments.variance + self.reg_covar
         start = blank(self.kind, to_host(centers).astype(np.float64), self.moments, variance)
-        moments = hard_moments(self.rows, self.weights, centers, start)
-        return given.into(maximize(start, moments, start.means, self.reg_covar))
+        return given.into(self._from_clusters(centers, start))
+
+    def _from_clusters(self, centers: Array, start: Mixture) -> Mixture:
+        """Return the mixture that fits the rows nearest to each of `centers`, where blocks live."""
+        rows, reg_covar, means = self.rows, self.reg_covar, start.means
+        moments = hard_moments(rows, self.weights, centers, start, centers)
+        eps = float(rows.xp.finfo(rows.wide).eps)
+        found = attempted(start, moments, means, reg_covar, eps)
+        if found is None:  # A centre may be far from the mean of its rows.
+            means = means + shifts_of(moments, means.shape[1])
+            about = rows.small(means, rows.wide)
+            moments = hard_moments(rows, self.weights, centers, start, about)
+            found = maximize(start, moments, to_host(about).astype(np.float64), reg_covar)
+        return found
 
     def _centers(self) -> Array:
         """Return the centres that `init` finds, where blocks live."""
@@ -163,9 +176,15 @@ class GaussianStarts:
         return maximize(start, found, to_host(origin).astype(np.float64), self.reg_covar)
 
 
-def hard_moments(rows: Rows, weights: Array | None, centers: Array, start: Mixture) -> np.ndarray:
-    """Return the moments about the means of `start` of the rows nearest to `centers`, (k, p)."""
-    step = partial(_hard_step, labeller=find_kernel(rows.xp), frame=frame_of(centers))
+def hard_moments(
+    rows: Rows, weights: Array | None, centers: Array, start: Mixture, about: Array
+) -> np.ndarray:
+    """Return the moments, (k, p), of the rows nearest to each of `centers`, about each of `about`.
+
+    Both are (k, d) where blocks live.
+    """
+    labeller, about = find_kernel(rows.xp), rows.xp.astype(about, rows.wide, copy=False)
+    step = partial(_hard_step, labeller=labeller, frame=frame_of(centers), about=about)
     return _fold(rows, step, start, weights)
 
 
@@ -189,17 +208,18 @@ def _hard_step(
     *,
     labeller: Kernel,
     frame: Frame,
+    about: Array,
     kernel: EMKernel,
     parts: Components,
 ) -> _Moments:
-    """Share each row out to its nearest centre alone, about which moments are."""
+    """Share each row out to its nearest centre alone; moments are about its row of `about`."""
     labels = labeller.labels(block, frame)
     xp, count = namespace_of(block), parts.means.shape[0]
     clusters = xp.arange(count, dtype=labels.dtype, device=device_of(labels))
     shares = xp.astype(clusters[:, None] == labels[None, :], parts.origin.dtype)
     shares = shares if weights is None else shares * weights
-    about = xp.take(frame.wide_centers, labels, axis=0)
-    return _Moments(kernel.moments(kernel.prepare(block, about, parts.kind), shares, parts))
+    places = xp.take(about, labels, axis=0)
+    return _Moments(kernel.moments(kernel.prepare(block, places, parts.kind), shares, parts))
 
 
 def _random_step(
