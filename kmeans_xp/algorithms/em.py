@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from kmeans_xp.algorithms.expectation import Expectation, expectation_of, narrows
+from kmeans_xp.algorithms.expectation import Expectation, expectation_of, narrows, require_density
 from kmeans_xp.algorithms.gaussian import EPS, Mixture, attempted, maximize, shifts_of
 from kmeans_xp.algorithms.loop import Report, Run, iterate
 from kmeans_xp.algorithms.moments import Moments
@@ -100,14 +100,15 @@ class EM:
                 if run.stopped:
                     break
         assert best is not None
+        if self.reg_covar is not None:
+            check_range(self.rows, best.state.mixture, self.rows.wide)
         return best
 
     def step(self, state: State) -> tuple[State, Report]:
         """Share the rows out, and fit every component to its shares."""
         before = state.mixture
         mixture, found = self._improved(before)
-        if math.isnan(found):
-            raise range_error(self.rows, "its log-likelihood overflows", "Divide")
+        require_density(self.rows, found)
         mixture = mixture if self.mixing else replace(mixture, weights=before.weights)
         change = found - state.before if found != state.before else 0.0
         # A change within rounding is none; nor can a mixture improve that stands still.
@@ -178,9 +179,52 @@ class EM:
         return tell
 
 
+@dataclass(frozen=True)
+class Delivered:
+    """A mixture's parameters where X lives, in its floating dtype; nobody else holds them."""
+
+    weights: Array
+    means: Array
+    covariances: Array
+    precisions: Array
+    factors: Array
+
+    @classmethod
+    def of(cls, rows: Rows, mixture: Mixture) -> Self:
+        """Deliver `mixture`.
+
+        Raises
+        ------
+        ValueError
+            If it does not fit the dtype of `rows`.
+        """
+        check_range(rows, mixture, rows.dtype)
+        return cls(*(delivered(rows, getattr(mixture, field.name)) for field in fields(cls)))
+
+
 def delivered(rows: Rows, values: np.ndarray) -> Array:
-    """Return small host values where X lives, in its floating dtype."""
-    return rows.deliver(rows.small(np.asarray(values), rows.dtype))
+    """Return a copy of small host values where X lives, in its floating dtype."""
+    return rows.deliver(rows.small(np.array(values), rows.dtype))
+
+
+@quiet()
+def check_range(rows: Rows, mixture: Mixture, dtype: Any) -> None:
+    """Require the variances of a mixture, and their inverses, to be normal numbers of `dtype`.
+
+    No other entry of a covariance, a precision or a factor is larger than these are.
+
+    Raises
+    ------
+    ValueError
+        If one overflows, or vanishes.
+    """
+    info = rows.xp.finfo(dtype)
+    least, most = float(info.smallest_normal), float(info.max)
+    variances, inverse = mixture.variances, mixture.inverse_variances
+    if not (variances <= most).all() or not (inverse >= least).all():
+        raise range_error(rows, "its covariances overflow", "Divide", dtype)
+    if not (variances >= least).all() or not (inverse <= most).all():
+        raise range_error(rows, "its covariances vanish", "Multiply", dtype)
 
 
 def _prepare_step(block: Array, *, kernel: EMKernel, origin: Array, kind: str) -> tuple[Array]:

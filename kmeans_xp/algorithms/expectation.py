@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels.components import MATRICES, Components, monomial_count
 from kmeans_xp.kernels.em_table import EMKernel, find_em_kernel
 from kmeans_xp.rows import Rows
-from kmeans_xp.rows.checks import check_rows
+from kmeans_xp.rows.checks import check_rows, range_error
 
 # Differences are taken where polynomials would lose more than this to cancellation.
 LOSS = 1e-8
@@ -80,28 +80,67 @@ def _small(rows: Rows, values: np.ndarray) -> Array:
     return rows.small(np.asarray(values), rows.wide)
 
 
-def predicted(rows: Rows, mixture: Mixture, step: Any) -> Array:
-    """Return what `step` says of each row of new data; checks the rows."""
+def predicted(rows: Rows, mixture: Mixture, step: Any, *, finite: bool = False) -> Array:
+    """Return what `step` says of each row of new data; checks the rows, and their log densities.
+
+    Raises
+    ------
+    ValueError
+        As `check_rows`; also if log densities overflow so far that they tell no component from
+        another, or at all if they must be `finite`.
+    """
     ready = expectation_of(rows, mixture)
     check_rows(rows, _small(rows, mixture.means), block_rows=ready.block_rows)
     step = partial(step, kernel=ready.kernel, parts=ready.parts)
-    return rows.map(step, block_rows=ready.block_rows)[0]
+    least, kept = rows.sweep(step, block_rows=ready.block_rows)
+    require_density(rows, float(to_host(least.log_density)), rows.dtype if finite else None)
+    return kept[0]
 
 
-def label_step(block: Array, *, kernel: EMKernel, parts: Components) -> tuple[Array]:
-    """Return the component with the largest share in each row, (B,) int32."""
-    return (_labels(_expected(block, kernel, parts)[0]),)
+def require_density(rows: Rows, found: float, dtype: Any = None) -> None:
+    """Require a log density not to be NaN; with a `dtype`, not to have overflowed in that."""
+    if math.isnan(found) or (dtype is not None and math.isinf(found)):
+        raise range_error(rows, "its log-likelihood overflows", "Divide", dtype)
 
 
-def share_step(block: Array, *, kernel: EMKernel, parts: Components) -> tuple[Array]:
-    """Return the shares of components in each row, (B, k)."""
-    return (_kept(_expected(block, kernel, parts)[0]),)
+@dataclass(frozen=True)
+class _Least(Totals):
+    """The least log density of some rows. "Adding" takes the smaller, and keeps a NaN."""
+
+    log_density: Array
+
+    @classmethod
+    def of(cls, logs: Array) -> Self:
+        return cls(namespace_of(logs).min(logs))
+
+    def __add__(self, other: Self) -> Self:
+        xp = namespace_of(self.log_density)
+        return type(self)(xp.minimum(self.log_density, other.log_density))
 
 
-def density_step(block: Array, *, kernel: EMKernel, parts: Components) -> tuple[Array]:
-    """Return the log density of each row, (B,)."""
-    xp = namespace_of(block)
-    return (xp.astype(_expected(block, kernel, parts)[1], parts.dtype, copy=False),)
+def label_step(
+    block: Array, *, kernel: EMKernel, parts: Components
+) -> tuple[_Least, tuple[Array]]:
+    """Keep the component with the largest share in each row, (B,) int32."""
+    shares, logs = _expected(block, kernel, parts)
+    return _Least.of(logs), (_labels(shares),)
+
+
+def share_step(
+    block: Array, *, kernel: EMKernel, parts: Components
+) -> tuple[_Least, tuple[Array]]:
+    """Keep the shares of components in each row, (B, k)."""
+    shares, logs = _expected(block, kernel, parts)
+    return _Least.of(logs), (_kept(shares),)
+
+
+def density_step(
+    block: Array, *, kernel: EMKernel, parts: Components
+) -> tuple[_Least, tuple[Array]]:
+    """Keep the log density of each row, (B,)."""
+    _, logs = _expected(block, kernel, parts)
+    logs = namespace_of(logs).astype(logs, parts.dtype, copy=False)
+    return _Least.of(logs), (logs,)
 
 
 def _expected(block: Array, kernel: EMKernel, parts: Components) -> tuple[Array, Array]:
@@ -117,8 +156,9 @@ def mean_log_density(
     if not checked:
         check_rows(rows, _small(rows, mixture.means), block_rows=ready.block_rows)
     step = partial(_score_step, kernel=ready.kernel, parts=ready.parts)
-    total = rows.fold(step, weights, block_rows=ready.block_rows)
-    return total.mean()
+    found = rows.fold(step, weights, block_rows=ready.block_rows).mean()
+    require_density(rows, found)
+    return found
 
 
 @dataclass(frozen=True)
@@ -153,7 +193,9 @@ def assigned(
     ready = expectation_of(rows, mixture)
     step = partial(_assign_step, kernel=ready.kernel, parts=ready.parts, shares=shares)
     total, kept = rows.sweep(step, weights, block_rows=ready.block_rows)
-    return total.mean(), kept[0], kept[1] if shares else None
+    found = total.mean()
+    require_density(rows, found)
+    return found, kept[0], kept[1] if shares else None
 
 
 def _assign_step(

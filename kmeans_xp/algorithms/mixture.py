@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmeans_xp.algorithms.em import EM, MixtureCallback, State, delivered
+from kmeans_xp.algorithms.em import EM, Delivered, MixtureCallback, State
 from kmeans_xp.algorithms.expectation import assigned
 from kmeans_xp.algorithms.gaussian import Mixture
 from kmeans_xp.algorithms.loop import Run
@@ -166,12 +166,13 @@ def gaussian_mixture(
         callback=callback,
     )
     found, rows = run.state.mixture, em.rows
+    parts = Delivered.of(rows, found)
     log_likelihood, labels, shares = assigned(rows, em.weights, found, shares=True)
     return GaussianMixtureResult(
-        delivered(rows, found.weights),
-        delivered(rows, found.means),
-        delivered(rows, found.covariances),
-        delivered(rows, found.factors),
+        parts.weights,
+        parts.means,
+        parts.covariances,
+        parts.factors,
         shares,
         labels,
         log_likelihood,

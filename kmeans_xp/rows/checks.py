@@ -87,12 +87,13 @@ def _most(rows: Rows) -> float:
     return math.sqrt(float(rows.xp.finfo(rows.wide).max) / (64 * rows.shape[1]))
 
 
-def range_error(rows: Rows, found: str, remedy: str) -> ValueError:
-    """Return the error for rows whose squares do not fit the widest float."""
-    dtype = str(rows.wide).rsplit(".", maxsplit=1)[-1].rstrip("'>")
+def range_error(rows: Rows, found: str, remedy: str, dtype: Any = None) -> ValueError:
+    """Return the error for rows of which something does not fit `dtype`, the widest by default."""
+    name = str(dtype or rows.wide).rsplit(".", maxsplit=1)[-1].rstrip("'>")
+    wider = dtype is not None and dtype != rows.wide
     return ValueError(
-        f"X must have a range that fits {dtype}, but {found}. {remedy} X, and any centers, by a "
-        "power of two, which changes no label."
+        f"X must have a range that fits {name}, but {found}. {remedy} X, and any centers, by a "
+        "power of two, which changes no label" + (", or pass X as float64." if wider else ".")
     )
 
 
