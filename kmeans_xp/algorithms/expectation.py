@@ -118,17 +118,13 @@ class _Least(Totals):
         return type(self)(xp.minimum(self.log_density, other.log_density))
 
 
-def label_step(
-    block: Array, *, kernel: EMKernel, parts: Components
-) -> tuple[_Least, tuple[Array]]:
+def label_step(block: Array, *, kernel: EMKernel, parts: Components) -> tuple[_Least, tuple[Array]]:
     """Keep the component with the largest share in each row, (B,) int32."""
     shares, logs = _expected(block, kernel, parts)
     return _Least.of(logs), (_labels(shares),)
 
 
-def share_step(
-    block: Array, *, kernel: EMKernel, parts: Components
-) -> tuple[_Least, tuple[Array]]:
+def share_step(block: Array, *, kernel: EMKernel, parts: Components) -> tuple[_Least, tuple[Array]]:
     """Keep the shares of components in each row, (B, k)."""
     shares, logs = _expected(block, kernel, parts)
     return _Least.of(logs), (_kept(shares),)

@@ -10,6 +10,7 @@ from kmeans_xp.arrays.threads import one_blas_thread
 from kmeans_xp.kernels.components import MATRICES
 
 EPS = float(np.finfo(np.float64).eps)
+DEFINITE = "must be finite, symmetric and positive definite, but"
 
 
 class CollapsedCovariance(ValueError):  # noqa: N818
@@ -46,6 +47,24 @@ class Mixture:
     factors: np.ndarray
     origin: np.ndarray
     spread: np.ndarray
+
+    @classmethod
+    @quiet()
+    def amid(
+        cls,
+        kind: str,
+        weights: np.ndarray,
+        means: np.ndarray,
+        covariances: np.ndarray,
+        factors: np.ndarray,
+    ) -> Self:
+        """Return the mixture of rows that are spread as it says itself."""
+        found = cls(kind, weights, means, covariances, factors, means[0], means[0])
+        origin = weights @ means
+        variances = found.variances[:, None] if kind == "spherical" else found.variances
+        return replace(
+            found, origin=origin, spread=weights @ (variances + np.square(means - origin))
+        )
 
     @property
     def precisions(self) -> np.ndarray:
@@ -248,32 +267,100 @@ def _inverse(lower: np.ndarray) -> np.ndarray:
         return np.stack([dtrtri(one, lower=1)[0] for one in flat]).reshape(lower.shape)
 
 
-def from_precisions(precisions: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return (covariances, factors) of the user's `precisions`.
+def from_precisions(
+    precisions: np.ndarray, kind: str, name: str = "precisions_init"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (covariances, factors) of the user's `precisions`, which go by `name`.
 
     Raises
     ------
     ValueError
-        If they are not symmetric and positive definite.
+        If they are not finite, symmetric and positive definite.
     """
-    rule = "precisions_init must be finite, symmetric and positive definite, but"
-    if not np.isfinite(precisions).all():
-        raise ValueError(f"{rule} it holds NaN or infinity. Check its values.")
+    _check_definite(precisions, kind, name)
     if kind not in MATRICES:
-        if not (precisions > 0).all():
-            raise ValueError(f"{rule} its least value is {precisions.min()}. Make it positive.")
         return 1 / precisions, np.sqrt(precisions)
-    if not np.allclose(precisions, np.swapaxes(precisions, -1, -2)):
-        raise ValueError(f"{rule} it is not symmetric. Pass (P + P.T) / 2.")
-    try:
-        # Rows and columns reversed, so that the factor is an upper triangle.
-        lower = np.linalg.cholesky(precisions[..., ::-1, ::-1])
-    except np.linalg.LinAlgError as error:
-        raise ValueError(f"{rule} its Cholesky factor does not exist. Check it.") from error
-    # A copy, since not every backend takes a view that runs backwards.
-    factors = lower[..., ::-1, ::-1].copy()
+    # Rows and columns reversed, so that the factor is an upper triangle; a copy, since not every
+    # backend takes a view that runs backwards.
+    factors = _lower(precisions[..., ::-1, ::-1], name)[..., ::-1, ::-1].copy()
+    return covariances_of(factors, kind), factors
+
+
+def from_covariances(
+    covariances: np.ndarray, kind: str, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (covariances, factors) of the user's `covariances`; else as `from_precisions`."""
+    _check_definite(covariances, kind, name)
+    if kind not in MATRICES:
+        return covariances, 1 / np.sqrt(covariances)
+    return covariances, np.swapaxes(_inverse(_lower(covariances, name)), -1, -2)
+
+
+def from_factors(factors: np.ndarray, kind: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return (covariances, factors) of the user's `factors`, which go by `name`.
+
+    Raises
+    ------
+    ValueError
+        If they are no triangles, or not positive on the diagonal.
+    """
+    roots = _variances(factors, kind)
+    if not (roots > 0).all():
+        where = "on its diagonal" if kind in MATRICES else "throughout"
+        raise ValueError(f"{name} must be positive {where}, but its least value is {roots.min()}.")
+    if kind in MATRICES and np.tril(factors, -1).any() and np.triu(factors, 1).any():
+        raise ValueError(
+            f"{name} must be an upper triangle, or one for each component, but holds values on "
+            "both sides of the diagonal. Pass Cholesky factors F of the precisions, F Fᵀ."
+        )
+    return covariances_of(factors, kind), factors
+
+
+def covariances_of(factors: np.ndarray, kind: str) -> np.ndarray:
+    """Return the inverses of F Fᵀ."""
+    if kind not in MATRICES:
+        return np.square(1 / factors)
     inverse = np.linalg.inv(factors)
-    return np.swapaxes(inverse, -1, -2) @ inverse, factors
+    return np.swapaxes(inverse, -1, -2) @ inverse
+
+
+def _check_definite(values: np.ndarray, kind: str, name: str) -> None:
+    """Require finite values, and positive or symmetric ones by kind."""
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} {DEFINITE} it holds NaN or infinity. Check its values.")
+    if kind not in MATRICES:
+        if not (values > 0).all():
+            raise ValueError(
+                f"{name} {DEFINITE} its least value is {values.min()}. Make it positive."
+            )
+    elif not np.allclose(values, np.swapaxes(values, -1, -2), atol=1e-8 * np.abs(values).max()):
+        raise ValueError(f"{name} {DEFINITE} it is not symmetric. Pass (P + P.T) / 2.")
+
+
+def _lower(values: np.ndarray, name: str) -> np.ndarray:
+    try:
+        return np.linalg.cholesky(values)
+    except np.linalg.LinAlgError as error:
+        raise ValueError(
+            f"{name} {DEFINITE} its Cholesky factor does not exist. Check it."
+        ) from error
+
+
+def are_inverse(covariances: np.ndarray, precisions: np.ndarray, kind: str, eps: float) -> bool:
+    """Whether two are each other's inverses, but for values rounded to floats of precision `eps`.
+
+    The bound takes in what the inversion of a matrix makes of rounding, feature by feature in
+    units of the standard deviations.
+    """
+    if kind not in MATRICES:
+        return bool((np.abs(covariances * precisions - 1) <= 64 * eps).all())
+    d = covariances.shape[-1]
+    scale = np.sqrt(np.diagonal(covariances, axis1=-2, axis2=-1))
+    scale = scale[..., :, None] * scale[..., None, :]
+    covariances, precisions = covariances / scale, precisions * scale
+    off = np.abs(covariances @ precisions - np.eye(d)).max(axis=(-1, -2))
+    grown = (np.abs(covariances) @ np.abs(precisions)).max(axis=(-1, -2))
+    return bool((off <= 64 * d * eps * grown).all())
 
 
 def drawn(

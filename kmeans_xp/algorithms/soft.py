@@ -198,7 +198,7 @@ def fit_soft_kmeans(
     check_count(max_iter, "max_iter")
     tol = check_nonnegative(tol, "tol")
     reg_covar = check_nonnegative(reg_covar, "reg_covar")
-    variance = None if stiffness is None else 1 / _check_stiffness(stiffness)
+    variance = None if stiffness is None else 1 / check_stiffness(stiffness, "stiffness")
     if not isinstance(mixing, bool | np.bool_):
         raise TypeError(f"mixing must be True or False, got {mixing!r}.")
     check_callback(callback)
@@ -277,12 +277,11 @@ def _cost_step(block: Array, weights: Array | None, *, kernel: Kernel, frame: Fr
     return _Cost(namespace_of(costs).sum(costs))
 
 
-def _check_stiffness(value: Any) -> float:
-    number = check_nonnegative(value, "stiffness")
+def check_stiffness(value: Any, name: str) -> float:
+    """Return `value` as a positive float that has an inverse."""
+    number = check_nonnegative(value, name)
     if number == 0 or not np.isfinite(1 / number):
-        raise ValueError(
-            f"stiffness must be positive, got stiffness={value}. Pass None to learn it."
-        )
+        raise ValueError(f"{name} must be positive, got {name}={value}. Pass None to learn it.")
     return number
 
 

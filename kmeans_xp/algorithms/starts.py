@@ -89,14 +89,20 @@ def open_given(
     d = rows.shape[1]
     centers = None if means is None else given_centers(rows, means, "means_init", k)
     parts = _opened(rows, weights, "weights_init", (k,))
-    if parts is not None and not (parts.min() >= 0 and abs(parts.sum() - 1) < 1e-6):
-        raise ValueError(
-            f"weights_init must not be negative and add up to 1, got {parts} with the sum "
-            f"{parts.sum()}. Divide them by their sum."
-        )
+    if parts is not None:
+        check_mixing(parts, "weights_init")
     inverse = _opened(rows, precisions, "precisions_init", covariance_shape(kind, k, d))
     found = (None, None) if inverse is None else from_precisions(inverse, kind)
     return Given(parts, centers, *found)
+
+
+def check_mixing(weights: np.ndarray, name: str) -> None:
+    """Require the weights of components not to be negative, and to add up to 1."""
+    if not (weights.min() >= 0 and abs(weights.sum() - 1) < 1e-6):
+        raise ValueError(
+            f"{name} must not be negative and add up to 1, got {weights} with the sum "
+            f"{weights.sum()}. Divide them by their sum."
+        )
 
 
 def _opened(rows: Rows, values: object, name: str, shape: tuple[int, ...]) -> np.ndarray | None:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from kmeans_xp.arrays import Array, namespace_of
+from kmeans_xp.arrays import Array, as_array, namespace_of, to_host
 from kmeans_xp.arrays.namespace import device_of
 from kmeans_xp.kernels import Kernel, Pair, find_kernel
 from kmeans_xp.rows import Rows
@@ -57,6 +57,32 @@ class Tree:
         """Return the centres of the leaves by their labels, (m + 1, d); none if there are none."""
         order = np.argsort(-self.children[self.children < 0])
         return self.centers[self.children < 0][order]
+
+    def checked(self, name: str) -> Self:
+        """Return itself, of host arrays of the user's.
+
+        Raises
+        ------
+        ValueError
+            If they are no tree.
+        """
+        centers, children = (to_host(as_array(a, name)) for a in (self.centers, self.children))
+        m, below = len(children), np.sort(children, axis=None)
+        # Every bisection but the first is below one with a smaller number, every leaf is there.
+        whole = children.shape == (m, 2) and children.dtype.kind in "iu"
+        whole = whole and np.array_equal(below[below < 0], np.arange(-m - 1 if m else 0, 0))
+        whole = whole and np.array_equal(below[below >= 0], np.arange(1, m))
+        if not (whole and ((children < 0) | (children > np.arange(m)[:, None])).all()):
+            raise ValueError(
+                f"{name}.children must be a tree of bisections, (m, 2): each but the first below "
+                f"one of a smaller number, and leaves -1 to -1 - m; got {children.tolist()}."
+            )
+        if centers.ndim != 3 or centers.shape[:2] != (m, 2) or not np.isfinite(centers).all():
+            raise ValueError(
+                f"{name}.centers must be finite and of the shape ({m}, 2, n_features), two for "
+                f"each of the children's rows, got the shape {centers.shape}. Check its values."
+            )
+        return type(self)(centers, children)
 
     def search(self, rows: Rows, kernel: Kernel) -> Any:
         """Return the function of a block of `rows` that finds the label of each row."""

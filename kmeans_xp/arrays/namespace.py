@@ -57,6 +57,11 @@ def as_array(value: Any, name: str) -> Array:
         ) from error
 
 
+def is_array(value: object) -> bool:
+    """Whether `value` is an array of some library, and not a list or a number."""
+    return bool(array_api_compat.is_array_api_obj(value))
+
+
 def namespace_of(array: Array) -> Namespace:
     """Return the array-API namespace of `array`, wrapped where it needs wrapping."""
     # Asked several times in each iteration, and a tenth of a small one if it took the long way.

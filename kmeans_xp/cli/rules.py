@@ -93,16 +93,9 @@ class Leaves(Rule):
     def restored(cls, stored: Mapping[str, Array]) -> Self:
         """Return the rule, after checking that the tree is one."""
         centers, tree = stored["fitted_centers"], _fields_of(Tree, "tree", stored)
-        (m, two), pairs = tree.children.shape, (len(tree.children), 2, *centers.shape[1:])
-        below = np.sort(tree.children, axis=None)
-        # Every bisection but the first is below one with a smaller number, every leaf is there.
-        whole = np.array_equal(below[below < 0], np.arange(-m - 1 if m else 0, 0))
-        whole &= np.array_equal(below[below >= 0], np.arange(1, m))
-        whole &= bool(((tree.children < 0) | (tree.children > np.arange(m)[:, None])).all())
-        if not whole or two != 2 or m >= len(centers):
-            raise ValueError("its tree is none")
-        if tree.centers.shape != pairs or not np.isfinite(tree.centers).all():
-            raise ValueError(f"tree_centers has shape {tree.centers.shape} or is not finite")
+        tree = tree.checked("tree")
+        if len(tree.children) >= len(centers) or tree.centers.shape[2:] != centers.shape[1:]:
+            raise ValueError(f"its tree has centers of shape {tree.centers.shape}")
         return cls(centers, tree)
 
 

@@ -11,6 +11,7 @@ from kmeans_xp.algorithms.kmeans import KMeansResult
 from kmeans_xp.arrays import Array, to_host
 from kmeans_xp.estimators.shell import Shell
 from kmeans_xp.metrics.inertia import inertia
+from kmeans_xp.rows import Rows
 
 
 class CenterEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Shell):
@@ -22,18 +23,29 @@ class CenterEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     def predict(self, X: Array) -> Array:
         """Return the index of the nearest centre of each row, (n,) int32, where `X` lives."""
         rows = self._open(X)
-        return predict_labels(rows, to_host(self.cluster_centers_))
+        return predict_labels(rows, self._beside(rows))
 
     def transform(self, X: Array) -> Array:
         """Return the distance of each row to each centre, (n, k), where `X` lives."""
         rows = self._open(X)
-        return transform_distances(rows, to_host(self.cluster_centers_))
+        return transform_distances(rows, self._beside(rows))
 
     def score(self, X: Array, y: None = None, sample_weight: Array | None = None) -> float:
         """Return minus the inertia of `X` about the fitted centres."""
         rows = self._open(X)
-        centers = rows.deliver(rows.small(to_host(self.cluster_centers_), rows.dtype))
+        centers = rows.deliver(rows.small(self._beside(rows), rows.dtype))
         return -inertia(X, centers, sample_weight=sample_weight)
+
+    def _beside(self, rows: Rows) -> np.ndarray:
+        """Return the centres on the host; refuse those that the dtype of `rows` cannot hold."""
+        centers = self._centers()
+        most = float(rows.xp.finfo(rows.dtype).max)
+        if not np.abs(centers).max() <= most:
+            raise ValueError(
+                f"{self.CENTERS} must fit X's dtype {rows.dtype}, but holds values above "
+                f"{most:.3g}. Pass X as float64."
+            )
+        return centers
 
     def _take(self, X: Array, result: KMeansResult) -> None:
         """Become what `result` says; only now, so that a fit that fails changes nothing."""
@@ -59,4 +71,4 @@ class CenterEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
 
     @property
     def _n_features_out(self) -> int:
-        return int(self.cluster_centers_.shape[0])
+        return len(self._centers())

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import numpy as np
+
 from kmeans_xp.algorithms.bisecting import bisecting_kmeans
 from kmeans_xp.algorithms.loop import Callback
 from kmeans_xp.algorithms.seeding import Init
-from kmeans_xp.algorithms.tree import predict_leaves
-from kmeans_xp.arrays import Array
+from kmeans_xp.algorithms.tree import Tree, predict_leaves
+from kmeans_xp.arrays import Array, to_host
 from kmeans_xp.estimators.base import CenterEstimator
 
 
@@ -42,7 +44,8 @@ class BisectingKMeans(CenterEstimator):
     Attributes
     ----------
     cluster_centers_ : array of shape (k, d)
-        Where X lives, in its floating dtype.
+        Where X lives, in its floating dtype. They are the leaves of `tree_`; to change them, write
+        to that, which all methods then use. Others written here alone are an error.
     labels_ : array of shape (n,), int32
         The cluster that each row falls into; equals ``predict(X)``.
     inertia_ : float
@@ -103,6 +106,7 @@ class BisectingKMeans(CenterEstimator):
         result = self._run(bisecting_kmeans, X, sample_weight, end=self.n_clusters)
         self._take(X, result)
         self.tree_ = result.tree
+        self._found = np.array(to_host(result.centers))
         if result.centers.shape[0] == self.n_clusters:
             self._warn_of_empty(result.sizes)
 
@@ -112,4 +116,35 @@ class BisectingKMeans(CenterEstimator):
         At each bisection it goes to the nearer half, so that the nearest of all centres may be
         another one.
         """
-        return predict_leaves(self._open(X), self.tree_)
+        rows = self._open(X)
+        self._beside(rows)
+        return predict_leaves(rows, self._tree())
+
+    def _tree(self) -> Tree:
+        if not isinstance(vars(self).get("tree_"), Tree):
+            raise self._lacking("tree_")
+        tree, d = self.tree_.checked("tree_"), vars(self).get("n_features_in_")
+        if len(tree.centers) and d not in (None, tree.centers.shape[2]):
+            raise ValueError(
+                f"tree_.centers must have the shape (m, 2, {d}), got {tree.centers.shape}."
+            )
+        return tree
+
+    def _centers(self) -> np.ndarray:
+        """Return the centres on the host, (k, d): leaves of the tree, if it has any."""
+        leaves, held = self._tree().leaves(), vars(self)
+        if "cluster_centers_" not in held and len(leaves):
+            return leaves
+        centers = super()._centers()
+        # Where rows coincide, the last leaf stands for more centres.
+        leaves = leaves if len(leaves) else centers[:1]
+        which = np.minimum(np.arange(len(centers)), len(leaves) - 1)
+        fit = len(centers) >= len(leaves) and leaves.shape[1] == centers.shape[1]
+        if fit and np.array_equal(leaves[which].astype(centers.dtype), centers):
+            return centers
+        if "_found" in held and np.array_equal(centers, self._found):
+            return leaves  # It is the tree that the user wrote.
+        raise ValueError(
+            f"cluster_centers_ must be the leaves of tree_, {leaves.shape}, by which rows are "
+            f"labelled, but others were written, {centers.shape}. Write them to tree_.centers."
+        )

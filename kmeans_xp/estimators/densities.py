@@ -1,7 +1,11 @@
 """What estimators of mixtures have in common: a fitted density, and what it says of rows."""
 
 import warnings
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 
@@ -11,39 +15,75 @@ from kmeans_xp.algorithms.expectation import (
     label_step,
     mean_log_density,
     predicted,
+    require_density,
     share_step,
 )
 from kmeans_xp.algorithms.gaussian import Mixture
 from kmeans_xp.algorithms.loop import Run
-from kmeans_xp.arrays import Array
+from kmeans_xp.arrays import Array, as_array, to_host
 from kmeans_xp.estimators.shell import Shell
 from kmeans_xp.rows.arguments import open_weights
 
 
 class Densities(DensityMixin, Shell):
-    """Methods of an estimator that fitted a `Mixture`, which is on the host.
+    """Methods of an estimator of which the fitted attributes stand for a `Mixture`, on the host.
 
     So a model that was fitted on one backend predicts on another.
     """
 
+    # The fitted attributes that stand for it. A model needs those that `_described` asks for.
+    PARAMETERS: ClassVar[tuple[str, ...]]
+    # What a fit found, in float64, and what its attributes were then.
     _mixture: Mixture
+    _found: dict[str, np.ndarray]
 
     def predict(self, X: Array) -> Array:
         """Return the component of the largest probability of each row, (n,) int32."""
-        return predicted(self._open(X), self._mixture, label_step)
+        return predicted(self._open(X), self._density(), label_step)
 
     def predict_proba(self, X: Array) -> Array:
         """Return the probabilities that rows belong to components, (n, k), where `X` lives."""
-        return predicted(self._open(X), self._mixture, share_step)
+        return predicted(self._open(X), self._density(), share_step)
 
     def score_samples(self, X: Array) -> Array:
         """Return the log-likelihood of each row, (n,), where `X` lives."""
-        return predicted(self._open(X), self._mixture, density_step)
+        return predicted(self._open(X), self._density(), density_step, finite=True)
 
     def score(self, X: Array, y: None = None, sample_weight: Array | None = None) -> float:
         """Return the weighted mean of the rows' log-likelihoods."""
         rows = self._open(X)
-        return mean_log_density(rows, open_weights(rows, sample_weight).array, self._mixture)
+        found = mean_log_density(rows, open_weights(rows, sample_weight).array, self._density())
+        require_density(rows, found, rows.wide)
+        return found
+
+    def _density(self) -> Mixture:
+        """Return the mixture that the fitted attributes stand for.
+
+        That is the one of the fit, of which they are rounded, until something else is written to
+        them.
+        """
+        held, found = vars(self), vars(self).get("_found", {})
+        same = found.keys() & held.keys()
+        same = {name for name in same if np.array_equal(_on_host(held, name), found[name])}
+        written = set(self.PARAMETERS) - same
+        return self._described(written & held.keys()) if written else self._mixture
+
+    @abstractmethod
+    def _described(self, written: set[str]) -> Mixture:
+        """Return the mixture of the attributes, of which some were `written` by the user.
+
+        Raises
+        ------
+        NotFittedError, TypeError, ValueError
+            If one is not there, is not what it must be, or contradicts what was written to another.
+        """
+
+    def _set_parameters(self, mixture: Mixture, **values: Any) -> None:
+        """Set the fitted attributes, which stand for `mixture`."""
+        for name, value in values.items():
+            setattr(self, name, value)
+        self._mixture = mixture
+        self._found = {name: np.array(_on_host(values, name)) for name in values}
 
     def _set_run(self, run: Run[State]) -> None:
         """Keep how the fit ended, and warn if it did not converge."""
@@ -57,3 +97,8 @@ class Densities(DensityMixin, Shell):
                 ConvergenceWarning,
                 stacklevel=4,
             )
+
+
+def _on_host(values: Mapping[str, Any], name: str) -> np.ndarray:
+    """Return a value that a user may have written, whatever it is."""
+    return to_host(as_array(values[name], name))

@@ -4,15 +4,27 @@ import math
 from functools import partial
 from typing import Any
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from kmeans_xp.algorithms.em import EM, MixtureCallback, delivered
-from kmeans_xp.algorithms.expectation import assigned
-from kmeans_xp.algorithms.gaussian import drawn
-from kmeans_xp.algorithms.mixture import fit_gaussian_mixture
-from kmeans_xp.arrays import Array, to_like
+from kmeans_xp.algorithms.em import EM, Delivered, MixtureCallback
+from kmeans_xp.algorithms.expectation import assigned, require_density
+from kmeans_xp.algorithms.gaussian import (
+    EPS,
+    Mixture,
+    are_inverse,
+    covariance_shape,
+    drawn,
+    from_covariances,
+    from_factors,
+    from_precisions,
+)
+from kmeans_xp.algorithms.mixture import COVARIANCE_TYPES, fit_gaussian_mixture
+from kmeans_xp.algorithms.starts import check_mixing
+from kmeans_xp.arrays import Array, as_array, to_host, to_like
 from kmeans_xp.arrays.checks import check_choice, check_count
 from kmeans_xp.arrays.draws import as_generator
+from kmeans_xp.arrays.dtypes import working_dtype
 from kmeans_xp.estimators.densities import Densities
 
 # scikit-learn's names for the starts.
@@ -22,6 +34,13 @@ INITS = {
     "k-means||": "k-means||",
     "random": "random shares",
     "random_from_data": "random",
+}
+# The attributes that say how components are spread, and what makes covariances and factors of
+# them; the first that is there decides.
+SPREADS = {
+    "precisions_cholesky_": from_factors,
+    "covariances_": from_covariances,
+    "precisions_": from_precisions,
 }
 
 
@@ -66,12 +85,16 @@ class GaussianMixture(Densities):
     Attributes
     ----------
     weights_ : array of shape (k,)
-        Of the components. Like all the arrays here it lives where X lives, in its dtype.
+        Of the components; they add up to 1. Like all the arrays here they live where X lives, in
+        its dtype.
     means_ : array of shape (k, d)
         Of the components.
     covariances_, precisions_, precisions_cholesky_ : array
         Covariances, their inverses, and factors F of these, F Fᵀ; of shape (k, d, d), (d, d),
-        (k, d) or (k,), by `covariance_type`.
+        (k, d) or (k,), by `covariance_type`. All methods use `weights_`, `means_` and
+        `precisions_cholesky_` as they are now, and so does a `warm_start`. Whoever writes to
+        `covariances_` or `precisions_` writes factors that agree, else it is an error; without
+        factors, the former make them.
     converged_ : bool
         Whether the best start ended because the log-likelihood stood still.
     n_iter_ : int
@@ -97,6 +120,15 @@ class GaussianMixture(Densities):
     >>> bool(labels[0] != labels[1])
     True
     """
+
+    CENTERS = "means_"
+    PARAMETERS = (
+        "weights_",
+        "means_",
+        "covariances_",
+        "precisions_",
+        "precisions_cholesky_",
+    )
 
     def __init__(
         self,
@@ -142,19 +174,20 @@ class GaussianMixture(Densities):
         """Fit, and return what was fitted to."""
         init = INITS[check_choice(self.init_params, "init_params", tuple(INITS))]
         every = check_count(self.verbose_interval, "verbose_interval")
-        algorithm = partial(
-            fit_gaussian_mixture,
-            init=init,
-            start=getattr(self, "_mixture", None) if self.warm_start else None,
-        )
+        goes_on = self.warm_start and not vars(self).keys().isdisjoint(self.PARAMETERS)
+        start = self._density() if goes_on else None
+        algorithm = partial(fit_gaussian_mixture, init=init, start=start)
         em, run = self._run(algorithm, X, sample_weight, end=self.max_iter, every=every)
+        parts = Delivered.of(em.rows, run.state.mixture)
         validate_data(self, X, skip_check_array=True)
-        self._mixture = mixture = run.state.mixture
-        self.weights_ = delivered(em.rows, mixture.weights)
-        self.means_ = delivered(em.rows, mixture.means)
-        self.covariances_ = delivered(em.rows, mixture.covariances)
-        self.precisions_ = delivered(em.rows, mixture.precisions)
-        self.precisions_cholesky_ = delivered(em.rows, mixture.factors)
+        self._set_parameters(
+            run.state.mixture,
+            weights_=parts.weights,
+            means_=parts.means,
+            covariances_=parts.covariances,
+            precisions_=parts.precisions,
+            precisions_cholesky_=parts.factors,
+        )
         self.lower_bound_ = run.history[-1]
         self.lower_bounds_ = list(run.history)
         self._set_run(run)
@@ -163,11 +196,11 @@ class GaussianMixture(Densities):
     def bic(self, X: Array) -> float:
         """Return the Bayesian information criterion of the mixture for `X`; less is better."""
         n = self._open(X).shape[0]
-        return self._deviance(X) + self._mixture.parameter_count() * math.log(n)
+        return self._deviance(X) + self._density().parameter_count() * math.log(n)
 
     def aic(self, X: Array) -> float:
         """Return Akaike's information criterion of the mixture for `X`; less is better."""
-        return self._deviance(X) + 2 * self._mixture.parameter_count()
+        return self._deviance(X) + 2 * self._density().parameter_count()
 
     def sample(self, n_samples: int = 1) -> tuple[Array, Array]:
         """Draw new rows from the mixture.
@@ -186,9 +219,41 @@ class GaussianMixture(Densities):
         """
         check_is_fitted(self)
         generator = as_generator(self.random_state, "random_state")
-        X, y = drawn(self._mixture, check_count(n_samples, "n_samples"), generator)
-        like = self.means_
-        return to_like(X, like, like.dtype), to_like(y, like)
+        X, y = drawn(self._density(), check_count(n_samples, "n_samples"), generator)
+        like = as_array(self.means_, "means_")
+        return to_like(X, like, working_dtype(like, "means_")), to_like(y, like)
 
     def _deviance(self, X: Array) -> float:
-        return -2 * self.score(X) * self._open(X).shape[0]
+        rows = self._open(X)
+        deviance = -2 * self.score(X) * rows.shape[0]
+        require_density(rows, deviance, rows.wide)
+        return deviance
+
+    def _described(self, written: set[str]) -> Mixture:
+        means = self._centers().astype(np.float64)
+        weights = self._fitted("weights_", (len(means),)).astype(np.float64)
+        check_mixing(weights, "weights_")
+        kind = check_choice(self.covariance_type, "covariance_type", COVARIANCE_TYPES)
+        deciding = next((name for name in SPREADS if name in vars(self)), "precisions_cholesky_")
+        found = SPREADS[deciding](self._spread(deciding, kind, means.shape), kind, deciding)
+        mixture = Mixture.amid(kind, weights, means, *found)
+        for name in written & SPREADS.keys() - {deciding}:
+            self._check_agreement(mixture, name, deciding)
+        return mixture
+
+    def _spread(self, name: str, kind: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Return covariances, precisions or their factors."""
+        return self._fitted(name, covariance_shape(kind, *shape)).astype(np.float64)
+
+    def _check_agreement(self, mixture: Mixture, name: str, deciding: str) -> None:
+        """Require the attribute `name` to say the same as the one that `mixture` is made of."""
+        held = self._spread(name, mixture.kind, mixture.means.shape)
+        pair = mixture.covariances, mixture.precisions
+        pair = (held, pair[1]) if name == "covariances_" else (pair[0], held)
+        dtypes = (to_host(as_array(vars(self)[n], n)).dtype for n in (name, deciding))
+        eps = max(float(np.finfo(t).eps) if t.kind == "f" else EPS for t in dtypes)
+        if not are_inverse(*pair, mixture.kind, eps):
+            raise ValueError(
+                f"{name} must agree with {deciding}, which decides, but it was changed alone. "
+                "Write precisions_cholesky_ too: factors F of the inverse covariances, F Fᵀ."
+            )

@@ -4,14 +4,17 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 from functools import cache
 from inspect import signature
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from kmeans_xp.arrays import Array, to_host
+from kmeans_xp.arrays import Array, as_array, to_host
 from kmeans_xp.arrays.draws import as_generator
+from kmeans_xp.arrays.dtypes import working_dtype
+from kmeans_xp.arrays.namespace import is_array
 from kmeans_xp.estimators.progress import Callback, progress
 from kmeans_xp.rows import Rows, open_rows
 
@@ -30,8 +33,14 @@ ARRAYS = {
 
 
 class Shell(BaseEstimator, metaclass=ABCMeta):
-    """Base of the estimators, each a thin shell around an algorithm."""
+    """Base of the estimators, each a thin shell around an algorithm.
 
+    What a user writes to a fitted attribute is what the model then uses; attributes alone, without
+    a fit, are enough.
+    """
+
+    # The attribute that holds the centres, (k, d).
+    CENTERS: ClassVar[str] = "cluster_centers_"
     verbose: int
     random_state: Any
     callback: Callback | None
@@ -97,13 +106,52 @@ class Shell(BaseEstimator, metaclass=ABCMeta):
         """Return the rows of `X`, which must have the features of the fit."""
         # What needs no asking is not asked: it takes scikit-learn as long as a small prediction.
         held = vars(self)
-        if "n_features_in_" not in held:
+        width = held.get("n_features_in_")
+        if width is None:
             check_is_fitted(self)
+            width = self._centers().shape[1]
         rows = open_rows(X)
-        expected = type(X) is np.ndarray and rows.shape[1] == held["n_features_in_"]
-        if not expected or "feature_names_in_" in held:
+        expected = rows.shape[1] == width
+        if not (expected and type(X) is np.ndarray) or "feature_names_in_" in held:
             validate_data(self, X, reset=False, skip_check_array=True)
+        if not expected:
+            raise ValueError(
+                f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting {width} "
+                "features as input."
+            )
         return rows
+
+    def _centers(self) -> np.ndarray:
+        """Return the fitted centres on the host, (k, d)."""
+        return self._fitted(self.CENTERS, (None, vars(self).get("n_features_in_")))
+
+    def _fitted(self, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
+        """Return a fitted attribute on the host, as it is now: the user may have written it.
+
+        Raises
+        ------
+        NotFittedError, TypeError, ValueError
+            If it is not there, or not a finite array of the `shape`, in which None is any size.
+        """
+        if name not in vars(self):
+            raise self._lacking(name)
+        array = as_array(vars(self)[name], name)
+        working_dtype(array, name)
+        host = to_host(array)
+        fits = (size in (None, found) for size, found in zip(shape, host.shape, strict=False))
+        if host.ndim != len(shape) or not all(fits) or host.size == 0:
+            wanted = ", ".join("any" if size is None else str(size) for size in shape)
+            raise ValueError(f"{name} must have the shape ({wanted}), got {host.shape}.")
+        if not np.isfinite(host).all():
+            raise ValueError(f"{name} must be finite, but holds NaN or infinity. Check its values.")
+        return host
+
+    def _lacking(self, name: str) -> NotFittedError:
+        """Return the error for a fitted attribute that is not there."""
+        return NotFittedError(
+            f"This {type(self).__name__} instance lacks the fitted attribute {name}. Call 'fit', "
+            "or set it."
+        )
 
     def _remember(self, X: Array) -> None:
         """Keep how many features `X` has, and their names."""
@@ -116,7 +164,9 @@ class Shell(BaseEstimator, metaclass=ABCMeta):
     def __getstate__(self) -> dict[str, Any]:
         """Hold host arrays, so that a model saved on a GPU box opens without one."""
         state = super().__getstate__()
-        return state | {name: to_host(state[name]) for name in ARRAYS & state.keys()}
+        arrays = {name: state[name] for name in ARRAYS & state.keys()}
+        # A user may have written a list, or None where it is not needed any more.
+        return state | {n: to_host(a) for n, a in arrays.items() if is_array(a)}
 
 
 @cache

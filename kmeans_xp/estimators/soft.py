@@ -1,15 +1,19 @@
 """The scikit-learn estimator of soft k-means."""
 
+import math
 from typing import Any
 
+import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
 from kmeans_xp.algorithms.assign import transform_distances
 from kmeans_xp.algorithms.em import MixtureCallback, delivered
 from kmeans_xp.algorithms.expectation import assigned
+from kmeans_xp.algorithms.gaussian import Mixture
 from kmeans_xp.algorithms.seeding import Init
-from kmeans_xp.algorithms.soft import fit_soft_kmeans
+from kmeans_xp.algorithms.soft import check_stiffness, fit_soft_kmeans
+from kmeans_xp.algorithms.starts import check_mixing
 from kmeans_xp.arrays import Array
 from kmeans_xp.estimators.densities import Densities
 
@@ -45,13 +49,14 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     Attributes
     ----------
     cluster_centers_ : array of shape (k, d)
-        Where X lives, in its floating dtype.
+        Where X lives, in its floating dtype. All methods use them, `stiffness_` and `weights_` as
+        they are now.
     labels_ : array of shape (n,), int32
         The cluster of the largest responsibility; equals ``predict(X)``.
     stiffness_ : float
         The inverse of the clusters' variance.
     weights_ : array of shape (k,)
-        Mixing weights of the clusters.
+        Mixing weights of the clusters; they add up to 1.
     log_likelihood_ : float
         Weighted mean of the rows' log-likelihoods.
     n_iter_ : int
@@ -76,6 +81,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     >>> model.predict_proba(X).round(6).max(axis=1)
     array([1., 1., 1., 1.])
     """
+
+    PARAMETERS = ("cluster_centers_", "stiffness_", "weights_")
 
     def __init__(
         self,
@@ -109,19 +116,31 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         mixture, rows = run.state.mixture, em.rows
         log_likelihood, labels, _ = assigned(rows, em.weights, mixture, shares=False)
         validate_data(self, X, skip_check_array=True)
-        self._mixture = mixture
-        self.cluster_centers_ = delivered(rows, mixture.means)
+        self._set_parameters(
+            mixture,
+            cluster_centers_=delivered(rows, mixture.means),
+            stiffness_=1 / float(mixture.covariances),
+            weights_=delivered(rows, mixture.weights),
+        )
         self.labels_ = labels
-        self.stiffness_ = 1 / float(mixture.covariances)
-        self.weights_ = delivered(rows, mixture.weights)
         self.log_likelihood_ = log_likelihood
         self._set_run(run)
+
+    def _described(self, written: set[str]) -> Mixture:
+        means = self._centers().astype(np.float64)
+        weights = self._fitted("weights_", (len(means),)).astype(np.float64)
+        check_mixing(weights, "weights_")
+        if "stiffness_" not in vars(self):
+            raise self._lacking("stiffness_")
+        stiffness = check_stiffness(self.stiffness_, "stiffness_")
+        covariances, factors = np.asarray(1 / stiffness), np.asarray(math.sqrt(stiffness))
+        return Mixture.amid("shared", weights, means, covariances, factors)
 
     def transform(self, X: Array) -> Array:
         """Return the distance of each row to each centre, (n, k), where `X` lives."""
         rows = self._open(X)
-        return transform_distances(rows, self._mixture.means)
+        return transform_distances(rows, self._density().means)
 
     @property
     def _n_features_out(self) -> int:
-        return int(self._mixture.means.shape[0])
+        return len(self._centers())
