@@ -346,6 +346,12 @@ def _lower(values: np.ndarray, name: str) -> np.ndarray:
         ) from error
 
 
+def rounding(values: np.ndarray) -> float:
+    """Return the precision of the floats that `values` were rounded to, whatever holds them now."""
+    single = np.array_equal(values.astype(np.float32), values)
+    return float(np.finfo(np.float32 if single else np.float64).eps)
+
+
 def are_inverse(covariances: np.ndarray, precisions: np.ndarray, kind: str, eps: float) -> bool:
     """Whether two are each other's inverses, but for values rounded to floats of precision `eps`.
 

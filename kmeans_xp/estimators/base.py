@@ -71,4 +71,4 @@ class CenterEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
 
     @property
     def _n_features_out(self) -> int:
-        return len(self._centers())
+        return self._center_count()

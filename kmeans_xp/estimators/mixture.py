@@ -10,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from kmeans_xp.algorithms.em import EM, Delivered, MixtureCallback
 from kmeans_xp.algorithms.expectation import assigned, require_density
 from kmeans_xp.algorithms.gaussian import (
-    EPS,
     Mixture,
     are_inverse,
     covariance_shape,
@@ -18,10 +17,11 @@ from kmeans_xp.algorithms.gaussian import (
     from_covariances,
     from_factors,
     from_precisions,
+    rounding,
 )
 from kmeans_xp.algorithms.mixture import COVARIANCE_TYPES, fit_gaussian_mixture
 from kmeans_xp.algorithms.starts import check_mixing
-from kmeans_xp.arrays import Array, as_array, to_host, to_like
+from kmeans_xp.arrays import Array, as_array, to_like
 from kmeans_xp.arrays.checks import check_choice, check_count
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.arrays.dtypes import working_dtype
@@ -250,9 +250,7 @@ class GaussianMixture(Densities):
         held = self._spread(name, mixture.kind, mixture.means.shape)
         pair = mixture.covariances, mixture.precisions
         pair = (held, pair[1]) if name == "covariances_" else (pair[0], held)
-        dtypes = (to_host(as_array(vars(self)[n], n)).dtype for n in (name, deciding))
-        eps = max(float(np.finfo(t).eps) if t.kind == "f" else EPS for t in dtypes)
-        if not are_inverse(*pair, mixture.kind, eps):
+        if not are_inverse(*pair, mixture.kind, max(rounding(held), rounding(mixture.factors))):
             raise ValueError(
                 f"{name} must agree with {deciding}, which decides, but it was changed alone. "
                 "Write precisions_cholesky_ too: factors F of the inverse covariances, F Fᵀ."

@@ -125,6 +125,16 @@ class Shell(BaseEstimator, metaclass=ABCMeta):
         """Return the fitted centres on the host, (k, d)."""
         return self._fitted(self.CENTERS, (None, vars(self).get("n_features_in_")))
 
+    def _center_count(self) -> int:
+        """Return how many centres there are; an AttributeError if they are none.
+
+        `dir` takes no other error from a property.
+        """
+        try:
+            return len(self._centers())
+        except (TypeError, ValueError) as error:
+            raise AttributeError(str(error)) from error
+
     def _fitted(self, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
         """Return a fitted attribute on the host, as it is now: the user may have written it.
 

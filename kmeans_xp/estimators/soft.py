@@ -143,4 +143,4 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
 
     @property
     def _n_features_out(self) -> int:
-        return len(self._centers())
+        return self._center_count()
