@@ -1,16 +1,22 @@
 """Gaussian mixtures where precision is short: rounding, cancellation, narrow floats."""
 
+from functools import partial
+
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
-from kmeans_xp import gaussian_mixture
+from kmeans_xp import GaussianMixture, SoftKMeans, gaussian_mixture, soft_kmeans
 from kmeans_xp.algorithms import expectation
 from kmeans_xp.algorithms.expectation import expectation_of
 from kmeans_xp.algorithms.gaussian import EPS, CollapsedCovariance, Mixture, factors_of, maximize
-from kmeans_xp.algorithms.moments import Moments
-from kmeans_xp.algorithms.starts import blank
+from kmeans_xp.algorithms.moments import Moments, moments_of
+from kmeans_xp.algorithms.starts import GaussianStarts, Given, blank
+from kmeans_xp.cli.family import job
+from kmeans_xp.cli.rules import Likeliest
+from kmeans_xp.kernels import find_kernel
 from kmeans_xp.rows import open_rows
+from tests.callers import LOOKING
 from tests.data import blobs, cloud
 
 KINDS = ["full", "tied", "diag", "spherical"]
@@ -152,3 +158,151 @@ def test_a_collapse_by_narrow_floats_is_mended_by_wide_ones(kind):
     r = gaussian_mixture(X, 2, **begin)
     found = np.diagonal(r.covariances[0]) if kind == "full" else r.covariances[0]
     assert_allclose(found, X[labels == 0].var(axis=0, dtype=np.float64), rtol=1e-3)
+
+
+def one_step(X, begin, kind, reg_covar):
+    """The covariances after one iteration, by differences in long double."""
+    X, k = X.astype(np.longdouble), len(begin["means_init"])
+    P, means = begin["precisions_init"].astype(np.longdouble), begin["means_init"]
+    ways = [X - mean.astype(np.longdouble) for mean in means]
+    P = [P if kind == "tied" else P[j] for j in range(k)]
+    if kind in ("full", "tied"):
+        forms = [np.einsum("ni,ij,nj->n", way, p, way) for way, p in zip(ways, P, strict=True)]
+    else:
+        forms = [(way * way * p).sum(axis=1) for way, p in zip(ways, P, strict=True)]
+    # All start alike, so that their constants cancel.
+    shares = np.exp(-0.5 * (np.array(forms) - np.min(forms, axis=0)))
+    shares /= shares.sum(axis=0)
+    totals, found = shares.sum(axis=1), []
+    for r, total in zip(shares, totals, strict=True):
+        way = X - r @ X / total
+        found.append((way * r[:, None]).T @ way / total)
+    found = np.array(found)
+    found = np.tensordot(totals / len(X), found, 1) if kind == "tied" else found
+    variances = np.diagonal(found, axis1=-2, axis2=-1) + reg_covar
+    return np.asarray(variances.mean(axis=-1) if kind == "spherical" else variances, float)
+
+
+@each_kind
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("start", [0.9, 1.0])  # where the second component starts
+@pytest.mark.parametrize("precision", [1e-5, 1.0])  # by polynomial, by difference
+@pytest.mark.parametrize("far", [1e4, 1e6])
+def test_a_component_that_lands_on_an_outlier(kind, dtype, start, precision, far):
+    X = cloud(200, 30)
+    X[7, 0] = far
+    X = X.astype(dtype)
+    means = np.zeros((2, 30), dtype)
+    means[1, 0] = start * X[7, 0]
+    begin = {"means_init": means, "weights_init": np.full(2, 0.5, dtype)}
+    begin["precisions_init"] = precisions(kind, 2, 30, precision).astype(dtype)
+    r = gaussian_mixture(X, 2, covariance_type=kind, max_iter=1, reg_covar=1e-6, **begin)
+    found = r.covariances
+    found = np.diagonal(found, 0, -2, -1) if kind in ("full", "tied") else found
+    assert_allclose(found, one_step(X, begin, kind, 1e-6), rtol=1e-5)
+
+
+@each_kind
+def test_a_centre_far_from_the_mean_of_its_rows(kind):
+    rows = np.concatenate([cloud(100, 2), 1e-3 * cloud(100, 2, seed=1) + 1e6])
+    means = np.array([[0.0, 0.0], [1.5e6, 1.5e6]])
+    opened, generator = open_rows(rows), np.random.default_rng(0)
+    moments = moments_of(opened, None, find_kernel(np))
+    starts = GaussianStarts(opened, None, moments, 1e-6, rows, 2, kind, "k-means", generator)
+    found = starts.one(Given(None, means, None, None)).variances
+    expected = np.array([np.var(part, axis=0) for part in (rows[:100], rows[100:])])
+    if kind == "tied":
+        expected = expected.mean(axis=0)
+    if kind == "spherical":
+        expected = expected.mean(axis=1)
+    assert_allclose(found, expected + 1e-6, rtol=1e-6)
+
+
+def test_a_variance_that_all_clusters_share_and_an_outlier():
+    X = np.concatenate([1e-4 * cloud(200, 3), [[1e6, 0, 0]]])
+    begin = np.array([[0.0, 0, 0], [0.9e6, 0, 0]])
+    r = soft_kmeans(X, 2, init=begin, max_iter=1, reg_covar=1e-9)
+    assert_allclose(1 / r.stiffness, 200 / 201 * np.var(X[:200], axis=0).mean() + 1e-9, rtol=1e-6)
+
+
+EXTREMES = {
+    "float32": [1e-30, 1e-24, 1e-18, 1e18, 1e20, 1e37],
+    "float64": [1e-160, 1e-147, 1e-145, 1e-24, 1e150, 1e152, 1e160],
+}
+FITS = {
+    **{kind: partial(GaussianMixture, 2, covariance_type=kind) for kind in KINDS},
+    "soft": partial(SoftKMeans, 2),
+}
+
+
+@pytest.mark.parametrize("name", FITS)
+@pytest.mark.parametrize("reg_covar", [0.0, 1e-6])
+@pytest.mark.parametrize(
+    ("dtype", "scale"), [(dtype, scale) for dtype in EXTREMES for scale in EXTREMES[dtype]]
+)
+def test_whatever_is_delivered_is_finite_or_refused(name, reg_covar, dtype, scale):
+    X = (cloud(100, 2) * scale).astype(dtype)
+    model = FITS[name](reg_covar=reg_covar, random_state=0)
+    options = {} if name == "soft" else {"covariance_type": name}
+    fit = soft_kmeans if name == "soft" else gaussian_mixture
+    try:
+        model.fit(X)
+    except ValueError as error:
+        assert f"X must have a range that fits {dtype}" in str(error)  # noqa: PT017
+        assert not hasattr(model, "n_features_in_")
+        with pytest.raises(ValueError, match=f"range that fits {dtype}"):
+            fit(X, 2, reg_covar=reg_covar, rng=0, **options)
+        return
+    result = fit(X, 2, reg_covar=reg_covar, rng=0, **options)
+    held = {**vars(model), **vars(result)}
+    said = [getattr(model, m)(X) for m in LOOKING if m in dir(model)]
+    numbers = [v for v in held.values() if isinstance(v, float | tuple | np.ndarray)]
+    for value in (*numbers, *said, model.score(X)):
+        assert np.all(np.isfinite(value))
+    for part in ("covariances_", "precisions_", "precisions_cholesky_"):
+        if part in held:
+            matrices = name in ("full", "tied")
+            assert np.all((np.diagonal(held[part], 0, -2, -1) if matrices else held[part]) > 0)
+    assert held.get("stiffness_", 1) > 0
+
+
+def test_which_scales_are_refused():
+    """With a regularisation nothing is too small; what fits is not refused."""
+    for dtype, scale, reg_covar in [
+        ("float32", 1e18, 0.0),
+        ("float32", 1e-18, 0.0),
+        ("float32", 1e-24, 1e-6),
+        ("float64", 1e150, 0.0),
+        ("float64", 1e-145, 0.0),
+    ]:
+        X = (cloud(100, 2) * scale).astype(dtype)
+        for name in KINDS:
+            gaussian_mixture(X, 2, reg_covar=reg_covar, covariance_type=name, rng=0)
+    for scale, remedy in ((1e20, "Divide"), (1e-24, "Multiply")):
+        with pytest.raises(ValueError, match=f"float32.*{remedy} X.*or pass X as float64"):
+            gaussian_mixture((cloud(100, 2) * scale).astype(np.float32), 2, reg_covar=0, rng=0)
+
+
+def test_the_command_line_keeps_a_finite_model():
+    for scale in (1e20, 1e-24):
+        X = (cloud(100, 2) * scale).astype(np.float32)
+        for name in ("gmm", "soft"):
+            found = job(name, 2, 0, {"reg_covar": 0.0}).run(X, None, None)
+            stored = {n: np.asarray(v) for n, v in found.rule.stored().items()}
+            again = Likeliest.restored(stored | {"fitted_centers": found.rule.centers})
+            assert_array_equal(again.label(X)[0], found.labels)
+            assert np.isfinite(found.objective)
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_rows_of_which_the_density_overflows(name):
+    model = FITS[name](random_state=0, reg_covar=1e-6).fit(cloud(100, 2) * 1e-10)
+    far = np.array([[1e152, 0.0], [0.0, 1.0]])
+    for method in [m for m in (*LOOKING, "score") if m in dir(model) and m != "transform"]:
+        with pytest.raises(ValueError, match=r"its log-likelihood overflows\. Divide"):
+            getattr(model, method)(far)
+    narrow = np.array([[1e25, 0.0]], np.float32)
+    assert model.predict(narrow).shape == (1,)
+    assert np.isfinite(model.score(narrow))
+    with pytest.raises(ValueError, match="fits float32, but its log-likelihood overflows"):
+        model.score_samples(narrow)

@@ -131,7 +131,7 @@ def gaussian_mixture(
         If an argument is of the wrong kind, or arrays live in different places.
     ValueError
         If an argument has the wrong shape or value, X holds NaN, infinity, or values whose
-        squares do not fit the widest float, or a covariance collapses.
+        squares do not fit the widest float, or a covariance does not fit X's dtype or collapses.
 
     References
     ----------
