@@ -229,6 +229,7 @@ BAD = {
         np.zeros((3, 3, 3)),
         np.tile(-np.eye(3), (3, 1, 1)),
         np.ones((3, 3, 3)),
+        np.tile(1e-200 * np.eye(3), (3, 1, 1)),
     ),
 }
 

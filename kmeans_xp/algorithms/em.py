@@ -35,7 +35,7 @@ class MixtureIteration:
     change : float
         By how much it is above that of the iteration before.
     means : array of shape (k, d)
-        The new means, where X lives.
+        A copy of the new means, where X lives.
     """
 
     run: int

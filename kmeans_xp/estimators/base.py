@@ -40,7 +40,7 @@ class CenterEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         """Return the centres on the host; refuse those that the dtype of `rows` cannot hold."""
         centers = self._centers()
         most = float(rows.xp.finfo(rows.dtype).max)
-        if not np.abs(centers).max() <= most:
+        if not float(np.abs(centers).max()) <= most:
             raise ValueError(
                 f"{self.CENTERS} must fit X's dtype {rows.dtype}, but holds values above "
                 f"{most:.3g}. Pass X as float64."

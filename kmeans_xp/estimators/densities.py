@@ -31,7 +31,7 @@ class Densities(DensityMixin, Shell):
     So a model that was fitted on one backend predicts on another.
     """
 
-    # The fitted attributes that stand for it. A model needs those that `_described` asks for.
+    # The fitted attributes that stand for it; `_described` says which of them it needs.
     PARAMETERS: ClassVar[tuple[str, ...]]
     # What a fit found, in float64, and what its attributes were then.
     _mixture: Mixture
@@ -62,15 +62,18 @@ class Densities(DensityMixin, Shell):
         That is the one of the fit, of which they are rounded, until something else is written to
         them.
         """
+        return self._described() if self._written() else self._mixture
+
+    def _written(self) -> set[str]:
+        """Return which of the attributes are not there, or not what a fit set them to."""
         held, found = vars(self), vars(self).get("_found", {})
         same = found.keys() & held.keys()
         same = {name for name in same if np.array_equal(_on_host(held, name), found[name])}
-        written = set(self.PARAMETERS) - same
-        return self._described(written & held.keys()) if written else self._mixture
+        return set(self.PARAMETERS) - same
 
     @abstractmethod
-    def _described(self, written: set[str]) -> Mixture:
-        """Return the mixture of the attributes, of which some were `written` by the user.
+    def _described(self) -> Mixture:
+        """Return the mixture that the attributes make, some of which the user wrote.
 
         Raises
         ------

@@ -25,6 +25,7 @@ from kmeans_xp.arrays import Array, as_array, to_like
 from kmeans_xp.arrays.checks import check_choice, check_count
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.arrays.dtypes import working_dtype
+from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.estimators.densities import Densities
 
 # scikit-learn's names for the starts.
@@ -229,15 +230,19 @@ class GaussianMixture(Densities):
         require_density(rows, deviance, rows.wide)
         return deviance
 
-    def _described(self, written: set[str]) -> Mixture:
+    def _described(self) -> Mixture:
         means = self._centers().astype(np.float64)
         weights = self._fitted("weights_", (len(means),)).astype(np.float64)
         check_mixing(weights, "weights_")
         kind = check_choice(self.covariance_type, "covariance_type", COVARIANCE_TYPES)
         deciding = next((name for name in SPREADS if name in vars(self)), "precisions_cholesky_")
-        found = SPREADS[deciding](self._spread(deciding, kind, means.shape), kind, deciding)
+        held = self._spread(deciding, kind, means.shape)
+        with quiet():
+            found = SPREADS[deciding](held, kind, deciding)
+        if not all(np.isfinite(part).all() for part in found):
+            raise ValueError(f"{deciding} must fit float64 when inverted, but overflows. Scale it.")
         mixture = Mixture.amid(kind, weights, means, *found)
-        for name in written & SPREADS.keys() - {deciding}:
+        for name in self._written() & vars(self).keys() & SPREADS.keys() - {deciding}:
             self._check_agreement(mixture, name, deciding)
         return mixture
 

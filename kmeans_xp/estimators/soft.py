@@ -126,7 +126,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         self.log_likelihood_ = log_likelihood
         self._set_run(run)
 
-    def _described(self, written: set[str]) -> Mixture:
+    def _described(self) -> Mixture:
         means = self._centers().astype(np.float64)
         weights = self._fitted("weights_", (len(means),)).astype(np.float64)
         check_mixing(weights, "weights_")
