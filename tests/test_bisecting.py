@@ -37,7 +37,7 @@ from tests.test_refusals import refuses
 EXPECTED_FAILURES = {
     "check_sample_weight_equivalence_on_dense_data": (
         "it compares two random runs, and repeating rows changes which ones a seed draws "
-        "(test_a_weight_of_three_is_three_copies has the law from a given start)"
+        "(test_weights_are_copies has the law from a given start)"
     ),
 }
 STRATEGIES = ["biggest_inertia", "largest_cluster"]
@@ -141,13 +141,16 @@ def test_predict_goes_through_the_tree():
     assert_array_equal(model.predict(HOST), model.labels_)
 
 
-def test_a_weight_of_three_is_three_copies():
-    one = bisecting_kmeans(HOST, 7, init=extremes, sample_weight=np.full(300, 3.0))
-    three = bisecting_kmeans(np.repeat(HOST, 3, axis=0), 7, init=extremes)
-    assert_array_equal(np.repeat(one.labels, 3), three.labels)
-    assert_allclose(one.centers, three.centers, rtol=1e-9)
-    assert_allclose(one.inertia, three.inertia, rtol=1e-9)
-    assert_allclose(one.history, three.history, rtol=1e-9)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_weights_are_copies(strategy):
+    times = np.random.default_rng(5).integers(1, 9, 300)
+    options = {"init": extremes, "bisecting_strategy": strategy}
+    weighted = bisecting_kmeans(HOST, 7, sample_weight=times, **options)
+    copied = bisecting_kmeans(np.repeat(HOST, times, axis=0), 7, **options)
+    assert_array_equal(np.repeat(weighted.labels, times), copied.labels)
+    assert_allclose(weighted.centers, copied.centers, rtol=1e-9)
+    assert_allclose(weighted.inertia, copied.inertia, rtol=1e-9)
+    assert_allclose(weighted.history, copied.history, rtol=1e-9)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -90,7 +90,8 @@ def bisecting_kmeans(
         A bisection has converged if the squared shifts of its two centres add up to at most
         `tol` times the mean variance of the features in the cluster.
     bisecting_strategy : {"biggest_inertia", "largest_cluster"}
-        Which cluster is divided next: that of the largest inertia, or of the most rows.
+        Which cluster is divided next: that of the largest inertia, or of the most rows, or of
+        the most weight where rows have weights.
     algorithm : str
         "auto", "lloyd", or a kernel by its name, such as "portable".
     sample_weight : array of shape (n,), optional

@@ -13,7 +13,7 @@ from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.algorithms.pairs import Divided, Division
 from kmeans_xp.algorithms.seeding import Init
 from kmeans_xp.algorithms.tree import Tree
-from kmeans_xp.arrays import Array, to_host
+from kmeans_xp.arrays import Array, namespace_of, to_host
 from kmeans_xp.kernels import Kernel
 from kmeans_xp.rows import Rows
 
@@ -164,7 +164,9 @@ class Bisections:
         for side in (0, 1):
             rows, (w,) = leaf.rows.subset(found.labels == side, leaf.weights)
             inertia, center = float(found.inertia[side]), found.centers[side, :]
-            score = inertia if self.by_inertia or not inertia else float(found.sizes[side])
+            score = inertia
+            if inertia and not self.by_inertia:
+                score = float(found.sizes[side] if w is None else to_host(namespace_of(w).sum(w)))
             halves.append(Leaf(rows, w, center, inertia, score, (node, side), found.moments[side]))
         return halves, found
 

@@ -36,7 +36,8 @@ class BisectingKMeans(CenterEstimator):
     algorithm : str
         "auto", "lloyd", or a kernel by its name, such as "portable".
     bisecting_strategy : {"biggest_inertia", "largest_cluster"}
-        Which cluster is divided next: that of the largest inertia, or of the most rows.
+        Which cluster is divided next: that of the largest inertia, or of the most rows, or of
+        the most weight where rows have weights.
     callback : callable, optional
         Called with an `Iteration` after each bisection; if it returns true, the tree stays as
         it is then, with fewer clusters.
