@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.algorithms.kmeans import KMeansResult
-from kmeans_xp.algorithms.loop import Callback, Report, Run, iterate, teller
+from kmeans_xp.algorithms.loop import Callback, Report, iterate, teller
 from kmeans_xp.algorithms.moments import Moments, moments_of
-from kmeans_xp.algorithms.running import Means, Rules, check_ratio, learn
-from kmeans_xp.algorithms.sampled import among_all, check_sought, draw, start
+from kmeans_xp.algorithms.running import Means, Rules, learn, rows_to_wait
+from kmeans_xp.algorithms.sampled import among_all, check_sought, draw, start, surely_better
 from kmeans_xp.algorithms.seeding import Init, check_starts
-from kmeans_xp.algorithms.settle import assigned
+from kmeans_xp.algorithms.settle import Assignment, assigned
 from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.checks import (
     check_callback,
@@ -31,6 +31,9 @@ from kmeans_xp.rows.checks import check_rows
 # no more than fit a block.
 DRAWN = 1 << 14
 ENTRIES = 1 << 20
+# Whether batches still tell anything new is asked once they have had so many rows a centre, or as
+# many as X has. Before, what few rows cost is a matter of luck.
+ROWS_PER_CENTER = 100
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class MiniBatchKMeansResult(KMeansResult):
     n_steps : int
         How many batches there were.
     means : Means
-        The running means and what they have seen, from which further batches go on.
+        The running means and what they have seen, from which further batches go on. Those of
+        the start where that was better.
     """
 
     n_steps: int
@@ -85,7 +89,9 @@ def minibatch_kmeans(
     """Cluster rows by k-means on small random batches: a little worse, much sooner.
 
     Each batch moves each centre to the mean of all rows that it was ever given. In the end
-    every row is assigned to its nearest centre.
+    every row is assigned to its nearest centre. Centres that cost more than where they started
+    are given up for the start: all rows are asked, unless a thousand random ones of more leave no
+    doubt. Rows of weight 0 get a label and count for nothing else.
 
     Parameters
     ----------
@@ -108,14 +114,16 @@ def minibatch_kmeans(
         Converged if the exponentially smoothed sum of the centres' squared shifts is at most
         `tol` times the mean variance of the features. 0 never stops.
     max_no_improvement : int or None
-        Converged if the exponentially smoothed inertia reached no new low for so many batches.
-        None never stops.
+        Converged if the exponentially smoothed inertia reached no new low for so many batches,
+        once they have had 100 rows a centre, or as many as X has. None never stops.
     init_size : int, optional
         Rows that a start is sought among; by default three times `batch_size`, or three times
         `n_clusters` where that is more.
     reassignment_ratio : float
-        Now and then, a centre that has seen less than this part of what the busiest centre has
-        goes to a random row of the batch.
+        A centre that no row came to goes to a row of the batch, drawn by squared distance, when
+        it would have had one if its share were this part of an equal one: after `n_clusters` /
+        `reassignment_ratio` rows, or as many as X has. 0 moves none. A start other than an array
+        or a callable puts each centre on a row; only one that is equal to another can be so.
     algorithm : str
         "auto", "lloyd", or a kernel by its name, such as "portable".
     sample_weight : array of shape (n,), optional
@@ -153,29 +161,44 @@ def minibatch_kmeans(
     [0, 10]
     """
     rows = open_rows(X)
-    n, k = rows.shape[0], check_clusters(n_clusters, rows.shape[0])
-    size = min(check_count(batch_size, "batch_size"), n)
-    sought = check_sought(init, init_size, k, size)
+    k = check_clusters(n_clusters, rows.shape[0])
+    size = check_count(batch_size, "batch_size")
+    sought = check_sought(init, init_size, k, min(size, rows.shape[0]))
     starts = check_starts(n_init, init, random=3)
-    steps = check_count(max_iter, "max_iter") * n // size
-    tol = check_nonnegative(tol, "tol")
+    epochs, tol = check_count(max_iter, "max_iter"), check_nonnegative(tol, "tol")
     patience = _check_patience(max_no_improvement)
     check_callback(callback)
     kernel = find_kernel(rows.xp, algorithm)
-    rules = Rules(k, kernel, check_ratio(reassignment_ratio), as_generator(rng))
     weights = open_weights(rows, sample_weight)
     weights.check_clusters(k)
+    n, size = weights.count, min(size, weights.count)
+    rules = Rules(k, kernel, rows_to_wait(reassignment_ratio, k, n), as_generator(rng))
     tell = teller(callback, 1, rows, lambda state: state.means.rounded(rows))
     with rows.together():
-        whole = among_all(rows, init, sought)
+        whole = among_all(rows, weights, init, sought)
         moments = _checked(rows, weights.array, kernel, needed=tol > 0 or whole)
-        means = start(rows, weights.array, rules, init, starts, sought, moments if whole else None)
+        first = start(rows, weights, rules, init, starts, sought, moments if whole else None)
+        state = _State(Means.at(first, rows, drawn=isinstance(init, str)))
         batches = _batches(rows, weights.array, size, rules.generator)
         alpha = min(1.0, 2 * size / (n + 1))
         weight, variance = (moments.weight, moments.variance) if moments else (float(n), 0.0)
-        fit = _Fit(rules, batches, size, alpha, weights.common * weight, tol * variance, patience)
-        run = iterate(fit.step, _State(means), max_iter=steps, tell=tell)
-        return _settle(rows, weights, kernel, run, math.ceil(run.n_iter * size / n))
+        few = min(n, ROWS_PER_CENTER * k) / size
+        scale = weights.common * weight
+        fit = _Fit(rules, batches, size, alpha, scale, tol * variance, patience, few)
+        run = iterate(fit.step, state, max_iter=epochs * n // size, tell=tell)
+        means, ended = _settle(rows, weights, rules, run.state.means, state.means)
+    return MiniBatchKMeansResult(
+        rows.deliver(means.rounded(rows)),
+        ended.labels,
+        ended.inertia,
+        math.ceil(run.n_iter * size / n),
+        run.converged,
+        run.history,
+        rows.deliver(ended.sizes),
+        kernel.name,
+        run.n_iter,
+        means,
+    )
 
 
 def _checked(rows: Rows, weights: Array | None, kernel: Kernel, *, needed: bool) -> Moments | None:
@@ -188,24 +211,20 @@ def _checked(rows: Rows, weights: Array | None, kernel: Kernel, *, needed: bool)
 
 
 def _settle(
-    rows: Rows, weights: Weights, kernel: Kernel, run: Run["_State"], n_iter: int
-) -> MiniBatchKMeansResult:
-    """Assign every row, so that labels, inertia and centres belong together."""
-    centers = run.state.means.rounded(rows)
-    frame, common = frame_of(centers), weights.common
-    ended = assigned(rows, weights.array, frame, kernel, common=common).checked(rows)
-    return MiniBatchKMeansResult(
-        rows.deliver(centers),
-        ended.labels,
-        ended.inertia,
-        n_iter,
-        run.converged,
-        run.history,
-        rows.deliver(ended.sizes),
-        kernel.name,
-        run.n_iter,
-        run.state.means,
-    )
+    rows: Rows, weights: Weights, rules: Rules, means: Means, first: Means
+) -> tuple[Means, Assignment]:
+    """Return the means, or where they started if that costs less, and the rows assigned to them."""
+    ended = _assigned(rows, weights, rules, means).checked(rows)
+    if not surely_better(rows, weights, rules, means.rounded(rows), first.rounded(rows)):
+        started = _assigned(rows, weights, rules, first)
+        if started.inertia < ended.inertia:
+            return first, started
+    return means, ended
+
+
+def _assigned(rows: Rows, weights: Weights, rules: Rules, means: Means) -> Assignment:
+    frame, common = frame_of(means.rounded(rows)), weights.common
+    return assigned(rows, weights.array, frame, rules.kernel, common=common)
 
 
 @dataclass(frozen=True)
@@ -231,23 +250,28 @@ class _Fit:
     weight: float
     threshold: float
     patience: float
+    few: float
 
     def step(self, state: _State) -> tuple[_State, Report]:
         """Learn from one batch, and judge by smoothed values whether it told anything new.
 
         They start from what the first batch cost, which the start does. That is high, so that
         they fall for as long as the batches that follow are cheaper than the average so far;
-        scikit-learn's start with the second batch, where a lucky one ends the fit at once.
+        scikit-learn's start with the second batch, where a lucky one ends the fit at once. The
+        first may be lucky too where batches are small, so that a `few` are awaited.
         """
         batch, drawn = next(self.batches)
-        means, total, shift = learn(batch, None, state.means, self.rules, drawn)
+        means, total, shift = learn(
+            batch, Weights(None, 1.0, self.size), state.means, self.rules, drawn
+        )
         alpha = self.alpha if state.steps else 1.0
         cost = _mix(state.cost, total / self.size, alpha)
         drift = _mix(state.drift, shift, alpha)
         stale = 0 if cost < state.least else state.stale + 1
         still = self.threshold > 0 and drift <= self.threshold
         after = _State(means, state.steps + 1, cost, drift, min(cost, state.least), stale)
-        return after, Report(cost * self.weight, shift, still or stale >= self.patience)
+        tired = stale >= self.patience and after.steps >= self.few
+        return after, Report(cost * self.weight, shift, still or tired)
 
 
 def _mix(old: float, new: float, alpha: float) -> float:

@@ -1,40 +1,51 @@
-"""Centres as running means of batches, and where those go that see too few rows."""
+"""Centres as running means of batches, and where those go that no row comes to."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
 
 import numpy as np
 
-from kmeans_xp.algorithms.seeding import random_rows
 from kmeans_xp.arrays import Array, to_host
 from kmeans_xp.arrays.checks import check_nonnegative
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels import Frame, Kernel, Learned, Pull, Puller, frame_of
 from kmeans_xp.rows import Rows, open_rows
-
-# Starved centres are looked for each time that so many rows a centre have been seen.
-ROWS_PER_CENTER = 10
+from kmeans_xp.rows.arguments import Weights
 
 
-def check_ratio(reassignment_ratio: Any) -> float:
-    """Return `reassignment_ratio` as a float from 0 to 1."""
+def rows_to_wait(reassignment_ratio: Any, k: int, most: float = math.inf) -> float:
+    """Return after how many rows, `most` of them at the most, a centre that none came to moves.
+
+    After so many a centre would expect one row if it had this part of an equal share.
+    """
     ratio = check_nonnegative(reassignment_ratio, "reassignment_ratio")
     if ratio > 1:
         raise ValueError(
-            f"reassignment_ratio must be at most 1, got {ratio}. It is a part of what the busiest "
-            "centre has seen; scikit-learn's default is 0.01."
+            f"reassignment_ratio must be at most 1, got {ratio}. It is a part of an equal share of "
+            "the rows; scikit-learn's default is 0.01."
         )
-    return ratio
+    return min(k / ratio, most) if ratio else math.inf
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How means learn: how many, by which kernel, and when one is starved."""
+    """How means learn.
+
+    Attributes
+    ----------
+    k : int
+        How many there are.
+    kernel : Kernel
+    wait : float
+        After so many rows a centre that no row came to is moved.
+    generator : numpy.random.Generator
+    """
 
     k: int
     kernel: Kernel
-    reassignment_ratio: float
+    wait: float
     generator: np.random.Generator
 
 
@@ -52,20 +63,27 @@ class Means:
         What sums are taken about.
     seen : numpy.ndarray of shape (k,)
         The counts again, on the host.
-    waiting : int
-        Rows since starved centres were last looked for.
+    rows : int
+        How many rows of positive weight there were.
     """
 
     centers: Array
     counts: Array
     origin: Array
     seen: np.ndarray
-    waiting: int = 0
+    rows: int = 0
 
     @classmethod
-    def at(cls, centers: Array, rows: Rows) -> Self:
-        """Return means that have seen nothing, at `centers` where the blocks of `rows` live."""
+    def at(cls, centers: Array, rows: Rows, *, drawn: bool = False) -> Self:
+        """Return means at `centers`, where the blocks of `rows` live.
+
+        They have seen nothing, or where they were `drawn` from the rows, the row that each is:
+        else the first row that comes to one would take its place, and undo a careful start. Of
+        equal ones only the first has, since no row will come to the others.
+        """
         seen = np.zeros(centers.shape[0])
+        if drawn:
+            seen[first_of_equals(to_host(centers))] = 1.0
         wide = rows.xp.astype(centers, rows.wide)
         return cls(wide, rows.small(seen, rows.wide), frame_of(centers).origin, seen)
 
@@ -93,7 +111,7 @@ class Means:
 @quiet()
 def learn(
     rows: Rows,
-    weights: Array | None,
+    weights: Weights,
     means: Means,
     rules: Rules,
     drawn: np.ndarray | None = None,
@@ -111,17 +129,15 @@ def learn(
     """
     size = rows.shape[0] if drawn is None else len(drawn)
     block_rows = rules.kernel.block_rows(rules.k, rows.shape[1])
-    learned = _at_once(rows, weights, means, rules, drawn) if size <= block_rows else None
+    learned = _at_once(rows, weights.array, means, rules, drawn) if size <= block_rows else None
     if learned is None and drawn is not None:
         return learn(open_rows(rows.take(drawn)), weights, means, rules)
-    learned = learned or _by_block(rows, weights, means, rules, block_rows)
+    learned = learned or _by_block(rows, weights.array, means, rules, block_rows)
     centers, counts, seen, cost, shift = learned
-    waiting = means.waiting + size
-    hungry = waiting >= ROWS_PER_CENTER * rules.k or not means.seen.all()
-    after = Means(centers, counts, means.origin, seen, 0 if hungry else waiting)
-    if hungry and (count := _starved(after, rules, size)):
+    after = Means(centers, counts, means.origin, seen, means.rows + weights.count)
+    if after.rows >= rules.wait and not seen.all():
         batch = rows if drawn is None else open_rows(rows.take(drawn))
-        after = _feed(batch, weights, after, rules, count)
+        after = _reassign(batch, weights, after, rules)
         shift = float(to_host(rows.xp.sum((after.centers - means.centers) ** 2)))
     return after, cost, shift
 
@@ -155,25 +171,50 @@ def _by_block(
     return means.centers + moved, counts, facts[2:], float(facts[0]), float(facts[1])
 
 
-def _starved(means: Means, rules: Rules, size: int) -> int:
-    """Return how many centres have seen too little, and find a row in a batch of this size."""
-    starved = np.count_nonzero(means.seen < rules.reassignment_ratio * means.seen.max())
-    return min(int(starved), size // 2)
+def _reassign(rows: Rows, weights: Weights, means: Means, rules: Rules) -> Means:
+    """Move centres that no row came to onto rows of the batch, drawn by squared distance.
 
-
-def _feed(rows: Rows, weights: Array | None, means: Means, rules: Rules, count: int) -> Means:
-    """Move the `count` centres that have seen least to random rows of the batch."""
-    xp, seen = rows.xp, means.seen
-    drawn = rows.take(random_rows(rows, count, weights, rules.generator))
-    order = np.argsort(seen, kind="stable")
-    # They count as the least of the others does, lest they starve again at once.
-    seen = np.where(np.isin(np.arange(rules.k), order[:count]), seen[order[count]], seen)
-    # A scatter by gathering: the i-th of the starved takes the i-th row.
+    No more of them than half the rows. A moved centre has seen the row that it is.
+    """
+    xp, unseen = rows.xp, np.flatnonzero(means.seen == 0)
+    frame = frame_of(means.rounded(rows), means.origin)
+    mass = costs_of(rows, weights.array, frame, rules.kernel)
+    uniforms = rules.generator.random(min(len(unseen), max(1, weights.count // 2)))
+    drawn = list(dict.fromkeys(rows.sample(mass, uniforms)[0]))
+    if not drawn:  # every row is at a centre
+        return means
+    drawn = [drawn[i] for i in first_of_equals(to_host(rows.take(drawn)))]
+    moved = unseen[: len(drawn)]
+    seen = means.seen.copy()
+    seen[moved] = 1.0 if weights.array is None else rows.pick(weights.array, drawn)
+    # A scatter by gathering: the i-th that moves takes the i-th row.
     place = np.full(rules.k, -1)
-    place[order[:count]] = np.arange(count)
-    new = xp.take(xp.astype(drawn, rows.wide), rows.small(np.maximum(place, 0)), axis=0)
+    place[moved] = np.arange(len(drawn))
+    rows_of = xp.take(rows.take(drawn), rows.small(np.maximum(place, 0)), axis=0)
+    new = xp.astype(rows_of, rows.wide)
     centers = xp.where(rows.small(place >= 0)[:, None], new, means.centers)
     return replace(means, centers=centers, counts=rows.small(seen, rows.wide), seen=seen)
+
+
+def first_of_equals(host: np.ndarray) -> list[int]:
+    """Return the index of the first of each group of equal rows."""
+    found: dict[bytes, int] = {}
+    for i, row in enumerate(host + 0.0):  # -0.0 is 0.0
+        found.setdefault(row.tobytes(), i)
+    return list(found.values())
+
+
+def costs_of(rows: Rows, weights: Array | None, frame: Frame, kernel: Kernel) -> Array:
+    """Return the weighted squared distance of each row to its nearest centre."""
+    size = kernel.block_rows(*frame.centers.shape)
+    return rows.map(partial(_cost_step, kernel=kernel, frame=frame), weights, block_rows=size)[0]
+
+
+def _cost_step(
+    block: Array, weights: Array | None, *, kernel: Kernel, frame: Frame
+) -> tuple[Array]:
+    squares = kernel.nearest(block, frame)[1]
+    return (squares if weights is None else squares * weights,)
 
 
 def _pull_step(

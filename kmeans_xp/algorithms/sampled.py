@@ -1,20 +1,25 @@
-"""Starts that are sought among some random rows, and judged on others."""
+"""Starts that are sought among some random rows, and judged on others; so are their ends."""
 
 from typing import Any
 
 import numpy as np
 
 from kmeans_xp.algorithms.moments import Moments, moments_of
-from kmeans_xp.algorithms.running import Means, Rules
+from kmeans_xp.algorithms.running import Rules, costs_of
 from kmeans_xp.algorithms.seeding import Init, check_init, given_centers, seed
 from kmeans_xp.algorithms.settle import assigned
-from kmeans_xp.arrays import Array
+from kmeans_xp.arrays import Array, to_host
 from kmeans_xp.arrays.checks import check_count
 from kmeans_xp.kernels import frame_of
 from kmeans_xp.rows import Rows, open_rows
+from kmeans_xp.rows.arguments import Weights
 
 # Rows that a start is sought among, as a multiple of the batch and of k.
 START_ROWS = 3
+# Random rows that an end is first compared with its start on, and by how many standard errors it
+# must be better there lest all rows be asked.
+JUDGES = 1024
+ERRORS = 5
 
 
 def check_sought(init: Init, init_size: int | None, k: int, batch_size: int) -> int:
@@ -32,48 +37,67 @@ def draw(rows: Rows, weights: Array | None, count: int, generator: np.random.Gen
     return rows.sample(weights, generator.random(count))[0]
 
 
-def among_all(rows: Rows, init: Init, sought: int) -> bool:
+def among_all(rows: Rows, weights: Weights, init: Init, sought: int) -> bool:
     """Return whether a start is sought among the rows themselves, and needs their moments."""
-    return isinstance(init, str) and rows.in_place and sought >= rows.shape[0]
+    return isinstance(init, str) and rows.in_place and sought >= weights.count
 
 
 def start(
     rows: Rows,
-    weights: Array | None,
+    weights: Weights,
     rules: Rules,
     init: Init,
     starts: int,
     sought: int,
     moments: Moments | None = None,
-) -> Means:
+) -> Array:
     """Return the best of a few starts, each sought among some random rows.
 
     Those are all rows where their `moments` are given.
     """
     tries = [_seed(rows, weights, rules, init, sought, moments) for _ in range(starts)]
     if starts > 1:
-        drawn = draw(rows, weights, min(sought, rows.shape[0]), rules.generator)
+        drawn = draw(rows, weights.array, min(sought, weights.count), rules.generator)
         judge, kernel = open_rows(rows.take(drawn)), rules.kernel
         costs = [assigned(judge, None, frame_of(centers), kernel).inertia for centers in tries]
         tries = [tries[int(np.argmin(costs))]]
-    return Means.at(tries[0], rows)
+    return tries[0]
+
+
+def surely_better(rows: Rows, weights: Weights, rules: Rules, centers: Array, start: Array) -> bool:
+    """Return whether some random rows leave no doubt that `centers` cost less than `start`.
+
+    Of few rows, it is as cheap to ask all.
+    """
+    if weights.count <= 2 * JUDGES:
+        return False
+    few = open_rows(rows.take(draw(rows, weights.array, JUDGES, rules.generator)))
+    before, after = (
+        np.asarray(to_host(costs_of(few, None, frame_of(c), rules.kernel)), np.float64)
+        for c in (start, centers)
+    )
+    gains = before - after
+    return bool(gains.mean() > ERRORS * gains.std() / len(gains) ** 0.5)
 
 
 def _seed(
     rows: Rows,
-    weights: Array | None,
+    opened: Weights,
     rules: Rules,
     init: Init,
     sought: int,
     moments: Moments | None,
 ) -> Array:
     n, kernel, generator = rows.shape[0], rules.kernel, rules.generator
+    weights = opened.array
     if moments is not None:
         return seed(rows, None, rules.k, init, weights, moments, generator, kernel)
     if not (isinstance(init, str) or callable(init)):
         return given_centers(rows, init, "init", rules.k)
-    if sought >= n:
-        indices = np.arange(n)
+    if sought >= opened.count:
+        # Those that weigh something, of which there may be few among many.
+        all_rows = weights is None or opened.count == n
+        indices = np.arange(n) if all_rows else np.sort(rows.largest(weights, opened.count))
     elif weights is None:
         indices = generator.choice(n, sought, replace=False)
     else:

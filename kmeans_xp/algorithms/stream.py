@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmeans_xp.algorithms.running import Means, Rules, check_ratio, learn
+from kmeans_xp.algorithms.running import Means, Rules, learn, rows_to_wait
 from kmeans_xp.algorithms.sampled import check_sought, start
 from kmeans_xp.algorithms.seeding import Init, check_starts
 from kmeans_xp.algorithms.settle import Assignment, assigned
@@ -48,23 +48,22 @@ def learn_batch(
         As `minibatch_kmeans`; a first batch must have a row for each cluster.
     """
     rows = open_rows(X)
-    ratio = check_ratio(reassignment_ratio)
     kernel = find_kernel(rows.xp, algorithm)
     weights = open_weights(rows, sample_weight)
     k = check_clusters(n_clusters, rows.shape[0]) if means is None else len(means.seen)
     if means is None:
         weights.check_clusters(k)
-    rules = Rules(k, kernel, ratio, generator)
+    rules = Rules(k, kernel, rows_to_wait(reassignment_ratio, k), generator)
     check_rows(rows, block_rows=kernel.block_rows(1, rows.shape[1]))
     if means is None:
         size = check_count(batch_size, "batch_size")
         sought = check_sought(init, init_size, k, size)
         starts = check_starts(n_init, init, random=3)
-        here = start(rows, weights.array, rules, init, starts, sought)
+        here = Means.at(start(rows, weights, rules, init, starts, sought), rows)
     else:
         # In units of what the rows of this batch weigh, where that is the same for all.
         here = means.beside(rows).times(1 / weights.common)
-    learned = learn(rows, weights.array, here, rules)[0].times(weights.common)
+    learned = learn(rows, weights, here, rules)[0].times(weights.common)
     return _learned(rows, weights, learned, kernel)
 
 
