@@ -4,18 +4,25 @@ import pickle
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.cluster import MiniBatchKMeans as Theirs
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from kmeans_xp import (
     Iteration,
     MiniBatchKMeans,
+    inertia,
+    kmeans,
     minibatch_kmeans,
 )
+from kmeans_xp.rows import open_rows
 from tests import reference
 from tests.data import blobs, cloud, same_partition, some_rows
 from tests.processes import run_measured
+from tests.strategies import problems
 from tests.test_refusals import refuses
 
 # Each check that is expected to fail, with its reason.
@@ -36,6 +43,7 @@ HOST = cloud(600, 3, seed=1)
     expected_failed_checks=lambda _: EXPECTED_FAILURES,
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
 
@@ -116,6 +124,120 @@ def test_a_long_stream_does_not_stall_in_single_precision():
     assert_allclose(model.cluster_centers_[0, 0], total / seen, rtol=1e-6)
 
 
+def _in_single(backend, seed=0):
+    model = MiniBatchKMeans(5, random_state=seed, reassignment_ratio=0.0)
+    return model.fit(backend.asarray(HOST[:400], "float32"))
+
+
+def _replaced(backend, model, centers):
+    model.cluster_centers_ = backend.asarray(centers, "float32")
+    return model
+
+
+def _pickled(backend, model, centers):
+    return pickle.loads(pickle.dumps(_replaced(backend, model, centers)))
+
+
+def _in_place(backend, model, centers):
+    model = pickle.loads(pickle.dumps(model))  # On the host, where one may write.
+    model.cluster_centers_[...] = centers
+    return model
+
+
+@pytest.mark.parametrize("write", [_replaced, _pickled, _in_place])
+def test_partial_fit_goes_on_from_the_centres_that_the_user_wrote(backend, write):
+    rows, written = HOST[400:].astype(np.float32), (HOST[:5] + 2).astype(np.float32)
+    model = write(backend, _in_single(backend), written)
+    counts, steps = model._means.seen.copy(), model.n_steps_
+    model.partial_fit(backend.asarray(rows, "float32"))
+    centers, _, _ = plain(rows, written, batches_of(rows, 200), counts)
+    assert_allclose(backend.to_numpy(model.cluster_centers_), centers, rtol=1e-4, atol=1e-4)
+    assert model.n_steps_ == steps + 1
+
+
+def test_means_that_were_not_written_to_stay_in_full_precision(backend):
+    backend.need("float64")
+    rows = HOST[400:].astype(np.float32)
+    model = _in_single(backend)
+    means, counts = model._means.centers.copy(), model._means.seen.copy()
+    assert (means != means.astype(np.float32)).any()
+    host = backend.to_numpy(model.cluster_centers_).copy()
+    host[2, 1] = means[2, 1] = 0.5
+    _replaced(backend, model, host).partial_fit(backend.asarray(rows, "float32"))
+    centers, _, _ = plain(rows, means, batches_of(rows, 200), counts)
+    assert_allclose(model._means.centers, centers, rtol=1e-12)
+
+
+def test_centres_of_no_fit_have_seen_nothing():
+    model = MiniBatchKMeans(5, reassignment_ratio=0.0)
+    model.cluster_centers_ = START.tolist()
+    refuses(lambda: model.partial_fit(HOST[:, :2]), "X", "2.*3")
+    model.partial_fit(HOST)
+    centers, _, _ = plain(HOST, START, batches_of(HOST, 600))
+    assert_allclose(model.cluster_centers_, centers, rtol=1e-12)
+    assert (model.n_steps_, model.n_features_in_) == (1, 3)
+    model.cluster_centers_ = START[:3]  # Another number of them.
+    model.partial_fit(HOST)
+    centers, _, _ = plain(HOST, START[:3], batches_of(HOST, 600))
+    assert_allclose(model.cluster_centers_, centers, rtol=1e-12)
+    assert model.n_steps_ == 2
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        (START[:, :2], r"\(5, 2\)"),
+        (START[0], r"\(3,\)"),
+        (START[:0], r"\(0, 3\)"),
+        (np.full((5, 3), np.nan), "NaN"),
+        (START.astype(complex), "complex"),
+    ],
+)
+def test_centres_that_cannot_be_gone_on_from(bad, told):
+    model = MiniBatchKMeans(5, random_state=0).fit(HOST)
+    model.cluster_centers_ = bad
+    refuses(lambda: model.partial_fit(HOST), "cluster_centers_", told)
+    assert model.cluster_centers_ is bad
+
+
+IDLE = {
+    "a sample": {"batch_size": 20},
+    "all rows": {"batch_size": 1000, "tol": 1e-3, "max_no_improvement": None},
+    "random": {"batch_size": 40, "init": "random"},
+    "a callable": {"batch_size": 60, "init": lambda rows, k, rng: rows[:k]},
+    "an array": {"batch_size": 70, "init": START},
+    "a parallel start": {"batch_size": 30, "init": "k-means||", "n_init": 2},
+}
+
+
+@pytest.mark.parametrize("options", IDLE.values(), ids=IDLE)
+def test_rows_of_no_weight_change_nothing(options, tmp_path):
+    w = np.random.default_rng(0).uniform(0.5, 2, 100)
+    some, heavy = np.sort(np.random.default_rng(1).permutation(600)[:100]), np.zeros(600)
+    heavy[some] = w
+    np.save(tmp_path / "rows.npy", HOST)
+    alone = minibatch_kmeans(HOST[some], 5, sample_weight=w, rng=0, max_iter=4, **options)
+    for rows in (HOST, np.load(tmp_path / "rows.npy", mmap_mode="r")):
+        among = minibatch_kmeans(rows, 5, sample_weight=heavy, rng=0, max_iter=4, **options)
+        assert_allclose(among.centers, alone.centers, rtol=1e-9)
+        assert_array_equal(among.labels[some], alone.labels)
+        assert_allclose(among.inertia, alone.inertia, rtol=1e-9)
+        assert_allclose(among.history, alone.history, rtol=1e-9)
+        assert (among.n_iter, among.n_steps) == (alone.n_iter, alone.n_steps)
+        assert among.converged == alone.converged
+
+
+def test_rows_of_no_weight_do_not_shorten_the_wait_of_a_stream():
+    start = np.r_[HOST[:2], [[1e3] * 3]]
+    options = {"init": start, "reassignment_ratio": 0.1, "random_state": 0}
+    w = np.random.default_rng(0).uniform(0.5, 2, 60)
+    alone, among = MiniBatchKMeans(3, **options), MiniBatchKMeans(3, **options)
+    for rows, part in batches_of(HOST[:60], 12, w):
+        alone.partial_fit(rows, sample_weight=part)
+        among.partial_fit(np.r_[HOST[100:140], rows], sample_weight=np.r_[np.zeros(40), part])
+        assert_allclose(among.cluster_centers_, alone.cluster_centers_, rtol=1e-12)
+
+
 def test_the_first_batch_must_have_a_row_for_each_cluster():
     model = MiniBatchKMeans(8)
     refuses(lambda: model.partial_fit(HOST[:7]), "n_clusters", "8.*7")
@@ -150,8 +272,43 @@ def test_starved_centres_go_to_rows_of_the_batch():
 
 def test_at_most_half_a_batch_is_given_to_the_starved():
     start = np.r_[HOST[:1], 1e3 + np.arange(1, 12)[:, None] * np.ones(3)]
-    model = MiniBatchKMeans(12, init=start, random_state=0).partial_fit(HOST[:12])
-    assert np.count_nonzero(np.abs(model.cluster_centers_).max(axis=1) < 100) == 1 + 6
+    options = {"init": start, "random_state": 0}
+    model = MiniBatchKMeans(12, reassignment_ratio=1.0, **options).partial_fit(HOST[:12])
+    assert 1 < np.count_nonzero(np.abs(model.cluster_centers_).max(axis=1) < 100) <= 1 + 6
+    model.partial_fit(HOST[12:24]).partial_fit(HOST[24:36])
+    assert np.abs(model.cluster_centers_).max() < 100
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.1, 1.0])
+def test_a_starved_centre_waits_until_it_would_have_had_a_row(ratio):
+    # Three centres: an equal share of ten of them at a tenth of it is 1 in 30 rows.
+    start = np.r_[HOST[:2], [[1e3] * 3]]
+    model = MiniBatchKMeans(3, init=start, reassignment_ratio=ratio, random_state=0)
+    moved = []
+    for rows, _ in batches_of(HOST[:60], 6):
+        model.partial_fit(rows)
+        moved.append(np.abs(model.cluster_centers_).max() < 100)
+    wait = {0.0: 10, 0.1: 4, 1.0: 0}[ratio]
+    assert moved == [step >= wait for step in range(10)]
+
+
+def test_a_centre_that_has_seen_few_rows_stays():
+    far = np.r_[HOST, [[1e3] * 3]]
+    model = MiniBatchKMeans(2, init=np.r_[HOST[:1], far[-1:]], reassignment_ratio=1.0)
+    model.partial_fit(far)
+    for rows, _ in batches_of(HOST, 100):
+        model.partial_fit(rows)
+    assert_array_equal(model.cluster_centers_[1], far[-1])
+
+
+def test_equal_starting_centres_part():
+    twice = np.r_[np.repeat(HOST[:1], 50, axis=0), HOST[1:100]]
+    result = minibatch_kmeans(twice, 6, init=lambda rows, k, rng: rows[:k], rng=0)
+    assert np.count_nonzero(result.sizes) == 6
+    few = np.repeat(HOST[:3], 50, axis=0)
+    for seed in range(5):  # Of these, one starts with equal centres.
+        result = minibatch_kmeans(few, 3, init="random", batch_size=20, n_init=1, rng=seed)
+        assert np.count_nonzero(result.sizes) == 3
 
 
 def test_results_live_where_x_lives(backend):
@@ -195,7 +352,8 @@ def test_labels_inertia_and_centres_belong_together():
 def test_rows_are_drawn_by_their_weights():
     w = np.where(np.arange(600) < 300, 0.0, 1.0)
     result = minibatch_kmeans(HOST, 5, rng=0, sample_weight=w, batch_size=50)
-    assert_allclose(result.means.seen.sum(), 50 * result.n_steps, rtol=1e-12)
+    # And the row that each centre started on.
+    assert_allclose(result.means.seen.sum(), 5 + 50 * result.n_steps, rtol=1e-12)
     heavy = np.full(600, 1e-9)
     heavy[7] = 1.0
     result = minibatch_kmeans(HOST, 2, rng=0, sample_weight=heavy, batch_size=50, max_iter=1)
@@ -216,7 +374,7 @@ def test_the_history_is_the_smoothed_cost_of_the_batches():
     told = []
     result = minibatch_kmeans(HOST, 5, rng=0, callback=told.append, **options)
     drawn = np.random.default_rng(0).integers(600, size=(9, 100))
-    alpha, centers, smooth, expected = 200 / 601, START, None, []
+    alpha, centers, smooth, expected = 240 / 601, START, None, []
     for batch, after in zip(drawn, told, strict=False):
         cost = reference.nearest(HOST[batch], centers)[1].sum() / 100
         smooth = cost if smooth is None else (1 - alpha) * smooth + alpha * cost
@@ -337,6 +495,59 @@ def test_quality_and_steps_are_those_of_scikit_learn(seed):
     ours = np.mean([minibatch_kmeans(rows, 20, rng=s).inertia for s in range(6)])
     theirs = np.mean([Theirs(20, random_state=s).fit(rows).inertia_ for s in range(6)])
     assert ours < 1.01 * theirs
+
+
+@pytest.mark.parametrize(("k", "batch"), [(10, 100), (50, 100), (100, 100), (200, 100), (60, 30)])
+def test_many_clusters_for_a_batch(k, batch):
+    rows = np.random.default_rng(0).uniform(-1, 1, (2000, 2))
+    ours = [minibatch_kmeans(rows, k, batch_size=batch, rng=s) for s in range(4)]
+    theirs = [Theirs(k, batch_size=batch, random_state=s).fit(rows).inertia_ for s in range(4)]
+    assert np.mean([result.inertia for result in ours]) < 1.02 * np.mean(theirs)
+    # More than a start: the first batch's cost is that of the start.
+    assert all(result.inertia < 0.95 * result.history[0] for result in ours)
+
+
+def test_batches_that_say_little_are_not_believed_at_once():
+    rows = np.random.default_rng(0).uniform(-1, 1, (600, 2))
+    steps = [minibatch_kmeans(rows, 60, batch_size=10, rng=s).n_steps for s in range(4)]
+    assert min(steps) >= 60
+
+
+def test_rare_far_rows_keep_their_centres():
+    rng = np.random.default_rng(0)
+    rows = np.c_[10 ** rng.uniform(0, 3, (20_000, 3)), rng.standard_normal((20_000, 7))]
+    ours = [minibatch_kmeans(rows, 100, rng=s).inertia for s in range(4)]
+    full = np.mean([kmeans(rows, 100, rng=s).inertia for s in range(2)])
+    assert np.mean(ours) < 1.08 * full
+    assert max(ours) < 1.1 * full
+
+
+@given(problems(), st.integers(1, 50), st.integers(1, 4), st.sampled_from([0.0, 0.01, 1.0]))
+def test_a_fit_never_ends_worse_than_its_start(problem, batch_size, max_iter, ratio):
+    result = minibatch_kmeans(
+        problem.X, problem.k, init=problem.start, sample_weight=problem.weights,
+        batch_size=batch_size, max_iter=max_iter, reassignment_ratio=ratio, rng=0,
+    )  # fmt: skip
+    start = inertia(problem.X, problem.start, sample_weight=problem.weights)
+    assert result.inertia <= start
+    labels = reference.nearest(problem.X, result.centers)[0]
+    assert_array_equal(np.bincount(labels, minlength=problem.k), result.sizes)
+
+
+def test_the_start_stays_where_batches_only_make_it_worse():
+    rows = cloud(3000, 3, seed=2)  # More than are compared at once.
+    best = kmeans(rows, 40, rng=0)
+    model = MiniBatchKMeans(40, init=best.centers, batch_size=40, random_state=0).fit(rows)
+    assert_array_equal(model.cluster_centers_, best.centers)
+    assert_array_equal(model.labels_, best.labels)
+    assert model.inertia_ == best.inertia
+    assert_array_equal(model._means.rounded(open_rows(rows)), best.centers)
+
+
+def test_empty_clusters_are_warned_of():
+    few = np.repeat(HOST[:3], 20, axis=0)
+    with pytest.warns(ConvergenceWarning, match=r"distinct clusters \(3\).*n_clusters \(5\)"):
+        MiniBatchKMeans(5, random_state=0).fit(few)
 
 
 def test_defaults_are_those_of_scikit_learn():

@@ -31,6 +31,9 @@ from kmeans_xp.rows.checks import check_rows
 # no more than fit a block.
 DRAWN = 1 << 14
 ENTRIES = 1 << 20
+# What a batch weighs in the smoothed cost, as a multiple of its part of X. With scikit-learn's 2
+# there are a tenth to a fifth more batches, for 0.05 to 0.2% less inertia.
+SMOOTHING = 2.4
 # Whether batches still tell anything new is asked once they have had so many rows a centre, or as
 # many as X has. Before, what few rows cost is a matter of luck.
 ROWS_PER_CENTER = 100
@@ -180,7 +183,7 @@ def minibatch_kmeans(
         first = start(rows, weights, rules, init, starts, sought, moments if whole else None)
         state = _State(Means.at(first, rows, drawn=isinstance(init, str)))
         batches = _batches(rows, weights.array, size, rules.generator)
-        alpha = min(1.0, 2 * size / (n + 1))
+        alpha = min(1.0, SMOOTHING * size / (n + 1))
         weight, variance = (moments.weight, moments.variance) if moments else (float(n), 0.0)
         few = min(n, ROWS_PER_CENTER * k) / size
         scale = weights.common * weight

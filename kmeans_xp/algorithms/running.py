@@ -91,6 +91,26 @@ class Means:
         """Return means that have seen `factor` times as much."""
         return replace(self, counts=self.counts * factor, seen=self.seen * factor)
 
+    def moved_to(self, centers: np.ndarray) -> Self:
+        """Return host means at host `centers`; what they have seen stays.
+
+        Means that round to these are kept in full, entry by entry.
+        """
+        if centers.shape != self.centers.shape:
+            return self.unseen(centers)
+        with quiet():
+            kept = self.centers.astype(centers.dtype) == centers
+        if kept.all():
+            return self
+        moved = np.where(kept, self.centers, centers)
+        return replace(self, centers=moved, origin=frame_of(centers).origin)
+
+    @classmethod
+    def unseen(cls, centers: np.ndarray) -> Self:
+        """Return host means at host `centers`, that have seen nothing."""
+        seen = np.zeros(len(centers))
+        return cls(centers.astype(np.float64), seen, frame_of(centers).origin, seen)
+
     def rounded(self, rows: Rows) -> Array:
         """Return the centres in the dtype of `rows`."""
         return rows.xp.astype(self.centers, rows.dtype)

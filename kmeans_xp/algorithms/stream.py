@@ -60,6 +60,11 @@ def learn_batch(
         sought = check_sought(init, init_size, k, size)
         starts = check_starts(n_init, init, random=3)
         here = Means.at(start(rows, weights, rules, init, starts, sought), rows)
+    elif means.centers.shape[1] != rows.shape[1]:
+        raise ValueError(
+            f"X must have as many features as cluster_centers_, got {rows.shape[1]} with "
+            f"{means.centers.shape[1]}. Pass rows of the same width."
+        )
     else:
         # In units of what the rows of this batch weigh, where that is the same for all.
         here = means.beside(rows).times(1 / weights.common)

@@ -2,6 +2,7 @@
 
 from typing import Any, Self
 
+import numpy as np
 from sklearn.utils.validation import validate_data
 
 from kmeans_xp.algorithms.loop import Callback
@@ -9,7 +10,7 @@ from kmeans_xp.algorithms.minibatch import minibatch_kmeans
 from kmeans_xp.algorithms.running import Means
 from kmeans_xp.algorithms.seeding import Init
 from kmeans_xp.algorithms.stream import learn_batch
-from kmeans_xp.arrays import Array
+from kmeans_xp.arrays import Array, as_array, to_host
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.estimators.base import CenterEstimator
 
@@ -36,15 +37,17 @@ class MiniBatchKMeans(CenterEstimator):
         Converged if the exponentially smoothed sum of the centres' squared shifts is at most
         `tol` times the mean variance of the features. 0 never stops.
     max_no_improvement : int or None
-        Converged if the exponentially smoothed inertia reached no new low for so many batches.
+        Converged if the exponentially smoothed inertia reached no new low for so many batches,
+        once they have had 100 rows a centre, or as many as X has. None never stops.
     init_size : int, optional
         Rows that a start is sought among; by default three times `batch_size`, or three times
         `n_clusters` where that is more.
     n_init : int or "auto"
         How many starts to try. "auto" is 3 for "random" and a callable, else 1.
     reassignment_ratio : float
-        A centre that has seen less than this part of what the busiest centre has goes to a
-        random row of the batch.
+        A centre that no row came to goes to a row of the batch, drawn by squared distance, when
+        it would have had one if its share were this part of an equal one: after `n_clusters` /
+        `reassignment_ratio` rows, or in `fit` as many as X has. 0 moves none.
     algorithm : str
         "auto", "lloyd", or a kernel by its name, such as "portable".
     callback : callable, optional
@@ -54,7 +57,8 @@ class MiniBatchKMeans(CenterEstimator):
     Attributes
     ----------
     cluster_centers_ : array of shape (k, d)
-        Where X lives, in its floating dtype.
+        Where X lives, in its floating dtype. `partial_fit` goes on from them, in full precision
+        for as long as they are what it left.
     labels_ : array of shape (n,), int32
         The cluster of each row (of the last batch, after `partial_fit`); equals ``predict(X)``.
     inertia_ : float
@@ -63,7 +67,7 @@ class MiniBatchKMeans(CenterEstimator):
         How often the batches went through as many rows as X has. Not after a first
         `partial_fit`, nor are `converged_` and `history_`.
     n_steps_ : int
-        How many batches there were.
+        How many batches there were, those of `partial_fit` too.
     converged_ : bool
         Whether they ended because the batches told nothing new.
     history_ : tuple of float
@@ -122,12 +126,17 @@ class MiniBatchKMeans(CenterEstimator):
         rng = as_generator(self.random_state, "random_state")
         result = self._run(minibatch_kmeans, X, sample_weight, end=None, every=10, rng=rng)
         self._take(X, result)
+        self._warn_of_empty(result.sizes)
         self.n_steps_ = result.n_steps
         self._means = result.means.on_host()
         self._generator = rng
 
     def partial_fit(self, X: Array, y: None = None, sample_weight: Array | None = None) -> Self:
         """Learn from one batch; go on from what was learned before, by `fit` too.
+
+        It goes on from `cluster_centers_`, whoever wrote them: those that were moved by hand have
+        still seen what they had, and so go on as slowly. A model that has no others, or another
+        number of them, has seen nothing: its centres go to the means of their rows in the batch.
 
         Parameters
         ----------
@@ -149,7 +158,8 @@ class MiniBatchKMeans(CenterEstimator):
             As `kmeans_xp.minibatch_kmeans`. The model stays as it was.
         """
         means, generator, steps = self._memory()
-        if means is not None:
+        known = "n_features_in_" in vars(self)
+        if known:
             self._open(X)
         learned = learn_batch(
             X,
@@ -158,7 +168,7 @@ class MiniBatchKMeans(CenterEstimator):
             generator=generator,
             **self._options(learn_batch),
         )
-        validate_data(self, X, reset=means is None, skip_check_array=True)
+        validate_data(self, X, reset=not known, skip_check_array=True)
         self._means, self._generator, self.n_steps_ = learned.means, generator, steps + 1
         self.cluster_centers_ = learned.centers
         self.labels_ = learned.assignment.labels
@@ -168,6 +178,26 @@ class MiniBatchKMeans(CenterEstimator):
 
     def _memory(self) -> tuple[Means | None, Any, int]:
         """Return what earlier batches left: means, the state of the draws, and their number."""
-        if "_means" in vars(self):
-            return self._means, self._generator, self.n_steps_
-        return None, as_generator(self.random_state, "random_state"), 0
+        held = vars(self)
+        generator = held.get("_generator") or as_generator(self.random_state, "random_state")
+        if "cluster_centers_" not in held:
+            return None, generator, 0
+        centers = self._host_centers()
+        means = self._means.moved_to(centers) if "_means" in held else Means.unseen(centers)
+        return means, generator, held.get("n_steps_", 0)
+
+    def _host_centers(self) -> np.ndarray:
+        """Return `cluster_centers_` on the host, since anybody may have written to them."""
+        centers = np.asarray(to_host(as_array(self.cluster_centers_, "cluster_centers_")))
+        width = vars(self).get("n_features_in_", centers.shape[-1] if centers.ndim else None)
+        if centers.ndim != 2 or len(centers) == 0 or centers.shape[1] != width:
+            raise ValueError(
+                "cluster_centers_ must have the shape (n_clusters, n_features) = (n_clusters, "
+                f"{width}), got {centers.shape}. Set it to one row for each cluster."
+            )
+        if centers.dtype.kind not in "fiub" or not np.isfinite(centers).all():
+            raise ValueError(
+                "cluster_centers_ must be finite real numbers, but holds NaN, infinity or "
+                f"something else (dtype {centers.dtype}). Set it to finite ones, or fit again."
+            )
+        return centers if centers.dtype in (np.float32, np.float64) else centers.astype(float)
