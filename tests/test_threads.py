@@ -10,7 +10,18 @@ import pytest
 from numpy.testing import assert_array_equal
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from kmeans_xp import assign, inertia, kmeans, kmeans_plusplus
+from kmeans_xp import (
+    GaussianMixture,
+    KMeans,
+    assign,
+    bisecting_kmeans,
+    gaussian_mixture,
+    inertia,
+    kmeans,
+    kmeans_plusplus,
+    minibatch_kmeans,
+    soft_kmeans,
+)
 from tests.data import cloud, some_rows
 
 SHAPES = [(60_000, 3, 8), (20_000, 24, 70), (3000, 200, 50), (30_000, 1, 150)]
@@ -64,6 +75,48 @@ def test_fits_in_several_threads_at_once_do_not_disturb_each_other():
         assert_array_equal(result.centers, expected.centers)
         assert_array_equal(result.labels, expected.labels)
     assert after == before
+
+
+def everything(result):
+    return [np.asarray(part).tobytes() for part in vars(result).values() if hasattr(part, "shape")]
+
+
+FITS = {
+    "soft": lambda X: soft_kmeans(X, 20, rng=0, max_iter=3),
+    **{
+        kind: lambda X, kind=kind: gaussian_mixture(X, 4, covariance_type=kind, rng=0, max_iter=2)
+        for kind in ("full", "tied", "diag", "spherical")
+    },
+    "portable": lambda X: kmeans(X, 20, rng=0, max_iter=3, algorithm="portable"),
+    "kmeans": lambda X: kmeans(X, 20, rng=0, max_iter=3),
+    "mini-batch": lambda X: minibatch_kmeans(X, 20, rng=0, max_iter=2),
+    "bisecting": lambda X: bisecting_kmeans(X, 9, rng=0),
+    "transform": lambda X: KMeans(9, random_state=0, n_init=1).fit(X).transform(X),
+    "densities": lambda X: GaussianMixture(3, random_state=0, max_iter=1).fit(X).score_samples(X),
+}
+PORTABLE = ("soft", "full", "kmeans", "mini-batch")
+
+
+@pytest.mark.filterwarnings("ignore:.*did not converge")
+@pytest.mark.parametrize(
+    ("library", "name"),
+    [("numpy", name) for name in FITS]
+    + [(library, name) for library in ("torch", "array_api_strict") for name in PORTABLE],
+)
+def test_any_thread_gets_the_same_bits(library, name):
+    def bits():
+        found = FITS[name](X)
+        return np.asarray(found).tobytes() if hasattr(found, "shape") else everything(found)
+
+    # Large enough for BLAS to share its products out.
+    xp = pytest.importorskip(library)
+    X = xp.asarray(np.random.default_rng(0).standard_normal((3000, 40)))
+    here = bits()
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(bits).result() == here
+    if library != "torch":  # Which shares its own products out; of mixtures that may change bits.
+        with threadpool_limits(1):
+            assert bits() == here
 
 
 def test_a_fit_inside_a_fit():

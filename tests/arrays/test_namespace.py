@@ -6,7 +6,6 @@ import pytest
 from kmeans_xp.arrays import as_array, to_host
 from kmeans_xp.arrays.backends import NAMES, installed, load, place
 from kmeans_xp.arrays.dtypes import working_dtype
-from kmeans_xp.arrays.precision import full_precision
 
 
 @pytest.mark.parametrize(
@@ -54,25 +53,6 @@ def test_a_masked_array_is_refused() -> None:
 def test_a_matrix_is_refused() -> None:
     with pytest.raises(TypeError, match="X must be a plain array"):
         as_array(np.asmatrix([[1.0]]), "X")
-
-
-def test_torch_precision_is_full_inside_and_restored() -> None:
-    torch = pytest.importorskip("torch")
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    try:
-        with full_precision(load("torch")):
-            assert torch.get_float32_matmul_precision() == "highest"
-        assert torch.get_float32_matmul_precision() == "medium"
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
-def test_jax_precision_is_full_inside() -> None:
-    jax = pytest.importorskip("jax")
-    with full_precision(load("jax")):
-        assert jax.config.jax_default_matmul_precision == "highest"
-    assert jax.config.jax_default_matmul_precision is None
 
 
 def test_installed_backends_are_named_and_hold_arrays() -> None:
