@@ -2,7 +2,6 @@
 
 from typing import Any, Self
 
-import numpy as np
 from sklearn.utils.validation import validate_data
 
 from kmeans_xp.algorithms.loop import Callback
@@ -10,8 +9,9 @@ from kmeans_xp.algorithms.minibatch import minibatch_kmeans
 from kmeans_xp.algorithms.running import Means
 from kmeans_xp.algorithms.seeding import Init
 from kmeans_xp.algorithms.stream import learn_batch
-from kmeans_xp.arrays import Array, as_array, to_host
+from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.draws import as_generator
+from kmeans_xp.arrays.dtypes import working_dtype
 from kmeans_xp.estimators.base import CenterEstimator
 
 
@@ -81,8 +81,7 @@ class MiniBatchKMeans(CenterEstimator):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from kmeans_xp import MiniBatchKMeans
+    >>>     >>> from kmeans_xp import MiniBatchKMeans
     >>> X = np.repeat([[1.0, 2.0], [10.0, 4.0]], 500, axis=0)
     >>> model = MiniBatchKMeans(n_clusters=2, batch_size=100, random_state=0).fit(X)
     >>> sorted(model.cluster_centers_.tolist())
@@ -182,22 +181,7 @@ class MiniBatchKMeans(CenterEstimator):
         generator = held.get("_generator") or as_generator(self.random_state, "random_state")
         if "cluster_centers_" not in held:
             return None, generator, 0
-        centers = self._host_centers()
+        centers = self._centers()
+        centers = centers.astype(working_dtype(centers, "cluster_centers_"), copy=False)
         means = self._means.moved_to(centers) if "_means" in held else Means.unseen(centers)
         return means, generator, held.get("n_steps_", 0)
-
-    def _host_centers(self) -> np.ndarray:
-        """Return `cluster_centers_` on the host, since anybody may have written to them."""
-        centers = np.asarray(to_host(as_array(self.cluster_centers_, "cluster_centers_")))
-        width = vars(self).get("n_features_in_", centers.shape[-1] if centers.ndim else None)
-        if centers.ndim != 2 or len(centers) == 0 or centers.shape[1] != width:
-            raise ValueError(
-                "cluster_centers_ must have the shape (n_clusters, n_features) = (n_clusters, "
-                f"{width}), got {centers.shape}. Set it to one row for each cluster."
-            )
-        if centers.dtype.kind not in "fiub" or not np.isfinite(centers).all():
-            raise ValueError(
-                "cluster_centers_ must be finite real numbers, but holds NaN, infinity or "
-                f"something else (dtype {centers.dtype}). Set it to finite ones, or fit again."
-            )
-        return centers if centers.dtype in (np.float32, np.float64) else centers.astype(float)
