@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.algorithms.kmeans import KMeansResult
-from kmeans_xp.algorithms.loop import Callback, Report, iterate, teller
+from kmeans_xp.algorithms.loop import Callback, Report, Run, iterate, teller
 from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.algorithms.running import Means, Rules, learn, rows_to_wait
 from kmeans_xp.algorithms.sampled import among_all, check_sought, draw, start, surely_better
@@ -34,8 +34,8 @@ ENTRIES = 1 << 20
 # What a batch weighs in the smoothed cost, as a multiple of its part of X. With scikit-learn's 2
 # there are a tenth to a fifth more batches, for 0.05 to 0.2% less inertia.
 SMOOTHING = 2.4
-# Whether batches still tell anything new is asked once they have had so many rows a centre, or as
-# many as X has. Before, what few rows cost is a matter of luck.
+# Whether batches still tell anything new is asked once they have had so many rows a centre. Before,
+# what few rows cost is a matter of luck, and centres that had few are still on their way.
 ROWS_PER_CENTER = 100
 
 
@@ -118,7 +118,7 @@ def minibatch_kmeans(
         `tol` times the mean variance of the features. 0 never stops.
     max_no_improvement : int or None
         Converged if the exponentially smoothed inertia reached no new low for so many batches,
-        once they have had 100 rows a centre, or as many as X has. None never stops.
+        once they have had 100 rows a centre. None never stops.
     init_size : int, optional
         Rows that a start is sought among; by default three times `batch_size`, or three times
         `n_clusters` where that is more.
@@ -185,16 +185,22 @@ def minibatch_kmeans(
         batches = _batches(rows, weights.array, size, rules.generator)
         alpha = min(1.0, SMOOTHING * size / (n + 1))
         weight, variance = (moments.weight, moments.variance) if moments else (float(n), 0.0)
-        few = min(n, ROWS_PER_CENTER * k) / size
+        few = ROWS_PER_CENTER * k / size
         scale = weights.common * weight
         fit = _Fit(rules, batches, size, alpha, scale, tol * variance, patience, few)
         run = iterate(fit.step, state, max_iter=epochs * n // size, tell=tell)
         means, ended = _settle(rows, weights, rules, run.state.means, state.means)
+    return _result(rows, kernel, run, means, ended, math.ceil(run.n_iter * size / n))
+
+
+def _result(
+    rows: Rows, kernel: Kernel, run: Run["_State"], means: Means, ended: Assignment, n_iter: int
+) -> MiniBatchKMeansResult:
     return MiniBatchKMeansResult(
         rows.deliver(means.rounded(rows)),
         ended.labels,
         ended.inertia,
-        math.ceil(run.n_iter * size / n),
+        n_iter,
         run.converged,
         run.history,
         rows.deliver(ended.sizes),

@@ -78,8 +78,8 @@ def _rounding(xp: Namespace, device: Any, dtype: Any) -> float:
     if rounding > USUAL * np.finfo(entries.dtype).eps:
         warnings.warn(
             f"Products of {dtype} on {device} keep about {-np.log2(rounding):.0f} bits. Labels are "
-            "exact all the same, but take longer, and mixtures are rougher. The environment allows "
-            "TF32 in a way that cannot be undone here: unset NVIDIA_TF32_OVERRIDE and CUPY_TF32.",
+            "exact all the same, but take longer, and mixtures are rougher. Unset "
+            "NVIDIA_TF32_OVERRIDE and CUPY_TF32, if they are set.",
             RuntimeWarning,
             stacklevel=2,
         )

@@ -99,7 +99,7 @@ def _limit_of(library: Any) -> Setting:
 @cache
 def _first_of(asked: str) -> int:
     """Return the first number of ``OMP_NUM_THREADS``, as OpenMP reads it; 0 if there is none."""
-    found = re.fullmatch(r"\s*([0-9]+)\s*(,\s*[0-9]+\s*)*", asked)
+    found = re.fullmatch(r"\s*([0-9]{1,9})\s*(,\s*[0-9]{1,9}\s*)*", asked)
     count = int(found[1]) if found else 0
     if asked and not count:
         warnings.warn(

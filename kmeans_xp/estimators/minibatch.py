@@ -38,7 +38,7 @@ class MiniBatchKMeans(CenterEstimator):
         `tol` times the mean variance of the features. 0 never stops.
     max_no_improvement : int or None
         Converged if the exponentially smoothed inertia reached no new low for so many batches,
-        once they have had 100 rows a centre, or as many as X has. None never stops.
+        once they have had 100 rows a centre. None never stops.
     init_size : int, optional
         Rows that a start is sought among; by default three times `batch_size`, or three times
         `n_clusters` where that is more.
