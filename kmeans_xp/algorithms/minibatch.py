@@ -189,7 +189,7 @@ def minibatch_kmeans(
         scale = weights.common * weight
         fit = _Fit(rules, batches, size, alpha, scale, tol * variance, patience, few)
         run = iterate(fit.step, state, max_iter=epochs * n // size, tell=tell)
-        means, ended = _settle(rows, weights, rules, run.state.means, state.means)
+        means, ended = _settle(rows, weights, rules, run.state.means, state.means, scale)
     return _result(rows, kernel, run, means, ended, math.ceil(run.n_iter * size / n))
 
 
@@ -220,11 +220,15 @@ def _checked(rows: Rows, weights: Array | None, kernel: Kernel, *, needed: bool)
 
 
 def _settle(
-    rows: Rows, weights: Weights, rules: Rules, means: Means, first: Means
+    rows: Rows, weights: Weights, rules: Rules, means: Means, first: Means, scale: float
 ) -> tuple[Means, Assignment]:
-    """Return the means, or where they started if that costs less, and the rows assigned to them."""
+    """Return the means, or where they started if that costs less, and the rows assigned to them.
+
+    The rows weigh `scale` together.
+    """
     ended = _assigned(rows, weights, rules, means).checked(rows)
-    if not surely_better(rows, weights, rules, means.rounded(rows), first.rounded(rows)):
+    centers, mean = (m.rounded(rows) for m in (means, first)), ended.inertia / scale
+    if not surely_better(rows, weights, rules, *centers, mean):
         started = _assigned(rows, weights, rules, first)
         if started.inertia < ended.inertia:
             return first, started

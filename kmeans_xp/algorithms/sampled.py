@@ -64,10 +64,13 @@ def start(
     return tries[0]
 
 
-def surely_better(rows: Rows, weights: Weights, rules: Rules, centers: Array, start: Array) -> bool:
+def surely_better(
+    rows: Rows, weights: Weights, rules: Rules, centers: Array, start: Array, mean: float
+) -> bool:
     """Return whether some random rows leave no doubt that `centers` cost less than `start`.
 
-    Of few rows, it is as cheap to ask all.
+    Of few rows, it is as cheap to ask all. The `mean` is what `centers` cost of all rows: where
+    it is more than of the few, these lack outliers, which may have been at the start's centres.
     """
     if weights.count <= 2 * JUDGES:
         return False
@@ -76,8 +79,8 @@ def surely_better(rows: Rows, weights: Weights, rules: Rules, centers: Array, st
         np.asarray(to_host(costs_of(few, None, frame_of(c), rules.kernel)), np.float64)
         for c in (start, centers)
     )
-    gains = before - after
-    return bool(gains.mean() > ERRORS * gains.std() / len(gains) ** 0.5)
+    error = (before - after).std() / len(before) ** 0.5
+    return bool(before.mean() - ERRORS * error > max(after.mean(), mean))
 
 
 def _seed(
