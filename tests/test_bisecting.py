@@ -283,6 +283,17 @@ def test_n_init_keeps_the_best():
     assert max(tens) <= min(ones) * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_starts_that_end_equal_are_told_apart_by_no_rounding(dtype):
+    for seed in range(8):
+        X = np.exp(8 * np.random.default_rng(seed).normal(size=(200, 6))).astype(dtype)
+        ours, portable = (
+            bisecting_kmeans(X, 20, n_init=4, rng=seed, algorithm=name)
+            for name in ("auto", "portable")
+        )
+        assert_array_equal(ours.labels, portable.labels)
+
+
 def test_the_history_falls_and_the_callback_sees_it():
     seen = []
     result = bisecting_kmeans(HOST, 8, rng=0, callback=seen.append)
