@@ -70,7 +70,7 @@ def plain(X, k, by_inertia=True, w=None):
 
     def score(rows):
         center = np.average(X[rows], axis=0, weights=w[rows])
-        return np.sum(w[rows, None] * (X[rows] - center) ** 2) if by_inertia else len(rows)
+        return np.sum(w[rows, None] * (X[rows] - center) ** 2) if by_inertia else np.sum(w[rows])
 
     while len(clusters) < k:
         rows = max(clusters, key=score)

@@ -611,3 +611,12 @@ def test_degenerate_data():
         assert minibatch_kmeans(rows, 2, rng=0).centers.dtype.kind == "f"
     far = (X + 1e5).astype("float32")
     assert same_partition(minibatch_kmeans(far, 4, rng=0).labels, PLANTED)
+
+
+def test_a_start_at_an_outlier_is_not_given_up_for_centres_that_lose_it():
+    X = np.random.default_rng(0).normal(size=(3000, 4))
+    X[7] += 1e5
+    start = np.concatenate([X[7:8], X[:7] * 0.01 + 3])
+    for seed in range(3):
+        found = minibatch_kmeans(X, 8, init=start, batch_size=100, rng=seed)
+        assert found.inertia <= inertia(X, start)

@@ -180,3 +180,13 @@ def test_a_start_of_the_users_own():
     called = kmeans(X, 4, init=lambda rows, k, rng: start, n_init=1)
     assert_array_equal(given.centers, called.centers)
     assert_array_equal(given.labels, called.labels)
+
+
+def test_rows_whose_squares_are_subnormal_are_drawn_alike_by_every_engine():
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        X = ((1 + 1e-3 * rng.normal(size=(20, 1))) * 1e-20).astype("float32")
+        numpys, portable = (
+            kmeans(X, 6, rng=seed, max_iter=1, algorithm=name) for name in ("numpy", "portable")
+        )
+        assert_array_equal(numpys.labels, portable.labels)

@@ -87,7 +87,8 @@ def distances(block: np.ndarray, frame: Frame, dtype: Any) -> np.ndarray:
     """Return squared distances to every centre, (B, k) in `dtype`.
 
     By direct differences where the matrix product would lose more to rounding than a few percent
-    (in float64 more than a millionth), so that a row at a centre has the distance 0.
+    (in float64 more than a millionth), so that a row at a centre has the distance 0; so also where
+    its terms are next to subnormal, which have no digits to lose.
     """
     d = block.shape[1]
     augmented = augment(block, frame)
@@ -98,6 +99,7 @@ def distances(block: np.ndarray, frame: Frame, dtype: Any) -> np.ndarray:
     found = columns @ augmented.T
     margin = 2.0**20 if block.dtype == np.float64 else 2.0**6
     doubt = (norms + squares.max()) * (margin * frame.gamma)
+    doubt += margin * d * np.finfo(block.dtype).smallest_normal
     j, i = np.nonzero(~(found > doubt))
     out = found.astype(dtype, copy=False)
     for part in parts(i.size, DIFFERENCES // d):
