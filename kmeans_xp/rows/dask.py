@@ -2,7 +2,6 @@
 
 import math
 from copy import copy
-from dataclasses import dataclass, replace
 from typing import Any, final
 
 import array_api_compat
@@ -23,11 +22,12 @@ from kmeans_xp.rows.host import HostRows
 FAN_IN = 8
 
 
-@dataclass(frozen=True)
 class _Declared:
     """What an array declares of one of its chunks, to which Dask does not hold them.
 
-    Attributes
+    Not a dataclass: Dask would look for tasks in its fields, each time that it is passed to one.
+
+    Parameters
     ----------
     name : str
         Of the argument that the array is.
@@ -40,11 +40,14 @@ class _Declared:
         What the chunk is computed in.
     """
 
-    name: str
-    number: int
-    kind: type
-    shape: tuple[int, ...]
-    dtype: Any = None
+    def __init__(
+        self, name: str, number: int, kind: type, shape: tuple[int, ...], dtype: Any = None
+    ) -> None:
+        self.name = name
+        self.number = number
+        self.kind = kind
+        self.shape = shape
+        self.dtype = dtype
 
     def require(self, chunk: Any) -> None:
         """Require a chunk to be what was declared.
@@ -148,8 +151,8 @@ class DaskRows(Rows):
         few.lengths = list(dask.compute(*[dask.delayed(len)(h) for h in held]))
         few.shape = (sum(few.lengths), self.shape[1])
         few._declared = [
-            replace(declared, shape=(length, self.shape[1]))
-            for declared, length in zip(self._declared, few.lengths, strict=True)
+            _Declared("X", i, declared.kind, (length, self.shape[1]), self.dtype)
+            for i, (declared, length) in enumerate(zip(self._declared, few.lengths, strict=True))
         ]
         columns = [self._pieces(a) for a in aligned]
         kept = [
