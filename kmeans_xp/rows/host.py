@@ -244,8 +244,13 @@ class _Runs:
     ) -> None:
         self._run = run
         self._left = deque(enumerate(bounds))
-        self._totals: list[Any] = [None] * len(bounds)
         self._stopped = stopped
+        # The sum of the first runs, how many those are, and what later ones came to. It is added up
+        # as they end: totals of all runs together may be larger than X.
+        self._total: Any = None
+        self._added = 0
+        self._waiting: dict[int, Any] = {}
+        self._lock = threading.Lock()
 
     def finish(self, pool: ThreadPoolExecutor, helpers: int) -> Any:
         """Return the sum of the runs in their order; on an error or Ctrl-C stop what is left."""
@@ -259,10 +264,7 @@ class _Runs:
         except BaseException:
             self._stopped.set()
             raise
-        total = None
-        for more in self._totals:
-            total = add(total, more)
-        return total
+        return self._total
 
     def take_for(self, seconds: float) -> int:
         """Do runs for so long; return how many are left."""
@@ -277,7 +279,12 @@ class _Runs:
             place, bounds = self._left.popleft()
         except IndexError:
             return False
-        self._totals[place] = self._run(*bounds)
+        more = self._run(*bounds)
+        with self._lock:
+            self._waiting[place] = more
+            while self._added in self._waiting:
+                self._total = add(self._total, self._waiting.pop(self._added))
+                self._added += 1
         return True
 
     def _take_all(self) -> None:
