@@ -227,8 +227,8 @@ def _settle(
     The rows weigh `scale` together.
     """
     ended = _assigned(rows, weights, rules, means).checked(rows)
-    centers, mean = (m.rounded(rows) for m in (means, first)), ended.inertia / scale
-    if not surely_better(rows, weights, rules, *centers, mean):
+    here, there, mean = means.rounded(rows), first.rounded(rows), ended.inertia / scale
+    if not surely_better(rows, weights, rules, here, there, mean):
         started = _assigned(rows, weights, rules, first)
         if started.inertia < ended.inertia:
             return first, started
