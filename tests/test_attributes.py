@@ -285,10 +285,29 @@ def test_the_leaves_of_a_tree_are_its_centers():
         replace(tree, centers=tree.centers[:1]),
         replace(tree, centers=tree.centers[..., :2]),
         replace(tree, centers=np.full_like(tree.centers, np.nan)),
+        replace(tree, centers=tree.centers.astype(complex)),
+        replace(tree, centers=tree.centers.astype(str)),
     )
     for model.tree_ in bad:
         with pytest.raises(ValueError, match="tree_"):
             model.predict(X)
+
+
+def test_every_bisection_fits_the_dtype_of_the_rows():
+    model = fitted(BisectingKMeans(3, random_state=0))
+    inner = model.tree_.children >= 0
+    model.tree_.centers[inner] = 1e100
+    model.predict(X)
+    with pytest.raises(ValueError, match=r"tree_\.centers must fit .*float32"):
+        model.predict(X.astype(np.float32))
+
+
+def test_another_number_of_features_than_the_model_has():
+    for estimator in (KMeans(2), MiniBatchKMeans(2), SoftKMeans(2), GaussianMixture(2)):
+        model = fitted(estimator.set_params(random_state=0))
+        model.n_features_in_ = 2
+        with pytest.raises(ValueError, match=rf"{model.CENTERS} must have the shape"):
+            model.predict(X[:, :2])
 
 
 def test_centers_in_place_of_those_of_a_fit_with_fewer_rows():

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from kmeans_xp.arrays import Array, as_array, namespace_of, to_host
+from kmeans_xp.arrays.dtypes import working_dtype
 from kmeans_xp.arrays.namespace import device_of
 from kmeans_xp.kernels import Kernel, Pair, find_kernel
 from kmeans_xp.rows import Rows
@@ -63,10 +64,12 @@ class Tree:
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             If they are no tree.
         """
-        centers, children = (to_host(as_array(a, name)) for a in (self.centers, self.children))
+        given, children = as_array(self.centers, name), to_host(as_array(self.children, name))
+        working_dtype(given, f"{name}.centers")
+        centers = to_host(given)
         m, below = len(children), np.sort(children, axis=None)
         # Every bisection but the first is below one with a smaller number, every leaf is there.
         whole = children.shape == (m, 2) and children.dtype.kind in "iu"

@@ -39,12 +39,7 @@ class CenterEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     def _beside(self, rows: Rows) -> np.ndarray:
         """Return the centres on the host; refuse those that the dtype of `rows` cannot hold."""
         centers = self._centers()
-        most = float(rows.xp.finfo(rows.dtype).max)
-        if not float(np.abs(centers).max()) <= most:
-            raise ValueError(
-                f"{self.CENTERS} must fit X's dtype {rows.dtype}, but holds values above "
-                f"{most:.3g}. Pass X as float64."
-            )
+        check_fits(rows, centers, self.CENTERS)
         return centers
 
     def _take(self, X: Array, result: KMeansResult) -> None:
@@ -72,3 +67,13 @@ class CenterEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     @property
     def _n_features_out(self) -> int:
         return self._center_count()
+
+
+def check_fits(rows: Rows, centers: np.ndarray, name: str) -> None:
+    """Require centres, which go by `name`, to fit the dtype of `rows`."""
+    most = float(rows.xp.finfo(rows.dtype).max)
+    if not float(np.abs(centers).max(initial=0.0)) <= most:
+        raise ValueError(
+            f"{name} must fit X's dtype {rows.dtype}, but holds values above {most:.3g}. Pass X as "
+            "float64."
+        )

@@ -9,7 +9,7 @@ from kmeans_xp.algorithms.loop import Callback
 from kmeans_xp.algorithms.seeding import Init
 from kmeans_xp.algorithms.tree import Tree, predict_leaves
 from kmeans_xp.arrays import Array, to_host
-from kmeans_xp.estimators.base import CenterEstimator
+from kmeans_xp.estimators.base import CenterEstimator, check_fits
 
 
 class BisectingKMeans(CenterEstimator):
@@ -117,9 +117,10 @@ class BisectingKMeans(CenterEstimator):
         At each bisection it goes to the nearer half, so that the nearest of all centres may be
         another one.
         """
-        rows = self._open(X)
-        self._beside(rows)
-        return predict_leaves(rows, self._tree())
+        rows, tree = self._open(X), self._tree()
+        self._centers()  # Others than the tree's leaves are an error.
+        check_fits(rows, tree.centers, "tree_.centers")
+        return predict_leaves(rows, tree)
 
     def _tree(self) -> Tree:
         if not isinstance(vars(self).get("tree_"), Tree):

@@ -62,7 +62,11 @@ class Densities(DensityMixin, Shell):
         That is the one of the fit, of which they are rounded, until something else is written to
         them.
         """
-        return self._described() if self._written() else self._mixture
+        if self._written():
+            return self._described()
+        d = self._mixture.means.shape[1]
+        # Another number of features is an error, which names the means.
+        return self._mixture if vars(self).get("n_features_in_", d) == d else self._described()
 
     def _written(self) -> set[str]:
         """Return which of the attributes are not there, or not what a fit set them to."""
