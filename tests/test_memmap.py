@@ -53,6 +53,9 @@ def test_changes_of_a_copy_on_write_map_are_seen_and_kept(path):
     assert_seen_as(mapped, shown)
     view = mapped[5:2000]
     assert_seen_as(view, shown[5:2000])
+    of_no_mode = np.asarray(mapped).view(np.memmap)
+    assert_seen_as(of_no_mode, shown)
+    assert np.array_equal(mapped, shown)
 
 
 def test_unflushed_writes_are_seen(path):

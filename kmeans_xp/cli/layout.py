@@ -6,7 +6,7 @@ from contextlib import suppress
 from itertools import islice, pairwise
 from pathlib import Path
 
-from kmeans_xp.cli.cells import is_number, is_whole, number
+from kmeans_xp.cli.cells import is_number, is_whole, looks_like_number, number
 from kmeans_xp.cli.errors import CliError
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -39,6 +39,7 @@ def separator_of(path: Path) -> str:
     samples = {mark: _sample(path, mark) for mark in sorted(SEPARATORS, key=usual.__ne__)}
     shares = {mark: _share_of_numbers(rows) for mark, rows in samples.items() if _is_cut(rows)}
     if not shares:
+        _check_spaces(path)
         return usual
     best = [mark for mark, share in shares.items() if share == max(shares.values())]
     best = [mark for mark in best if len({len(row) for row in samples[mark]}) == 1] or best
@@ -46,6 +47,13 @@ def separator_of(path: Path) -> str:
         marks = " or ".join(map(repr, best))
         raise CliError(f"{path}: its cells may be separated by {marks}; say which by --separator")
     return best[0]
+
+
+def _check_spaces(path: Path) -> None:
+    """Refuse numbers with spaces between them, which may separate cells or thousands."""
+    rows = _sample(path, " ")
+    if _is_cut(rows) and len(set(map(len, rows))) == 1 and _share_of_numbers(rows) > 0.5:
+        raise CliError(f"{path}: spaces may separate its cells; say so by --separator ' '")
 
 
 def _is_cut(rows: Sequence[Row]) -> bool:
@@ -67,9 +75,10 @@ def _share_of_numbers(rows: Sequence[Row]) -> float:
 def has_header(path: Path, separator: str) -> bool:
     """Tell whether the first row names the columns; refuse a file that does not show it.
 
-    It does where a column of numbers has no number in the first row, and does not where all of
-    the first row are numbers that look like those below. Between these, the blank that pandas
-    leaves above an index and a sequence of numbers beside text are a header.
+    It does where a column of numbers has no number in the first row, unless most have one that
+    looks like those below, and does not where all of the first row are such numbers. Between
+    these, the blank that pandas leaves above an index and a sequence of numbers beside text are a
+    header.
     """
     first, *below = islice(rows_of(path, separator), SAMPLE)
     all_numbers = all(map(is_number, first))
@@ -77,18 +86,20 @@ def has_header(path: Path, separator: str) -> bool:
         return not all_numbers  # a file of rows that differ in length is refused later
     columns = list(zip(*below, strict=True))
     numeric = [place for place, cells in enumerate(columns) if _mostly_numbers(cells)]
-    if not numeric or not all(is_number(first[place]) for place in numeric):
+    if not numeric:
         return True
     places = [place for place in numeric if number(first[place]) is not None]
     names, rows = _take(first, places), [_take(row, places) for row in below]
-    sequence = _is_sequence(names) and not any(map(_is_sequence, rows))
-    odd = sequence or _stand_out(names, rows)
-    if not first[0].strip():
-        header = True if odd or _is_sequence(columns[0]) else None
+    odd = _stand_out(names, rows) or _counts_on(names, rows) or _counts_on(first, below)
+    indexed = not first[0].strip() and _is_sequence(columns[0])
+    if not all(looks_like_number(first[place]) for place in numeric):
+        header = True if odd or indexed or 2 * len(names) < len(numeric) else None
+    elif not first[0].strip():
+        header = True if odd or indexed else None
     elif all_numbers:
         header = None if odd else False
     else:
-        header = True if sequence and len(names) > 2 else None
+        header = True if _counts_on(names, rows) and len(names) > 2 else None
     if header is None:
         raise CliError(
             f"{path}: its first row, {separator.join(first[:6])}, may be a header or a row of "
@@ -111,6 +122,11 @@ def _is_sequence(cells: Sequence[str]) -> bool:
         return False
     steps = {int(after) - int(before) for before, after in pairwise(cells)}
     return len(steps) == 1 and (steps <= {-1, 1} if len(cells) == 2 else 0 not in steps)
+
+
+def _counts_on(names: Row, rows: Sequence[Row]) -> bool:
+    """Return whether numbers are a sequence, as no row below is."""
+    return _is_sequence(names) and not any(map(_is_sequence, rows))
 
 
 def _stand_out(names: Row, rows: Sequence[Row]) -> bool:

@@ -41,6 +41,8 @@ PAGES = 8
 # Bytes from one such row to the next, on average, from which nothing is read ahead: as many as
 # systems mostly do.
 SPARSE = 1 << 17
+# Modes of a `numpy.memmap` whose pages are the file's own.
+SHARED = ("r", "r+", "w+")
 
 
 @final
@@ -194,7 +196,7 @@ def gather(X: np.ndarray, where: np.ndarray) -> np.ndarray:
     """Return the rows at indices; of a mapped file little is held in memory at any time."""
     mapping = _shared_mapping(X)
     X = np.asarray(X)
-    if mapping is None:
+    if mapping is None or not len(where):
         # `take` is faster, but makes a copy of all rows first if they lie column by column.
         return X.take(where, axis=0) if X.flags.c_contiguous else X[where]
     out = np.empty((len(where), X.shape[1]), X.dtype)
@@ -339,9 +341,10 @@ class _Mapping:
 def _shared_mapping(X: np.ndarray) -> _Mapping | None:
     """Return the file mapping under `X`, where its pages may be given back.
 
-    Not for a copy-on-write map (mode "c"), whose private pages exist nowhere else.
+    Not for a copy-on-write map (mode "c"), whose private pages exist nowhere else, nor for a view
+    that does not know its mode.
     """
-    if not isinstance(X, np.memmap) or X.mode == "c" or not hasattr(mmap, "MADV_DONTNEED"):
+    if getattr(X, "mode", None) not in SHARED or not hasattr(mmap, "MADV_DONTNEED"):
         return None
     base: Any = X
     while isinstance(base, np.ndarray):

@@ -48,6 +48,10 @@ def refused(run, text, *options):
         (["1e400", "1.5", "2.5"], None),
         (["1e-400", "1.5", "2.5"], None),
         (["5.0", "1e+16", "1e-07"], [5.0, 1e16, 1e-7]),
+        (["1.000000000000000056e-01", "-2.500000000000000000e+00", ""], [0.1, -2.5, None]),
+        (["1.500", "0.100", "-20.000"], [1.5, 0.1, -20.0]),
+        (["1.500", "0.100", "-20.0"], [1.5, 0.1, -20.0]),
+        (["1.00000000000000005e-01", "1.00000000000000006e-01", "2.5"], None),
         (["true", "false", "true"], None),
         (["2020-01-01", "2020-01-02", "x"], None),
     ],
@@ -200,6 +204,8 @@ UNCLEAR = {
     "one year": "2020\n0.5\n0.25\n0.75\n",
     "a row with text": "5.1,3.5,setosa\n4.9,3.0,setosa\n6.1,3.2,virginica\n",
     "years beside a name": "city,2020,2021\nRome,1,2\nOslo,3,5\n",
+    "years above text": "2000,2001,2002\nRome,1.5,2000\nOslo,3.5,1500\n",
+    "an error in the first row": "1.5,2.5,error\n1.25,2.75,3.5\n1.75,2.25,3.25\n",
 }
 
 
@@ -213,6 +219,22 @@ def test_a_first_row_that_may_be_a_header_is_refused(run, name):
     bare = fitted(run, text, "--no-header", "--columns", place)
     assert set(headed["features"]) <= set(first)
     assert (headed["rows"], bare["rows"], bare["features"]) == (rows - 1, rows, [f"x{place}"])
+
+
+def test_thousands_in_the_first_row_are_no_names(run):
+    text = '1.5,"1,234.5",a\n2.5,"1,234",b\n3.5,"5,678",c\n'
+    assert "--header or --no-header" in refused(run, text)
+
+
+def test_a_header_may_hold_a_few_numbers(run):
+    assert fitted(run, "2020,a,b\n2019,5,7\n2021,1,9\n")["features"] == ["2020", "a", "b"]
+    assert fitted(run, "y,2020,2021\n1,0.5,0.7\n5,0.1,0.2\n")["features"] == ["y", "2020", "2021"]
+
+
+def test_spaces_between_numbers_are_pointed_out(run):
+    text = "1.5 2.5\n3.25 4.75\n"
+    assert "--separator ' '" in refused(run, text)
+    assert fitted(run, text, "--separator", " ")["features"] == ["x0", "x1"]
 
 
 def test_a_long_sequence_beside_a_name_is_a_header(run):
