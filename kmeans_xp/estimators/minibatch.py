@@ -81,7 +81,8 @@ class MiniBatchKMeans(CenterEstimator):
 
     Examples
     --------
-    >>>     >>> from kmeans_xp import MiniBatchKMeans
+    >>> import numpy as np
+    >>> from kmeans_xp import MiniBatchKMeans
     >>> X = np.repeat([[1.0, 2.0], [10.0, 4.0]], 500, axis=0)
     >>> model = MiniBatchKMeans(n_clusters=2, batch_size=100, random_state=0).fit(X)
     >>> sorted(model.cluster_centers_.tolist())

@@ -34,10 +34,9 @@ def cache_of(function: Callable[..., Any], tell: Tell) -> Any:
 def sources(module: str) -> dict[str, str]:
     """Return the source of a module, and of all that it imports of the kernels, by name."""
     spec = find_spec(module)
-    if spec is None:  # A name that is no module.
+    if spec is None or spec.origin is None:  # A name that is no module.
         return {}
-    loader: Any = spec.loader
-    found = {module: loader.get_source(module) or ""}
+    found = {module: Path(spec.origin).read_text(encoding="utf-8")}
     for submodule, names in _IMPORT.findall(found[module]):
         for name in [submodule] if submodule else re.findall(r"\w+", names):
             found |= sources(f"kmeans_xp.kernels.{name}")

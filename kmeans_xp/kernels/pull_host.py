@@ -85,4 +85,4 @@ def learn(
         moved, seen, facts,
     )  # fmt: skip
     cost, shift = facts.tolist()
-    return moved, seen, seen, cost, shift
+    return moved, seen, seen.copy(), cost, shift
