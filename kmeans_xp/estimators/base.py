@@ -71,10 +71,11 @@ class CenterEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
 
 def check_fits(rows: Rows, centers: np.ndarray, name: str) -> None:
     """Require finite centres, which go by `name`, to fit the dtype of `rows`."""
-    # Where they have it already, to look at them would take a tenth of a small prediction.
-    if centers.dtype == rows.dtype:
+    info = rows.xp.finfo(rows.dtype)
+    # Where it is wide enough, to look at them would take a tenth of a small prediction.
+    if 8 * centers.dtype.itemsize <= info.bits:
         return
-    most = float(rows.xp.finfo(rows.dtype).max)
+    most = float(info.max)
     if not float(np.abs(centers).max(initial=0.0)) <= most:
         raise ValueError(
             f"{name} must fit X's dtype {rows.dtype}, but holds values above {most:.3g}. Pass X as "

@@ -79,7 +79,9 @@ def test_a_batch_at_once_teaches_what_the_specification_says(compiled, weighted,
     assert_allclose(moved, expected[0], rtol=1e-12)
     assert_allclose(seen, expected[1], rtol=1e-14)
     assert_allclose([cost, shift], expected[2:], rtol=1e-9)
-    assert told is seen
+    # The host's counts are a copy: they may be kept where the others are given away.
+    np.testing.assert_array_equal(told, seen)
+    assert not np.shares_memory(told, seen)
 
 
 def test_ties_and_what_single_precision_cannot_tell_apart_at_once(compiled):
