@@ -140,9 +140,10 @@ class EM:
     def _shared_out(
         self, ready: Expectation, about: Components
     ) -> tuple[np.ndarray, np.ndarray, float]:
-        """Return moments of the shares, by difference about the means of `about`, (k, p).
+        """Return the moments of the shares, (k, p), their anchors, and the mean log-likelihood.
 
-        Also what they are about, (k, d) or (d,), and the mean log-likelihood.
+        Anchors are what moments are about: by difference the means of `about`, (k, d), by
+        polynomial the origin, (d,).
         """
         step = partial(_em_step, kernel=ready.kernel, parts=ready.parts, about=about)
         held = None if ready.kernel.exact else self.monomials

@@ -227,6 +227,7 @@ def _settle(
 def _result(
     rows: Rows, kernel: Kernel, run: Run["_State"], means: Means, ended: Assignment, n_iter: int
 ) -> MiniBatchKMeansResult:
+    """Return the result, centres and sizes where X lives."""
     return MiniBatchKMeansResult(
         rows.deliver(means.rounded(rows)),
         ended.labels,
