@@ -281,7 +281,9 @@ def check_stiffness(value: Any, name: str) -> float:
     """Return `value` as a positive float that has an inverse."""
     number = check_nonnegative(value, name)
     if number == 0 or not np.isfinite(1 / number):
-        raise ValueError(f"{name} must be positive, got {name}={value}. Pass None to learn it.")
+        raise ValueError(
+            f"{name} must be positive, got {name}={value}. A fit with stiffness=None learns it."
+        )
     return number
 
 
