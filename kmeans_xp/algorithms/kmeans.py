@@ -112,9 +112,9 @@ def kmeans(
         variance of the features. With 0, only if no centre moves.
     algorithm : str
         "auto" takes what suits the data. "lloyd" looks at every row in every iteration;
-        "hamerly", "projection" and "boxes" skip rows that are certain to keep their label, and give
-        Lloyd's labels iteration by iteration (for NumPy arrays in memory). Or a kernel by its
-        name, such as "portable" or "numba hamerly".
+        "hamerly" and "projection" skip rows that are certain to keep their label, and give Lloyd's
+        labels iteration by iteration (for NumPy arrays in memory). Or a kernel by its name, such
+        as "portable" or "numba hamerly".
     empty_clusters : {"farthest", "random"}
         Where a cluster that lost its rows goes: to the row that is farthest from its centre, or
         to a random row.

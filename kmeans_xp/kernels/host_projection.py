@@ -3,7 +3,7 @@
 import numpy as np
 
 from kmeans_xp.kernels import host, host_gaps
-from kmeans_xp.kernels.blocks import parts
+from kmeans_xp.kernels.blocks import even_blocks, parts
 from kmeans_xp.kernels.frame import tied
 from kmeans_xp.kernels.projection import Turn
 from kmeans_xp.kernels.scratch import scratch, taken
@@ -15,8 +15,15 @@ PAIR = 64
 SCORE_BYTES = 1 << 22
 # Rows at a time at most.
 PIECE = 2048
+# Entries of a block: each adds up the sums of all clusters, and calls that are turns at the lock.
+BLOCK = 1 << 21
 # More than float32 rounds away in two operations, and float64 in a few.
 ROUND, FINE = 2.0**-21, 2.0**-49
+
+
+def block_rows(n: int, d: int) -> int:
+    """Return how many rows a block should have."""
+    return even_blocks(n, max(1, BLOCK // d))
 
 
 def advance(

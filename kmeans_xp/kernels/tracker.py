@@ -37,7 +37,7 @@ class Changes(Totals):
         Weighted sums of x - origin.
     weights : array of shape (k,), float64
     counts : array of shape (k,), int64
-        Rows of positive weight; equal ones may count as one.
+        Rows of positive weight.
     stirred : array of shape (k,), float64
         At least Σ w·max|x - origin| of the rows that came or went: what rounding is relative to.
     """
@@ -91,8 +91,7 @@ class Tracker(ABC):
     ----------
     memory : tuple
         Row-aligned. First the labels, (n,) int32, -1 before the first iteration; then the gaps,
-        (n,) float32, each with the limit of its label added as it was then; or the numbers of the
-        rows, a range, by which a step finds what is remembered of its block.
+        (n,) float32, each with the limit of its label added as it was then.
     block_rows : int
         How many rows a block should have.
     """

@@ -14,10 +14,7 @@ from kmeans_xp.kernels import (
     fast,
     fast_compile,
     host,
-    host_boxes,
-    host_distinct,
     host_gaps,
-    host_moved,
     host_projection,
     host_step,
 )
@@ -29,8 +26,6 @@ from kmeans_xp.kernels.tracker import GapTracker, ProjectionTracker, Tracker
 
 # With more features, few rows are so near to their centre that its distance to others decides.
 SPACED = 8
-# With more features or fewer rows, boxes of rows cost as much as they save.
-FLAT, BOXED = 2, 1 << 16
 # With fewer features or centres, a short product costs as much as it saves; so it does where it
 # leaves more than this part of the centres near a row.
 WIDE, LEFT = 48, 0.09
@@ -152,11 +147,6 @@ def _gaps(task: Task) -> Tracker:
     def about(frame: Frame) -> dict[str, Any]:
         return {"spaces": host_gaps.spaces_of(frame.wide_centers) if spaced else None}
 
-    if task.d < WIDE and task.n >= BOXED and host_distinct.repeated(task.some, task.n):
-        return host_distinct.DistinctTracker(task.n, task.k, about)
-    if task.k > host.FEW and task.d >= WIDE:
-        size = host_moved.block_rows(task.n, task.d)
-        return host_moved.MovedTracker(task.n, task.k, block_rows=size)
     size = host_gaps.block_rows(task.n, task.k, task.d)
     # Rows that make a small matrix are kept as products take them: a third of an iteration.
     small = task.n * task.d <= SMALL
@@ -174,14 +164,6 @@ def _one_block(task: Task) -> int:
     return host.BLOCK // max(task.d, task.k) if task.k <= host.FEW else 0
 
 
-def _thin(task: Task) -> bool:
-    return task.d <= FLAT and 1 < task.k <= host.FEW and task.n >= BOXED
-
-
-def _boxes(task: Task) -> Tracker:
-    return host_boxes.BoxTracker(task.n, task.k)
-
-
 def _few_directions(task: Task) -> bool:
     if not (task.d >= WIDE and WIDE <= task.k <= task.n // 4):
         return False
@@ -189,7 +171,7 @@ def _few_directions(task: Task) -> bool:
 
 
 def _projection(task: Task) -> Tracker:
-    return _projected(host_projection.advance, host_moved.block_rows(task.n, task.d), task)
+    return _projected(host_projection.advance, host_projection.block_rows(task.n, task.d), task)
 
 
 def _fast_projection(task: Task) -> Tracker:
@@ -252,7 +234,6 @@ TRACKINGS: tuple[Tracking, ...] = (
         suits=_few_directions,
         start=_projection,
     ),
-    _tracking(name="numpy boxes", algorithm="boxes", loops=None, suits=_thin, start=_boxes),
     _tracking(
         name="numpy hamerly",
         algorithm="hamerly",

@@ -1,6 +1,5 @@
 """What is remembered of the rows skips work, and never changes a label or a total."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,9 +7,6 @@ import pytest
 
 from kmeans_xp import kmeans
 from kmeans_xp.kernels import Frame, Task, Tracker, fast_compile, frame_of
-from kmeans_xp.kernels.host_boxes import BoxTracker
-from kmeans_xp.kernels.host_distinct import DistinctTracker
-from kmeans_xp.kernels.host_moved import MovedTracker
 from kmeans_xp.kernels.tracking import TRACKINGS, Tracking
 from kmeans_xp.rows import Rows, open_rows
 from tests.data import cloud, some_rows
@@ -54,19 +50,6 @@ every = [_param(tracking) for tracking in TRACKINGS]
 each = pytest.mark.parametrize("tracking", every)
 
 
-def _moved(task: Task) -> Tracker:
-    return MovedTracker(task.n, task.k, block_rows=BLOCK)
-
-
-def _distinct(task: Task) -> Tracker:
-    return DistinctTracker(task.n, task.k, lambda _: {})
-
-
-# Which the table takes for many features and centres alone, and for rows that are repeated.
-MOVED = replace(TRACKINGS[-1], start=_moved)
-DISTINCT = replace(TRACKINGS[-1], start=_distinct)
-
-
 def _start(tracking: Tracking, rows: Rows, k: int) -> Tracker:
     n, d = rows.shape
     task = Task(n, d, k, rows.dtype, rows.few)
@@ -94,10 +77,7 @@ def _sums(X: np.ndarray, w: np.ndarray, labels: np.ndarray, frame: Frame) -> np.
     return np.stack([shifted[labels == j].sum(axis=0) for j in range(len(frame.centers))])
 
 
-@pytest.mark.parametrize(
-    "tracking",
-    [*every, pytest.param(MOVED, id="moved"), pytest.param(DISTINCT, id="distinct")],
-)
+@each
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("k", [1, 2, 9, 130])
@@ -125,14 +105,9 @@ def test_labels_bounds_and_totals_are_right_in_every_iteration(
         assert (own == distances.min(axis=1)).all()
         others = distances.copy()
         others[np.arange(n), labels] = np.inf
-        if not isinstance(tracker, BoxTracker | DistinctTracker):
-            gaps = tracker.memory[1].astype(np.longdouble)
-            assert (gaps - tracker.limits[labels] <= others.min(axis=1) - own).all()
-        counts = np.bincount(labels, minlength=k)
-        if isinstance(tracker, DistinctTracker):
-            np.testing.assert_array_equal(held.counts > 0, counts > 0)
-        else:
-            np.testing.assert_array_equal(held.counts, counts)
+        gaps = tracker.memory[1].astype(np.longdouble)
+        assert (gaps - tracker.limits[labels] <= others.min(axis=1) - own).all()
+        np.testing.assert_array_equal(held.counts, np.bincount(labels, minlength=k))
         np.testing.assert_allclose(held.weights, np.bincount(labels, w, k), atol=1e-9)
         expected = _sums(X, w, labels, frame)
         room = 1e-13 * (np.abs(expected).max() + held.stirred.max()) + 1e-300
@@ -140,7 +115,7 @@ def test_labels_bounds_and_totals_are_right_in_every_iteration(
         C = _means(X, w, labels, C)
 
 
-@pytest.mark.parametrize("tracking", [p for p in every if p.id != "numpy boxes"])
+@each
 def test_rows_that_keep_their_label_are_not_looked_at(tracking: Tracking) -> None:
     X = _correlated(500, 60)
     tracker = _start(tracking, open_rows(X), 5)
