@@ -25,7 +25,7 @@ from benchmarks.problem import Outcome, pose
 from benchmarks.races import RACES, Entry, Race
 from benchmarks.timing import Budget, turns
 from kmeans_xp import kmeans
-from kmeans_xp.kernels import fast_compile
+from kmeans_xp.kernels.numba import compiling
 
 SHAPES = {
     "geo": (144_563, 2, 50),
@@ -400,7 +400,7 @@ def test_a_measuring_process_imports_no_library_by_itself():
 
 
 def test_unreadied_kernels_are_not_compiled(monkeypatch):
-    monkeypatch.setattr(fast_compile, "compile_all", lambda: pytest.fail("it was compiled"))
+    monkeypatch.setattr(compiling, "compile_all", lambda: pytest.fail("it was compiled"))
     problem = pose(load("blobs:200x4@5"), seed=1, tol=1e-4, max_iter=5)
     assert ours.unreadied(ours.lloyd, problem)().n_iter <= 5
 

@@ -21,11 +21,11 @@ from kmeans_xp import (
     bisecting_kmeans,
     kmeans,
 )
-from kmeans_xp.algorithms.bisections import Bisections, Grown, Leaf
-from kmeans_xp.algorithms.kmeans import Problem
+from kmeans_xp.algorithms.bisecting.splits import Bisections, Grown, Leaf
+from kmeans_xp.algorithms.bisecting.two_means import Division
+from kmeans_xp.algorithms.kmeans.fit import Problem
 from kmeans_xp.algorithms.moments import moments_of
-from kmeans_xp.algorithms.pairs import Division
-from kmeans_xp.kernels import find_kernel
+from kmeans_xp.kernels.choose.engine import find_engine
 from kmeans_xp.rows import open_rows
 from tests import reference
 from tests.callers import GOOD
@@ -365,7 +365,7 @@ def test_rows_without_weight_count_for_nothing():
 @pytest.mark.parametrize("offset", [0.0, 5.0])
 def test_no_row_is_out_of_reach(offset):
     rows = open_rows(HOST[:1] * [[1.0], [1.001], [40.0]] + offset)
-    kernel = find_kernel(rows.xp)
+    kernel = find_engine(rows.xp)
     moments = moments_of(rows, None, kernel)
     problem = Problem(rows, None, 2, kernel, moments, 0.0, "farthest", np.random.default_rng(0))
     assert np.max(np.linalg.norm(rows.X, axis=1)) <= Division.of(problem).reach
@@ -484,7 +484,7 @@ def test_choosing_among_many_leaves_takes_no_quadratic_time(monkeypatch):
         return count
 
     monkeypatch.setattr(Bisections, "_divide", divide)
-    kernel, generator = find_kernel(open_rows(HOST).xp), np.random.default_rng(0)
+    kernel, generator = find_engine(open_rows(HOST).xp), np.random.default_rng(0)
     fit = Bisections(kernel, "random", 1, 300, 0.0, True, generator, 1.0)
     assert calls(800) < 6 * calls(200)
 

@@ -117,27 +117,27 @@ def test_refitting_forgets_the_last_fit():
 
 
 def test_feature_names():
-    frame = pd.DataFrame(X, columns=["a", "b", "c"])
-    model = KMeans(3, random_state=0).fit(frame)
+    prepared = pd.DataFrame(X, columns=["a", "b", "c"])
+    model = KMeans(3, random_state=0).fit(prepared)
     assert_array_equal(model.feature_names_in_, ["a", "b", "c"])
-    assert_array_equal(model.predict(frame), model.labels_)
+    assert_array_equal(model.predict(prepared), model.labels_)
     with pytest.raises(ValueError, match="feature names"):
-        model.predict(frame[["c", "b", "a"]])
+        model.predict(prepared[["c", "b", "a"]])
     with pytest.raises(ValueError, match="feature names"):
-        model.transform(frame.rename(columns={"a": "z"}))
+        model.transform(prepared.rename(columns={"a": "z"}))
     with pytest.warns(UserWarning, match="valid feature names"):
         model.predict(X)
     assert_array_equal(model.get_feature_names_out(), ["kmeans0", "kmeans1", "kmeans2"])
 
 
 def test_set_output():
-    frame = pd.DataFrame(X, columns=["a", "b", "c"], index=np.arange(120) + 7)
+    prepared = pd.DataFrame(X, columns=["a", "b", "c"], index=np.arange(120) + 7)
     model = KMeans(3, random_state=0).set_output(transform="pandas")
-    out = model.fit_transform(frame)
+    out = model.fit_transform(prepared)
     assert isinstance(out, pd.DataFrame)
     assert list(out.columns) == ["kmeans0", "kmeans1", "kmeans2"]
-    assert_array_equal(out.index, frame.index)
-    assert isinstance(model.transform(frame), pd.DataFrame)
+    assert_array_equal(out.index, prepared.index)
+    assert isinstance(model.transform(prepared), pd.DataFrame)
 
 
 def test_in_pipelines_and_searches():

@@ -162,8 +162,8 @@ def test_weights_of_any_dtype(dtype):
 
 
 def test_weights_as_a_series():
-    frame = pd.DataFrame(WHOLE, columns=list("abc"))
-    result = kmeans(frame, 4, init=START, sample_weight=pd.Series(WEIGHTS))
+    prepared = pd.DataFrame(WHOLE, columns=list("abc"))
+    result = kmeans(prepared, 4, init=START, sample_weight=pd.Series(WEIGHTS))
     assert_array_equal(result.labels, EXPECTED.labels)
 
 

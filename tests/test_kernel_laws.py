@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from kmeans_xp import kmeans
-from kmeans_xp.kernels import fast_compile
-from kmeans_xp.kernels.table import TABLE
+from kmeans_xp.kernels.choose.engine import ENGINES
+from kmeans_xp.kernels.numba import compiling
 from tests import reference
 from tests.data import cloud, some_rows
 from tests.strategies import problems
 
-HERE = [k.name for k in TABLE if k.name != "numba" or fast_compile.installed()]
+HERE = [k.name for k in ENGINES if k.name != "numba" or compiling.installed()]
 TUNED = [name for name in HERE if name != "portable"]
 
 # Grids hold fewer distinct rows than clusters at times.
@@ -21,21 +21,21 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 def test_the_table_has_a_portable_kernel_and_no_name_twice(backend):
-    names = [k.name for k in TABLE]
+    names = [k.name for k in ENGINES]
     assert len(names) == len(set(names))
-    assert "portable" in [k.name for k in TABLE if k.runs_on(backend.xp)]
+    assert "portable" in [k.name for k in ENGINES if k.runs_on(backend.xp)]
 
 
 def _runs(kernel, backend):
     if kernel.name == "numba":
-        fast_compile.compile_all()
+        compiling.compile_all()
     return kernel.runs_on(backend.xp)
 
 
-@pytest.mark.parametrize("name", [k.name for k in TABLE])
+@pytest.mark.parametrize("name", [k.name for k in ENGINES])
 def test_a_kernel_asked_for_by_name_runs_or_raises(backend, name):
     X = backend.asarray(cloud(300, 3))
-    kernel = next(k for k in TABLE if k.name == name)
+    kernel = next(k for k in ENGINES if k.name == name)
     # The blocks of a Dask array are NumPy's, so those kernels are its kernels.
     if _runs(kernel, backend) or backend.name == "dask":
         assert kmeans(X, 4, rng=0, algorithm=name).kernel == name
@@ -48,7 +48,7 @@ def test_a_kernel_asked_for_by_name_runs_or_raises(backend, name):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_tuned_kernels_agree_with_the_portable_one(backend, name, dtype, weighted):
-    if not _runs(next(k for k in TABLE if k.name == name), backend):
+    if not _runs(next(k for k in ENGINES if k.name == name), backend):
         pytest.skip(f"{name} does not run on {backend.name}")
     for n, d, k in [(5000, 2, 3), (3000, 17, 65), (1200, 200, 10), (400, 5, 300)]:
         host = cloud(n, d, seed=n).astype(dtype)

@@ -158,11 +158,11 @@ def test_a_fit_that_does_not_converge_warns_unless_it_was_stopped():
 
 @each_estimator
 def test_feature_names_and_refitting(model):
-    frame = pd.DataFrame(X, columns=list("abc"))
-    model = clone(model).fit(frame)
+    prepared = pd.DataFrame(X, columns=list("abc"))
+    model = clone(model).fit(prepared)
     assert_array_equal(model.feature_names_in_, ["a", "b", "c"])
     with pytest.raises(ValueError, match="feature names"):
-        model.predict_proba(frame[["c", "b", "a"]])
+        model.predict_proba(prepared[["c", "b", "a"]])
     model.fit(X[:, :2])
     assert not hasattr(model, "feature_names_in_")
     with pytest.raises(ValueError, match="3 features"):

@@ -7,14 +7,20 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from kmeans_xp import GaussianMixture, SoftKMeans, gaussian_mixture, soft_kmeans
-from kmeans_xp.algorithms import expectation
-from kmeans_xp.algorithms.expectation import expectation_of
-from kmeans_xp.algorithms.gaussian import EPS, CollapsedCovariance, Mixture, factors_of, maximize
+from kmeans_xp.algorithms.mixture import expectation as mixture_expectation
+from kmeans_xp.algorithms.mixture.em_starts import GaussianStarts, Given, blank
+from kmeans_xp.algorithms.mixture.expectation import expectation_of
+from kmeans_xp.algorithms.mixture.parameters import (
+    EPS,
+    CollapsedCovariance,
+    Mixture,
+    factors_of,
+    maximize,
+)
 from kmeans_xp.algorithms.moments import Moments, moments_of
-from kmeans_xp.algorithms.starts import GaussianStarts, Given, blank
 from kmeans_xp.cli.family import job
 from kmeans_xp.cli.rules import Likeliest
-from kmeans_xp.kernels import find_kernel
+from kmeans_xp.kernels.choose.engine import find_engine
 from kmeans_xp.rows import open_rows
 from tests.callers import LOOKING
 from tests.data import blobs, cloud
@@ -56,7 +62,7 @@ def precisions(kind: str, k: int, d: int, value: float = 1.0) -> np.ndarray:
 
 @each_kind
 def test_a_collapse_by_cancellation_is_mended_by_differences(kind, monkeypatch):
-    monkeypatch.setattr(expectation, "LOSS", np.inf)
+    monkeypatch.setattr(mixture_expectation, "LOSS", np.inf)
     labels = np.arange(300) % 3
     noise = 1e-8 * cloud(300, 2)
     X = noise + 10.0 * labels[:, None]
@@ -207,7 +213,7 @@ def test_a_centre_far_from_the_mean_of_its_rows(kind):
     rows = np.concatenate([cloud(100, 2), 1e-3 * cloud(100, 2, seed=1) + 1e6])
     means = np.array([[0.0, 0.0], [1.5e6, 1.5e6]])
     opened, generator = open_rows(rows), np.random.default_rng(0)
-    moments = moments_of(opened, None, find_kernel(np))
+    moments = moments_of(opened, None, find_engine(np))
     starts = GaussianStarts(opened, None, moments, 1e-6, rows, 2, kind, "k-means", generator)
     found = starts.one(Given(None, means, None, None)).variances
     expected = np.array([np.var(part, axis=0) for part in (rows[:100], rows[100:])])

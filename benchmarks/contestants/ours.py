@@ -169,22 +169,22 @@ def unreadied(prepare: Prepare, problem: Problem) -> Run:
 @contextmanager
 def _replaced(**functions: Any) -> Iterator[None]:
     """Have these functions in the place of fast_compile's own."""
-    from kmeans_xp.kernels import fast_compile
+    from kmeans_xp.kernels.numba import compiling
 
-    held = {name: getattr(fast_compile, name) for name in functions}
-    vars(fast_compile).update(functions)
+    held = {name: getattr(compiling, name) for name in functions}
+    vars(compiling).update(functions)
     try:
         yield
     finally:
-        vars(fast_compile).update(held)
+        vars(compiling).update(held)
 
 
 def _place(array: Any, backend: str, device: str | None) -> Any:
     """Put an array where ours is to run, with all compiled that a first fit would compile."""
     if backend == "numpy":
-        from kmeans_xp.kernels import fast_compile
+        from kmeans_xp.kernels.numba import compiling
 
-        fast_compile.compile_all()
+        compiling.compile_all()
         return array
     from kmeans_xp.arrays.backends import place
 

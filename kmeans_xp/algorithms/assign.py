@@ -7,7 +7,9 @@ import numpy as np
 
 from kmeans_xp.arrays import Array, namespace_of, to_host
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels import Frame, Kernel, find_labeller, frame_of
+from kmeans_xp.kernels.choose.engine import find_labeller
+from kmeans_xp.kernels.interface import Engine
+from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows import Rows, open_rows
 from kmeans_xp.rows.arguments import open_centers
 from kmeans_xp.rows.base import Step
@@ -56,10 +58,10 @@ def assign(X: Array, centers: Array) -> tuple[Array, Array]:
     rows = open_rows(X)
     places = open_centers(rows, centers, "centers")
     kernel = find_labeller(rows.xp, rows.shape, places.shape[0], rows.dtype)
-    frame = frame_of(places)
-    found = checked_whole(rows, kernel.label_all, frame, centers=places, squared=True)
+    prepared = prepare(places)
+    found = checked_whole(rows, kernel.label_all, prepared, centers=places, squared=True)
     if found is None:
-        step = partial(_assign_step, kernel=kernel, frame=frame, dtype=rows.dtype)
+        step = partial(_assign_step, kernel=kernel, prepared=prepared, dtype=rows.dtype)
         size = kernel.even_rows(rows.shape[0], *places.shape)
         found = checked_sweep(rows, step, centers=places, block_rows=size)[1]
     labels, distances = found
@@ -74,9 +76,9 @@ def assign(X: Array, centers: Array) -> tuple[Array, Array]:
 
 
 def _assign_step(
-    block: Array, *, kernel: Kernel, frame: Frame, dtype: Any
+    block: Array, *, kernel: Engine, prepared: PreparedCenters, dtype: Any
 ) -> tuple[None, tuple[Array, Array]]:
-    labels, distances = kernel.nearest(block, frame)
+    labels, distances = kernel.nearest(block, prepared)
     return None, (labels, namespace_of(block).astype(distances, dtype, copy=False))
 
 
@@ -84,40 +86,42 @@ def predict_labels(rows: Rows, centers: np.ndarray) -> Array:
     """Return the nearest of the host `centers` for each row, (n,) int32; checks the rows."""
     kernel = find_labeller(rows.xp, rows.shape, len(centers), rows.dtype)
     places = rows.small(centers, rows.dtype)
-    frame = frame_of(places)
-    found = checked_whole(rows, kernel.label_all, frame, centers=places, squared=False)
+    prepared = prepare(places)
+    found = checked_whole(rows, kernel.label_all, prepared, centers=places, squared=False)
     if found is not None:
         return found[0]
-    return _each(rows, partial(_label_step, kernel=kernel, frame=frame), places, kernel)
+    return _each(rows, partial(_label_step, kernel=kernel, prepared=prepared), places, kernel)
 
 
 def transform_distances(rows: Rows, centers: np.ndarray) -> Array:
     """Return the distances, not squared, to the host `centers`, (n, k); checks the rows."""
     kernel = find_labeller(rows.xp, rows.shape, len(centers), rows.dtype)
     places = rows.small(centers, rows.dtype)
-    found = checked_whole(rows, kernel.distances_all, frame_of(places), centers=places)
+    found = checked_whole(rows, kernel.distances_all, prepare(places), centers=places)
     if found is not None:
         return found[0]
     # Wide throughout: a distance is wanted to many digits, where a label needs only the least.
     places = rows.xp.astype(places, rows.wide, copy=False)
-    step = partial(_distance_step, kernel=kernel, frame=frame_of(places), dtype=rows.dtype)
+    step = partial(_distance_step, kernel=kernel, prepared=prepare(places), dtype=rows.dtype)
     return _each(rows, step, places, kernel, max(1, DISTANCES // places.shape[0]))
 
 
-def _each(rows: Rows, step: Step, places: Array, kernel: Kernel, most: int | None = None) -> Array:
+def _each(rows: Rows, step: Step, places: Array, kernel: Engine, most: int | None = None) -> Array:
     """Return what `step` keeps for each row, of at most so many at a time; checks the rows."""
     size = kernel.even_rows(rows.shape[0], *places.shape)
     size = size if most is None else min(size, most)
     return checked_sweep(rows, step, centers=places, block_rows=size)[1][0]
 
 
-def _label_step(block: Array, *, kernel: Kernel, frame: Frame) -> tuple[None, tuple[Array]]:
-    return None, (kernel.labels(block, frame),)
+def _label_step(
+    block: Array, *, kernel: Engine, prepared: PreparedCenters
+) -> tuple[None, tuple[Array]]:
+    return None, (kernel.labels(block, prepared),)
 
 
 def _distance_step(
-    block: Array, *, kernel: Kernel, frame: Frame, dtype: Any
+    block: Array, *, kernel: Engine, prepared: PreparedCenters, dtype: Any
 ) -> tuple[None, tuple[Array]]:
-    xp, wide = namespace_of(block), frame.centers.dtype
-    squared = kernel.distances(xp.astype(block, wide, copy=False), frame, wide)
+    xp, wide = namespace_of(block), prepared.centers.dtype
+    squared = kernel.distances(xp.astype(block, wide, copy=False), prepared, wide)
     return None, (xp.astype(xp.sqrt(squared), dtype, copy=False),)

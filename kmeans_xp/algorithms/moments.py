@@ -7,7 +7,7 @@ import numpy as np
 
 from kmeans_xp.arrays import Array, Totals, to_host
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels import Kernel
+from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.rows import Rows
 from kmeans_xp.rows.checks import check_rows, range_error
 
@@ -53,7 +53,7 @@ class _Sums(Totals):
 
 
 @quiet()
-def moments_of(rows: Rows, weights: Array | None, kernel: Kernel) -> Moments:
+def moments_of(rows: Rows, weights: Array | None, kernel: Engine) -> Moments:
     """Return the moments of `rows` in one pass, about a point amid them so that none cancels.
 
     Raises
@@ -90,7 +90,7 @@ def _middle(rows: Rows, weights: Array | None) -> Array:
 
 
 def _moments_step(
-    block: Array, weights: Array | None, *, reference: Array, kernel: Kernel
+    block: Array, weights: Array | None, *, reference: Array, kernel: Engine
 ) -> _Sums:
     return _Sums(*kernel.sums_about(block, weights, reference))
 

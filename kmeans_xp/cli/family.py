@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 import kmeans_xp
-from kmeans_xp.algorithms.em import delivered
-from kmeans_xp.algorithms.expectation import assigned
-from kmeans_xp.algorithms.mixture import fit_gaussian_mixture
-from kmeans_xp.algorithms.soft import fit_soft_kmeans
+from kmeans_xp.algorithms.mixture.em import delivered
+from kmeans_xp.algorithms.mixture.expectation import assigned
+from kmeans_xp.algorithms.mixture.fit import fit_gaussian_mixture
+from kmeans_xp.algorithms.mixture.soft import fit_soft_kmeans
 from kmeans_xp.arrays import to_host
 from kmeans_xp.cli.errors import CliError
 from kmeans_xp.cli.inputs import Array

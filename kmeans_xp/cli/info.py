@@ -12,9 +12,10 @@ from kmeans_xp.arrays.backends import installed
 from kmeans_xp.arrays.threads import thread_count
 from kmeans_xp.cli.errors import CliError, optional
 from kmeans_xp.cli.report import print_json
-from kmeans_xp.kernels import fast_compile
-from kmeans_xp.kernels.table import TABLE
-from kmeans_xp.kernels.tracking import TRACKINGS
+from kmeans_xp.kernels.choose.engine import ENGINES
+from kmeans_xp.kernels.choose.lloyd import BOUND_METHODS
+from kmeans_xp.kernels.numba import compiling
+from kmeans_xp.kernels.numba.compiling import ALL, DTYPES
 
 REQUIRED = ("numpy", "scipy", "scikit-learn", "array-api-compat", "array-api-extra")
 EXTRAS = {
@@ -27,10 +28,10 @@ EXTRAS = {
 def info(*, compile_all: bool, as_json: bool) -> None:
     """Run the command."""
     if compile_all:
-        if not fast_compile.installed():
+        if not compiling.installed():
             optional("numba", "fast")
-        if not fast_compile.compile_all():
-            raise CliError(f"kernels cannot be compiled: {fast_compile.trouble()}")
+        if not compiling.compile_all():
+            raise CliError(f"kernels cannot be compiled: {compiling.trouble()}")
     facts = gather()
     if as_json:
         print_json(facts)
@@ -49,16 +50,16 @@ def gather() -> dict[str, Any]:
         "packages": {name: _version(name) for name in REQUIRED},
         "extras": {extra: {n: _version(n) for n in names} for extra, names in EXTRAS.items()},
         "backends": _backends(),
-        "kernels": [{"name": k.name, "algorithm": k.algorithm} for k in TABLE],
-        "trackings": [{"name": t.name, "algorithm": t.algorithm} for t in TRACKINGS],
+        "kernels": [{"name": k.name, "algorithm": k.algorithm} for k in ENGINES],
+        "trackings": [{"name": t.name, "algorithm": t.algorithm} for t in BOUND_METHODS],
         "compiled": _compiled(),
     }
 
 
 def _compiled() -> bool:
     """Return whether a fit finds all kernels compiled."""
-    wanted = product(fast_compile.DTYPES, fast_compile.ALL)
-    return all(fast_compile.prepare(dtype, name, compile=False) for dtype, name in wanted)
+    wanted = product(DTYPES, ALL)
+    return all(compiling.prepare(dtype, name, compile=False) for dtype, name in wanted)
 
 
 def _backends() -> list[dict[str, Any]]:
@@ -110,10 +111,10 @@ def _print(facts: dict[str, Any]) -> None:
 def _compilation(compiled: bool) -> str:
     if compiled:
         return "every Numba kernel"
-    if not fast_compile.installed():
+    if not compiling.installed():
         return "no kernel, without Numba"
-    if fast_compile.trouble():
-        return f"no kernel: {fast_compile.trouble()}"
+    if compiling.trouble():
+        return f"no kernel: {compiling.trouble()}"
     return "not every Numba kernel: kmeans-xp info --compile"
 
 

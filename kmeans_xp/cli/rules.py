@@ -7,12 +7,17 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from kmeans_xp.algorithms.expectation import label_step, mean_log_density, predicted, share_step
-from kmeans_xp.algorithms.gaussian import Mixture, covariance_shape
-from kmeans_xp.algorithms.tree import Tree, predict_leaves
+from kmeans_xp.algorithms.bisecting.tree import Tree, predict_leaves
+from kmeans_xp.algorithms.mixture.expectation import (
+    label_step,
+    mean_log_density,
+    predicted,
+    share_step,
+)
+from kmeans_xp.algorithms.mixture.parameters import Mixture, covariance_shape
 from kmeans_xp.arrays import to_host
 from kmeans_xp.cli.inputs import Array
-from kmeans_xp.kernels.components import KINDS, MATRICES
+from kmeans_xp.kernels.shared.gaussians import KINDS, MATRICES
 from kmeans_xp.rows import open_rows
 
 

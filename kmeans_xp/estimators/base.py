@@ -7,7 +7,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transfor
 from sklearn.exceptions import ConvergenceWarning
 
 from kmeans_xp.algorithms.assign import predict_labels, transform_distances
-from kmeans_xp.algorithms.kmeans import KMeansResult
+from kmeans_xp.algorithms.kmeans.fit import KMeansResult
 from kmeans_xp.arrays import Array, to_host
 from kmeans_xp.estimators.shell import Shell
 from kmeans_xp.metrics.inertia import inertia

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from kmeans_xp.algorithms.bisecting import bisecting_kmeans
+from kmeans_xp.algorithms.bisecting.fit import bisecting_kmeans
+from kmeans_xp.algorithms.bisecting.tree import Tree, predict_leaves
 from kmeans_xp.algorithms.loop import Callback
-from kmeans_xp.algorithms.seeding import Init
-from kmeans_xp.algorithms.tree import Tree, predict_leaves
+from kmeans_xp.algorithms.seeding.fit import Init
 from kmeans_xp.arrays import Array, to_host
 from kmeans_xp.estimators.base import CenterEstimator, check_fits
 

@@ -9,8 +9,9 @@ import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 
-from kmeans_xp.algorithms.em import State
-from kmeans_xp.algorithms.expectation import (
+from kmeans_xp.algorithms.loop import Run
+from kmeans_xp.algorithms.mixture.em import State
+from kmeans_xp.algorithms.mixture.expectation import (
     density_step,
     label_step,
     mean_log_density,
@@ -18,8 +19,7 @@ from kmeans_xp.algorithms.expectation import (
     require_density,
     share_step,
 )
-from kmeans_xp.algorithms.gaussian import Mixture
-from kmeans_xp.algorithms.loop import Run
+from kmeans_xp.algorithms.mixture.parameters import Mixture
 from kmeans_xp.arrays import Array, as_array, to_host
 from kmeans_xp.estimators.shell import Shell
 from kmeans_xp.rows.arguments import open_weights

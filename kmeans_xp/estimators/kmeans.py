@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from kmeans_xp.algorithms.kmeans import kmeans
+from kmeans_xp.algorithms.kmeans.fit import kmeans
 from kmeans_xp.algorithms.loop import Callback
-from kmeans_xp.algorithms.seeding import Init
+from kmeans_xp.algorithms.seeding.fit import Init
 from kmeans_xp.arrays import Array
 from kmeans_xp.estimators.base import CenterEstimator
 

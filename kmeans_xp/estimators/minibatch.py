@@ -5,10 +5,10 @@ from typing import Any, Self
 from sklearn.utils.validation import validate_data
 
 from kmeans_xp.algorithms.loop import Callback
-from kmeans_xp.algorithms.minibatch import minibatch_kmeans
-from kmeans_xp.algorithms.running import Means
-from kmeans_xp.algorithms.seeding import Init
-from kmeans_xp.algorithms.stream import learn_batch
+from kmeans_xp.algorithms.minibatch.fit import minibatch_kmeans
+from kmeans_xp.algorithms.minibatch.partial_fit import learn_batch
+from kmeans_xp.algorithms.minibatch.running_means import Means
+from kmeans_xp.algorithms.seeding.fit import Init
 from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.arrays.dtypes import working_dtype

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from kmeans_xp.algorithms.em import EM, Delivered, MixtureCallback
-from kmeans_xp.algorithms.expectation import assigned, require_density
-from kmeans_xp.algorithms.gaussian import (
+from kmeans_xp.algorithms.mixture.em import EM, Delivered, MixtureCallback
+from kmeans_xp.algorithms.mixture.em_starts import check_mixing
+from kmeans_xp.algorithms.mixture.expectation import assigned, require_density
+from kmeans_xp.algorithms.mixture.fit import COVARIANCE_TYPES, fit_gaussian_mixture
+from kmeans_xp.algorithms.mixture.parameters import (
     Mixture,
     are_inverse,
     covariance_shape,
@@ -19,8 +21,6 @@ from kmeans_xp.algorithms.gaussian import (
     from_precisions,
     rounding,
 )
-from kmeans_xp.algorithms.mixture import COVARIANCE_TYPES, fit_gaussian_mixture
-from kmeans_xp.algorithms.starts import check_mixing
 from kmeans_xp.arrays import Array, as_array, to_like
 from kmeans_xp.arrays.checks import check_choice, check_count
 from kmeans_xp.arrays.draws import as_generator

@@ -8,12 +8,12 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transfor
 from sklearn.utils.validation import validate_data
 
 from kmeans_xp.algorithms.assign import transform_distances
-from kmeans_xp.algorithms.em import MixtureCallback, delivered
-from kmeans_xp.algorithms.expectation import assigned
-from kmeans_xp.algorithms.gaussian import Mixture
-from kmeans_xp.algorithms.seeding import Init
-from kmeans_xp.algorithms.soft import check_stiffness, fit_soft_kmeans
-from kmeans_xp.algorithms.starts import check_mixing
+from kmeans_xp.algorithms.mixture.em import MixtureCallback, delivered
+from kmeans_xp.algorithms.mixture.em_starts import check_mixing
+from kmeans_xp.algorithms.mixture.expectation import assigned
+from kmeans_xp.algorithms.mixture.parameters import Mixture
+from kmeans_xp.algorithms.mixture.soft import check_stiffness, fit_soft_kmeans
+from kmeans_xp.algorithms.seeding.fit import Init
 from kmeans_xp.arrays import Array
 from kmeans_xp.estimators.densities import Densities
 

@@ -7,7 +7,9 @@ import numpy as np
 
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels import Frame, Kernel, find_labeller, frame_of
+from kmeans_xp.kernels.choose.engine import find_labeller
+from kmeans_xp.kernels.interface import Engine
+from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows import open_rows
 from kmeans_xp.rows.arguments import aligned_argument, open_centers, open_weights
 from kmeans_xp.rows.checks import checked_sweep, checked_whole, range_error
@@ -59,11 +61,11 @@ def inertia(
     if labels is not None:
         labels = aligned_argument(rows, labels, "labels")
         _check_labels(labels, places.shape[0])
-    frame, found = frame_of(places), None
+    prepared, found = prepare(places), None
     if labels is None:
-        found = checked_whole(rows, kernel.label_all, frame, centers=places, squared=True)
+        found = checked_whole(rows, kernel.label_all, prepared, centers=places, squared=True)
     if found is None:
-        step = partial(_cost_step, kernel=kernel, frame=frame)
+        step = partial(_cost_step, kernel=kernel, prepared=prepared)
         size = kernel.block_rows(*places.shape)
         costs, _ = checked_sweep(rows, step, labels, weights.array, centers=places, block_rows=size)
         total = float(to_host(costs.cost))
@@ -82,11 +84,16 @@ class _Cost(Totals):
 
 
 def _cost_step(
-    block: Array, labels: Array | None, weights: Array | None, *, kernel: Kernel, frame: Frame
+    block: Array,
+    labels: Array | None,
+    weights: Array | None,
+    *,
+    kernel: Engine,
+    prepared: PreparedCenters,
 ) -> tuple[_Cost, tuple[()]]:
     if labels is None:
-        labels = kernel.labels(block, frame)
-    distances = kernel.own_distances(block, frame, labels)
+        labels = kernel.labels(block, prepared)
+    distances = kernel.own_distances(block, prepared, labels)
     return _cost(distances, weights), ()
 
 

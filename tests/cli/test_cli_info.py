@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import kmeans_xp
-from kmeans_xp.kernels import fast_compile
+from kmeans_xp.kernels.numba import compiling
 
 
 def test_info(run):
@@ -30,8 +30,8 @@ def test_kernels_are_compiled_when_asked_for(run):
 
 
 def test_what_is_not_compiled_is_said(run, monkeypatch):
-    monkeypatch.setattr(fast_compile, "installed", lambda: True)
-    monkeypatch.setattr(fast_compile, "prepare", lambda *names, compile: False)  # noqa: A006
+    monkeypatch.setattr(compiling, "installed", lambda: True)
+    monkeypatch.setattr(compiling, "prepare", lambda *names, compile: False)  # noqa: A006
     assert not json.loads(run("info", "--json").fine())["compiled"]
     assert "not every Numba kernel: kmeans-xp info --compile" in run("info").fine()
 
@@ -47,8 +47,8 @@ def test_without_numba_nothing_can_be_compiled(run, monkeypatch):
 
 def test_a_numba_that_cannot_be_used_is_said(run, monkeypatch):
     pytest.importorskip("numba")
-    monkeypatch.setattr(fast_compile, "_ready", set())
-    monkeypatch.setattr(fast_compile, "_failed", {})
+    monkeypatch.setattr(compiling, "_ready", set())
+    monkeypatch.setattr(compiling, "_failed", {})
     monkeypatch.setattr("numba.config.DISABLE_JIT", 1)
     cause = "RuntimeError: NUMBA_DISABLE_JIT is set"
     assert run("info", "--compile").refused() == f"kernels cannot be compiled: {cause}"

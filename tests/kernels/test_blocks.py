@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from kmeans_xp.kernels import find_kernel
-from kmeans_xp.kernels.blocks import even_blocks, parts, rows_at
+from kmeans_xp.kernels.choose.engine import find_engine
+from kmeans_xp.kernels.numpy.memory import rows_at
+from kmeans_xp.kernels.shared.blocks import even_blocks, parts
 
 
 @pytest.mark.parametrize("n", [2, 50, 51, 100, 101, 149, 1001])
@@ -19,7 +20,7 @@ def test_two_threads_get_as_many_rows(n: int) -> None:
 
 
 def test_one_pass_over_few_rows_takes_one_block() -> None:
-    kernel = find_kernel(np, "portable")
+    kernel = find_engine(np, "portable")
     most = kernel.block_rows(5, 3)
     assert kernel.even_rows(most, 5, 3) == most
     assert kernel.even_rows(most + 1, 5, 3) == (most + 2) // 2

@@ -5,16 +5,22 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from kmeans_xp.kernels import Frame, fast, fast_compile, frame_of, host, portable
+from kmeans_xp.kernels.numba import compiling
+from kmeans_xp.kernels.numba import nearest as numba_nearest
+from kmeans_xp.kernels.numpy import nearest as numpy_nearest
+from kmeans_xp.kernels.portable import nearest as portable_nearest
+from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 
 KERNELS = pytest.mark.parametrize("kernel", ["numpy", "portable", "numba"], indirect=True)
 
 
 @pytest.fixture
 def kernel(request: pytest.FixtureRequest) -> object:
-    if request.param == "numba" and not fast_compile.compile_all():
+    if request.param == "numba" and not compiling.compile_all():
         pytest.skip("numba is not installed")
-    return {"numpy": host, "portable": portable, "numba": fast}[request.param]
+    return {"numpy": numpy_nearest, "portable": portable_nearest, "numba": numba_nearest}[
+        request.param
+    ]
 
 
 def _exact_score(x: np.ndarray, c: np.ndarray, o: np.ndarray) -> Fraction:
@@ -24,12 +30,12 @@ def _exact_score(x: np.ndarray, c: np.ndarray, o: np.ndarray) -> Fraction:
     return half - sum((a * b for a, b in zip(*shifted, strict=True)), Fraction(0))
 
 
-def _bounds(X: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
-    shifted = X - frame.origin
+def _bounds(X: np.ndarray, prepared: PreparedCenters) -> tuple[np.ndarray, np.ndarray]:
+    shifted = X - prepared.origin
     norms = np.sqrt((shifted * shifted).sum(axis=1))
     rows = np.column_stack([shifted, norms, np.ones_like(norms)])
-    lower = rows @ frame.columns.T
-    return lower, lower + norms[:, None] * frame.slack[:, 0] + frame.slack[:, 1]
+    lower = rows @ prepared.columns.T
+    return lower, lower + norms[:, None] * prepared.slack[:, 0] + prepared.slack[:, 1]
 
 
 @pytest.mark.parametrize("d", [1, 2, 7, 60])
@@ -41,11 +47,11 @@ def test_the_bounds_hold_in_exact_arithmetic(d: int, scale: float, offset: float
     C = (scale * (rng.normal(size=(5, d)) * 10.0 ** rng.integers(-3, 3, (5, 1)) + offset)).astype(
         np.float32
     )
-    frame = frame_of(C)
-    lower, upper = _bounds(X, frame)
+    prepared = prepare(C)
+    lower, upper = _bounds(X, prepared)
     for i, x in enumerate(X):
         for j, c in enumerate(C):
-            exact = _exact_score(x, c, frame.origin)
+            exact = _exact_score(x, c, prepared.origin)
             assert Fraction(float(lower[i, j])) <= exact <= Fraction(float(upper[i, j]))
 
 
@@ -61,7 +67,7 @@ def test_labels_are_those_of_a_brute_force(kernel: object, k: int, d: int) -> No
     rng = np.random.default_rng(k * d)
     X = rng.normal(size=(700, d)).astype(np.float32)
     C = rng.normal(size=(k, d)).astype(np.float32)
-    np.testing.assert_array_equal(kernel.labels(X, frame_of(C)), _brute(X, C))
+    np.testing.assert_array_equal(kernel.labels(X, prepare(C)), _brute(X, C))
 
 
 @KERNELS
@@ -71,7 +77,7 @@ def test_ties_take_the_lowest_index(kernel: object, k: int) -> None:
     # A small grid of integers: many rows lie exactly between centres, many centres coincide.
     X = rng.integers(-3, 4, (500, 2)).astype(np.float32)
     C = rng.integers(-3, 4, (k, 2)).astype(np.float32)
-    np.testing.assert_array_equal(kernel.labels(X, frame_of(C)), _brute(X, C))
+    np.testing.assert_array_equal(kernel.labels(X, prepare(C)), _brute(X, C))
 
 
 @KERNELS
@@ -97,7 +103,7 @@ def test_labels_are_exact_on_extreme_data(
         C[2] = outlier
         X[7] = outlier
     with np.errstate(all="ignore"):
-        np.testing.assert_array_equal(kernel.labels(X, frame_of(C)), _brute(X, C))
+        np.testing.assert_array_equal(kernel.labels(X, prepare(C)), _brute(X, C))
 
 
 def test_well_separated_rows_are_certain(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,8 +111,8 @@ def test_well_separated_rows_are_certain(monkeypatch: pytest.MonkeyPatch) -> Non
     rng = np.random.default_rng(0)
     C = rng.normal(size=(20, 5)).astype(np.float32) * 100
     X = (C[rng.integers(0, 20, 1000)] + rng.normal(size=(1000, 5))).astype(np.float32)
-    monkeypatch.setattr(host, "_decide", None)
-    np.testing.assert_array_equal(host.labels(X, frame_of(C)), _brute(X, C))
+    monkeypatch.setattr(numpy_nearest, "_decide", None)
+    np.testing.assert_array_equal(numpy_nearest.labels(X, prepare(C)), _brute(X, C))
 
 
 @KERNELS
@@ -115,7 +121,7 @@ def test_distances_are_accurate_and_zero_at_a_centre(kernel: object, dtype: type
     rng = np.random.default_rng(0)
     X = (rng.normal(size=(200, 4)) + 1000).astype(dtype)
     C = X[:9]
-    found = kernel.distances(X, frame_of(C), np.float64)
+    found = kernel.distances(X, prepare(C), np.float64)
     wide = X.astype(float)
     wanted = ((wide[:, None] - wide[None, :9]) ** 2).sum(2)
     np.testing.assert_allclose(found, wanted, rtol=0.05 if dtype == np.float32 else 1e-9)
@@ -127,11 +133,13 @@ def test_distances_are_accurate_and_zero_at_a_centre(kernel: object, dtype: type
 def test_sums_and_counts_agree_with_the_specification(d: int, weighted: bool) -> None:
     rng = np.random.default_rng(d)
     X = rng.normal(size=(400, d)).astype(np.float32) + 100
-    frame = frame_of(X[:11])
-    labels = host.labels(X, frame)
+    prepared = prepare(X[:11])
+    labels = numpy_nearest.labels(X, prepared)
     weights = rng.random(400) if weighted else None
-    ours = host.sum_by_label(X, labels, weights, frame)
-    spec = portable.sum_by_label(X, labels, weights, frame)
+    ours = numpy_nearest.sum_by_label(X, labels, weights, prepared)
+    spec = portable_nearest.sum_by_label(X, labels, weights, prepared)
     np.testing.assert_allclose(ours[0], spec[0], rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(ours[1], spec[1], rtol=1e-12)
-    np.testing.assert_array_equal(host.count(labels, 11), portable.count(labels, 11))
+    np.testing.assert_array_equal(
+        numpy_nearest.count(labels, 11), portable_nearest.count(labels, 11)
+    )

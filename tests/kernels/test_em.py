@@ -9,11 +9,13 @@ from numpy.testing import assert_allclose
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from kmeans_xp.algorithms.expectation import expectation_of
-from kmeans_xp.algorithms.gaussian import Mixture, factors_of
-from kmeans_xp.kernels import em_host, fast_compile
-from kmeans_xp.kernels.components import KINDS, MATRICES, Components, monomial_count
-from kmeans_xp.kernels.em_table import TABLE, find_em_kernel
+from kmeans_xp.algorithms.mixture.expectation import expectation_of
+from kmeans_xp.algorithms.mixture.parameters import Mixture, factors_of
+from kmeans_xp.kernels.choose.mixture import EM_ENGINES, find_em_engine
+from kmeans_xp.kernels.numba import compiling
+from kmeans_xp.kernels.numba.compiling import MIXTURE
+from kmeans_xp.kernels.numpy import mixture as numpy_mixture
+from kmeans_xp.kernels.shared.gaussians import KINDS, MATRICES, Components, monomial_count
 from kmeans_xp.rows import open_rows
 from tests.data import cloud
 
@@ -68,21 +70,21 @@ def moments(m, shares, about):
 @pytest.mark.parametrize(("k", "p", "n"), [(1, 3, 5), (4, 9, 16), (10, 129, 1797), (16, 27, 100)])
 def test_compiled_scores_are_the_product(k, p, n):
     pytest.importorskip("numba")
-    assert fast_compile.prepare(np.float64, fast_compile.EM_LOOPS)
+    assert compiling.prepare(np.float64, MIXTURE)
     rng = np.random.default_rng(p)
     coefficients, found = rng.standard_normal((k, p)), rng.standard_normal((p, n))
     parts = Components("diag", None, None, None, None, coefficients, np.dtype("float64"))
     expected = coefficients @ found
-    shares, logs = em_host.expect_by_polynomial(found, parts)
+    shares, logs = numpy_mixture.expect_by_polynomial(found, parts)
     assert_allclose(logs, logsumexp(expected, axis=0), rtol=1e-12, atol=1e-12)
     assert_allclose(shares, np.exp(expected - logsumexp(expected, axis=0)), rtol=1e-10)
     # Any other layout is left to BLAS.
-    again = em_host.expect_by_polynomial(np.asfortranarray(found), parts)[1]
+    again = numpy_mixture.expect_by_polynomial(np.asfortranarray(found), parts)[1]
     assert_allclose(again, logs, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("kernel", TABLE, ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("kernel", EM_ENGINES, ids=lambda kernel: kernel.name)
 def test_shares_densities_and_moments(kernel, kind, backend):
     X = backend.asarray(HOST)
     rows = open_rows(X)
@@ -105,7 +107,7 @@ def test_shares_densities_and_moments(kernel, kind, backend):
     assert_allclose(found, expected, rtol=rtol, atol=100 * rtol)
 
 
-@pytest.mark.parametrize("kernel", TABLE, ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("kernel", EM_ENGINES, ids=lambda kernel: kernel.name)
 def test_one_variance_for_all_needs_no_squares_of_each(kernel, backend):
     if kernel.exact:
         pytest.skip("differences have their squares")
@@ -152,6 +154,6 @@ def test_many_features_take_differences():
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_tuned_rows_stand_above_portable_ones(exact):
-    assert find_em_kernel(xp, "full", 3, exact=exact).name.startswith("numpy")
-    names = [kernel.name for kernel in TABLE]
+    assert find_em_engine(xp, "full", 3, exact=exact).name.startswith("numpy")
+    names = [kernel.name for kernel in EM_ENGINES]
     assert len(set(names)) == len(names)

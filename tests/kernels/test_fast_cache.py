@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 import kmeans_xp
-from kmeans_xp.kernels import fast_compile
+from kmeans_xp.kernels.numba import compiling
+from kmeans_xp.kernels.numba.cache import sources
+from kmeans_xp.kernels.numba.compiling import ALL
 
 numba = pytest.importorskip("numba")
 
-from kmeans_xp.kernels import fast_cache  # noqa: E402
 
 ROOT = Path(kmeans_xp.__file__).parent
 DAMAGES = {
@@ -34,7 +35,7 @@ def _tripled(x):
 
 def loads() -> bool:
     """Make a function as a new process does; whether it was on disk. It works all the same."""
-    function = fast_compile.entry(_tripled)
+    function = compiling.entry(_tripled)
     function.compile((numba.types.int64,))
     assert function(2) == 6
     return bool(function.stats.cache_hits)
@@ -44,7 +45,7 @@ def loads() -> bool:
 def cache(tmp_path, monkeypatch):
     """A folder with a function compiled."""
     monkeypatch.setattr(numba.core.config, "CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(fast_compile, "_told", False)
+    monkeypatch.setattr(compiling, "_told", False)
     assert not loads()
     assert loads()
     return tmp_path
@@ -79,7 +80,7 @@ def test_a_file_that_cannot_be_replaced_stops_nobody(cache):
 
 
 def test_a_folder_that_cannot_be_written_to_stops_nobody(cache):
-    function = fast_compile.entry(_tripled)
+    function = compiling.entry(_tripled)
     shutil.rmtree(cache)
     cache.touch()
     with pytest.warns(RuntimeWarning, match=r"Compiled kernels in .*NUMBA_CACHE_DIR to a folder"):
@@ -89,7 +90,7 @@ def test_a_folder_that_cannot_be_written_to_stops_nobody(cache):
 
 def test_a_full_disk_stops_nobody(cache):
     resource = pytest.importorskip("resource")
-    function, limits = fast_compile.entry(_tripled), resource.getrlimit(resource.RLIMIT_FSIZE)
+    function, limits = compiling.entry(_tripled), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
     try:
         with pytest.warns(RuntimeWarning, match=r"Compiled kernels in .* cannot be written \(OSE"):
@@ -109,7 +110,7 @@ def test_without_a_place_on_disk_kernels_compile_all_the_same(cache, monkeypatch
 PROGRAM = """
 import numpy as np
 from kmeans_xp.kernels import fast_compile
-print([fast_compile.prepare(np.float64, fast_compile.EM_LOOPS, compile=c) for c in (False, True)])
+print([fast_compile.prepare(np.float64, fast_compile.MIXTURE, compile=c) for c in (False, True)])
 """
 
 
@@ -130,7 +131,7 @@ def test_what_a_source_imports_belongs_to_it(tmp_path):
     assert said() == "[False, True]"
 
 
-@pytest.mark.parametrize("name", fast_compile.ALL)
+@pytest.mark.parametrize("name", ALL)
 def test_the_source_of_a_module_is_that_of_all_functions_that_it_names(name):
     seen, left = set(), [name]
     while left:
@@ -140,4 +141,4 @@ def test_the_source_of_a_module_is_that_of_all_functions_that_it_names(name):
             values = vars(import_module(module)).values()
             left += [getattr(value, "__module__", None) or "" for value in values]
     assert len(seen) > 2
-    assert seen <= fast_cache.sources(name).keys()
+    assert seen <= sources(name).keys()

@@ -9,7 +9,9 @@ import array_api_compat
 import numpy as np
 import pytest
 
-from kmeans_xp.kernels import fast_compile, find_labeller
+from kmeans_xp.kernels.choose.engine import find_labeller
+from kmeans_xp.kernels.numba import compiling
+from kmeans_xp.kernels.numba.compiling import ALL, COMPILED, DTYPES, LOADED, LOW_D, PASSES
 
 SCRIPT = """
 import sys
@@ -40,10 +42,10 @@ def _run(script: str, **environment: str) -> str:
 
 
 def test_without_numba_nothing_is_ready(monkeypatch):
-    monkeypatch.setattr(fast_compile, "find_spec", lambda name: None)
-    assert not fast_compile.installed()
-    assert not fast_compile.prepare(np.float32)
-    assert not fast_compile.compile_all()
+    monkeypatch.setattr(compiling, "find_spec", lambda name: None)
+    assert not compiling.installed()
+    assert not compiling.prepare(np.float32)
+    assert not compiling.compile_all()
 
 
 def test_what_is_not_on_disk_is_not_compiled_unasked(tmp_path):
@@ -54,8 +56,8 @@ def test_what_is_not_on_disk_is_not_compiled_unasked(tmp_path):
 
 def test_what_is_on_disk_is_loaded():
     pytest.importorskip("numba")
-    assert fast_compile.compile_all()
-    assert all(fast_compile.ready(dtype) for dtype in fast_compile.DTYPES)
+    assert compiling.compile_all()
+    assert all(compiling.ready(dtype) for dtype in DTYPES)
     assert _said() == ["True", "False", "False", "True", "True"]
 
 
@@ -66,15 +68,15 @@ def test_little_work_waits_for_no_compiler(monkeypatch):
         asked.append(compile)
         return compile
 
-    monkeypatch.setattr(fast_compile, "ready", lambda *names: False)
-    monkeypatch.setattr(fast_compile, "prepare", prepare)
+    monkeypatch.setattr(compiling, "ready", lambda *names: False)
+    monkeypatch.setattr(compiling, "prepare", prepare)
     monkeypatch.setitem(sys.modules, "numba", None)
-    works = [1 << 20, fast_compile.LOADED, fast_compile.COMPILED]
-    name = fast_compile.LOOPS
-    assert [fast_compile.worthwhile(w, np.float32, name) for w in works] == [False, False, True]
+    works = [1 << 20, LOADED, COMPILED]
+    name = LOW_D
+    assert [compiling.worthwhile(w, np.float32, name) for w in works] == [False, False, True]
     assert asked == [False, True]
     monkeypatch.delitem(sys.modules, "numba")
-    assert not fast_compile.worthwhile(fast_compile.LOADED, np.float32, name)
+    assert not compiling.worthwhile(LOADED, np.float32, name)
     assert asked == [False, True]
 
 
@@ -87,33 +89,33 @@ def compiler(monkeypatch):
         asked.append((name.rpartition(".")[2], compile))
         return False
 
-    monkeypatch.setattr(fast_compile, "_done", Counter())
-    monkeypatch.setattr(fast_compile, "_ready", set())
-    monkeypatch.setattr(fast_compile, "prepare", prepare)
+    monkeypatch.setattr(compiling, "_done", Counter())
+    monkeypatch.setattr(compiling, "_ready", set())
+    monkeypatch.setattr(compiling, "prepare", prepare)
     monkeypatch.setitem(sys.modules, "numba", None)
     return asked
 
 
 def test_one_pass_repays_less_than_a_fit(compiler, monkeypatch):
-    once, name = fast_compile.PASSES, fast_compile.LOOPS
-    least = once * fast_compile.LOADED
-    for work in (least - 1, least, once * fast_compile.COMPILED):
-        fast_compile._done.clear()
-        fast_compile.repaid(work, np.float32, name)
+    once, name = PASSES, LOW_D
+    least = once * LOADED
+    for work in (least - 1, least, once * COMPILED):
+        compiling._done.clear()
+        compiling.repaid(work, np.float32, name)
     assert compiler == [("fast_loops", False), ("fast_loops", True)]
     monkeypatch.delitem(sys.modules, "numba")
-    fast_compile.repaid(least, np.float64, name)
+    compiling.repaid(least, np.float64, name)
     assert len(compiler) == 2
 
 
 def test_many_small_passes_load_but_never_compile(compiler):
-    step = fast_compile.PASSES * fast_compile.LOADED // 4
+    step = PASSES * LOADED // 4
     for _ in range(11):
-        fast_compile.repaid(step, np.float32, fast_compile.LOOPS)
+        compiling.repaid(step, np.float32, LOW_D)
     # Asked again only when as much has been done again.
     assert compiler == [("fast_loops", False)] * 2
-    fast_compile._done[np.dtype(np.float32), fast_compile.LOOPS] = 1 << 60
-    fast_compile.repaid(step, np.float32, fast_compile.LOOPS)
+    compiling._done[np.dtype(np.float32), LOW_D] = 1 << 60
+    compiling.repaid(step, np.float32, LOW_D)
     assert compiler == [("fast_loops", False)] * 3
 
 
@@ -141,22 +143,22 @@ print("numba" in sys.modules, fast_compile.ready(X.dtype))
 
 def test_only_a_large_prediction_imports_numba():
     pytest.importorskip("numba")
-    assert fast_compile.prepare(np.float32)
+    assert compiling.prepare(np.float32)
     assert _said(PREDICT) == ["False", "True", "True"]
 
 
 def test_a_numba_that_refuses_to_be_imported_is_as_good_as_none(monkeypatch):
-    monkeypatch.setattr(fast_compile, "find_spec", lambda name: object())
-    monkeypatch.setattr(fast_compile, "_ready", set())
-    monkeypatch.setattr(fast_compile, "_failed", {})
-    monkeypatch.setattr(fast_compile, "_told", False)
-    for name in fast_compile.ALL:
+    monkeypatch.setattr(compiling, "find_spec", lambda name: object())
+    monkeypatch.setattr(compiling, "_ready", set())
+    monkeypatch.setattr(compiling, "_failed", {})
+    monkeypatch.setattr(compiling, "_told", False)
+    for name in ALL:
         monkeypatch.setitem(sys.modules, name, None)
-    assert not fast_compile.compile_all()
+    assert not compiling.compile_all()
     with pytest.warns(RuntimeWarning, match="Numba is installed, but cannot be used"):
-        assert not fast_compile.worthwhile(fast_compile.COMPILED, np.float32, fast_compile.LOOPS)
+        assert not compiling.worthwhile(COMPILED, np.float32, LOW_D)
     # Once is enough.
-    assert not fast_compile.worthwhile(fast_compile.COMPILED, np.float64, fast_compile.LOOPS)
+    assert not compiling.worthwhile(COMPILED, np.float64, LOW_D)
 
 
 FITS = """

@@ -5,11 +5,16 @@ import pytest
 
 from kmeans_xp import KMeans, assign, inertia
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels import frame_of
+from kmeans_xp.kernels.numba import compiling
+from kmeans_xp.kernels.numba.compiling import DTYPES
+from kmeans_xp.kernels.numba.low_d import distances as low_d_distances
+from kmeans_xp.kernels.numba.low_d import nearest as low_d_nearest
+from kmeans_xp.kernels.numba.low_d.nearest import PIECE
+from kmeans_xp.kernels.shared.prepared_centers import prepare
 
 pytest.importorskip("numba")
-from kmeans_xp.kernels import fast_compile, fast_lanes
-from kmeans_xp.kernels.fast_label import PIECE
+
+
 from kmeans_xp.rows.host import HostRows
 
 RNG = np.random.default_rng(0)
@@ -28,8 +33,8 @@ def _distances(X: np.ndarray, C: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def _compiled(monkeypatch):
-    monkeypatch.setattr(fast_lanes, "SHARED_FROM", 0)
-    assert all(fast_compile.prepare(dtype) for dtype in fast_compile.DTYPES)
+    monkeypatch.setattr(low_d_nearest, "SHARED_FROM", 0)
+    assert all(compiling.prepare(dtype) for dtype in DTYPES)
 
 
 @each_dtype
@@ -38,7 +43,7 @@ def _compiled(monkeypatch):
 def test_labels_are_exact_where_pieces_end_too(n, d, k, dtype):
     X, C = _cloud(n, d, k, dtype)
     found = [
-        fast_lanes.label_all(X, frame_of(C), squared=True, team=TEAMS[threads])
+        low_d_nearest.label_all(X, prepare(C), squared=True, team=TEAMS[threads])
         for threads in (1, 2)
     ]
     wanted = _distances(X, C)
@@ -55,8 +60,8 @@ def test_labels_are_exact_where_pieces_end_too(n, d, k, dtype):
 def test_what_is_not_finite_is_seen(value, place, dtype):
     X, C = _cloud(PIECE + 7, 3, 4, dtype)
     X[place, 1] = value
-    assert np.isnan(fast_lanes.label_all(X, frame_of(C), squared=False)[2])
-    assert not np.isfinite(fast_lanes.distances_all(X, frame_of(C), TEAMS[1])[1])
+    assert np.isnan(low_d_nearest.label_all(X, prepare(C), squared=False)[2])
+    assert not np.isfinite(low_d_distances.distances_all(X, prepare(C), TEAMS[1])[1])
     model = KMeans(4, init=C, max_iter=1).fit(np.nan_to_num(X, posinf=0, neginf=0))
     name = "NaN" if np.isnan(value) else "infinity"
     calls = (model.predict, model.transform, lambda X: assign(X, C), lambda X: inertia(X, C))
@@ -73,7 +78,7 @@ def test_distances_are_rounded_once_or_twice(n, d, k, scale, offset):
     C = np.concatenate([X[:1], (scale * RNG.standard_normal((k - 1, d)) + offset)])
     C = C.astype(np.float32)
     with quiet():
-        found = [fast_lanes.distances_all(X, frame_of(C), TEAMS[threads]) for threads in (1, 2)]
+        found = [low_d_distances.distances_all(X, prepare(C), TEAMS[threads]) for threads in (1, 2)]
     wanted = _distances(X, C)
     error = np.abs(found[0][0] - wanted) / np.spacing(wanted.astype(np.float32))
     assert error.max() < 1
@@ -84,7 +89,7 @@ def test_distances_are_rounded_once_or_twice(n, d, k, scale, offset):
 
 def test_distances_of_doubles_do_not_cancel():
     X, C = _cloud(501, 13, 20, np.float64)
-    found, _ = fast_lanes.distances_all(X + 2.0**20, frame_of(C + 2.0**20), TEAMS[2])
+    found, _ = low_d_distances.distances_all(X + 2.0**20, prepare(C + 2.0**20), TEAMS[2])
     np.testing.assert_allclose(found, _distances(X + 2.0**20, C + 2.0**20), rtol=1e-15)
 
 

@@ -4,11 +4,17 @@ import numpy as np
 import pytest
 
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels import frame_of
-from kmeans_xp.kernels.tracker import Drift
+from kmeans_xp.kernels.numba.low_d import distances as low_d_distances
+from kmeans_xp.kernels.numba.low_d import hamerly as low_d_hamerly
+from kmeans_xp.kernels.numba.low_d import nearest as low_d_nearest
+from kmeans_xp.kernels.numba.low_d.hamerly import BLOCK_ROWS
+from kmeans_xp.kernels.numba.low_d.neighbours import neighbors_of
+from kmeans_xp.kernels.shared.cluster_totals import Changes
+from kmeans_xp.kernels.shared.hamerly import Drift
+from kmeans_xp.kernels.shared.prepared_centers import prepare
 
 pytest.importorskip("numba")
-from kmeans_xp.kernels import fast_lanes
+
 
 RNG = np.random.default_rng(0)
 
@@ -72,20 +78,20 @@ class _Fit:
         self.labels = np.full(len(X), -1, np.int32)
         self.gaps = np.full(len(X), -np.inf, np.float32)
         self.drift = Drift(len(C))
-        self.total: fast_lanes.Changes | None = None
+        self.total: Changes | None = None
 
     @quiet()
-    def step(self) -> fast_lanes.Changes:
-        frame = frame_of(self.C, self.origin)
-        self.drift.follow(frame.wide_centers)
-        neighbors = fast_lanes.neighbors_of(frame)
+    def step(self) -> Changes:
+        prepared = prepare(self.C, self.origin)
+        self.drift.follow(prepared.wide_centers)
+        neighbors = neighbors_of(prepared)
         half = len(self.X) // 2
         for part in (slice(half), slice(half, None)):
             weights = None if self.weights is None else self.weights[part]
             memory = self.labels[part], self.gaps[part]
-            changes = fast_lanes.advance(
+            changes = low_d_hamerly.advance(
                 self.X[part], weights, *memory,
-                frame=frame, limits=self.drift.limits, neighbors=neighbors,
+                prepared=prepared, limits=self.drift.limits, neighbors=neighbors,
             )  # fmt: skip
             self.total = changes if self.total is None else self.total + changes
         assert self.total is not None
@@ -140,7 +146,7 @@ def test_what_changed_adds_up_to_the_sums(name, weighted):
         shifted = X.astype(np.float64) - fit.origin
         for j in range(len(C)):
             mine = fit.labels == j
-            drift = 1e-12 * (total.stirred[j] + np.abs(shifted[mine]).sum() + 1e-30)
+            drift = 1e-12 * (total.rounding_mass[j] + np.abs(shifted[mine]).sum() + 1e-30)
             np.testing.assert_allclose(total.sums[j], w[mine] @ shifted[mine], 1e-9, drift)
             assert total.weights[j] == w[mine].sum()
             assert total.counts[j] == (w[mine] > 0).sum()
@@ -151,14 +157,14 @@ def test_stirred_is_what_came_and_went():
     X = np.array([[0.0], [1], [2], [10]], np.float32)
     weights = np.array([1, 1, 3, 1], np.float32)
     fit = _Fit(X, np.array([[0], [9]], np.float32), weights)
-    np.testing.assert_array_equal(fit.step().stirred, [0, 0])
+    np.testing.assert_array_equal(fit.step().rounding_mass, [0, 0])
     fit.C = np.array([[0], [3]], np.float32)
     # The row 2 goes over; the origin is 2 as well, and then 0.
-    np.testing.assert_array_equal(fit.step().stirred, [0, 0])
+    np.testing.assert_array_equal(fit.step().rounding_mass, [0, 0])
     assert fit.labels.tolist() == [0, 0, 1, 1]
     fit.origin = np.array([0], np.float32)
     fit.C = np.array([[3], [10]], np.float32)
-    np.testing.assert_array_equal(fit.step().stirred, [6, 6])
+    np.testing.assert_array_equal(fit.step().rounding_mass, [6, 6])
 
 
 def test_most_rows_are_passed_by():
@@ -176,7 +182,7 @@ def test_most_rows_are_passed_by():
 def test_nearest_is_exact(name, dtype):
     X, C = (a.astype(dtype) for a in PROBLEMS[name])
     with quiet():
-        labels, squares = fast_lanes.nearest(X, frame_of(C))
+        labels, squares = low_d_nearest.nearest(X, prepare(C))
     wanted = _squares(X, C, np.float64)
     np.testing.assert_array_equal(labels, wanted.argmin(axis=1))
     np.testing.assert_allclose(squares, wanted.min(axis=1), rtol=1e-14)
@@ -202,14 +208,14 @@ def test_rows_may_lie_in_any_way(layout):
         fit.step()
     np.testing.assert_array_equal(fits[0].labels, fits[1].labels)
     np.testing.assert_array_equal(fits[0].total.sums, fits[1].total.sums)
-    np.testing.assert_array_equal(fast_lanes.nearest(layout(X), frame_of(C))[0], fits[0].labels)
+    np.testing.assert_array_equal(low_d_nearest.nearest(layout(X), prepare(C))[0], fits[0].labels)
 
 
 @each_dtype
 def test_neighbors_begin_with_the_centre_itself_and_spans_are_lower_bounds(dtype):
     C = np.concatenate([RNG.standard_normal((30, 3)), np.zeros((2, 3)), np.zeros((1, 3))])
     C = C.astype(dtype)
-    found, k = fast_lanes.neighbors_of(frame_of(C)), len(C)
+    found, k = neighbors_of(prepare(C)), len(C)
     order, spans = found.order[:, :k], found.spans[:, :k]
     np.testing.assert_array_equal(order[:, 0], [*range(k), 0])
     np.testing.assert_array_equal(np.sort(order, axis=1), [list(range(k))] * (k + 1))
@@ -224,22 +230,22 @@ def test_neighbors_begin_with_the_centre_itself_and_spans_are_lower_bounds(dtype
 @pytest.mark.parametrize("n", [100, 5000], ids=["by number", "by their neighbours"])
 def test_labels_are_those_of_nearest(n):
     X, C = _cloud(n, 3, 30)
-    frame = frame_of(C)
-    labels = fast_lanes.labels(X, frame)
+    prepared = prepare(C)
+    labels = low_d_nearest.labels(X, prepared)
     np.testing.assert_array_equal(labels, _squares(X, C, np.float64).argmin(axis=1))
-    np.testing.assert_array_equal(labels, fast_lanes.nearest(X, frame)[0])
+    np.testing.assert_array_equal(labels, low_d_nearest.nearest(X, prepared)[0])
     assert labels.dtype == np.int32
 
 
 def test_blocks_hold_enough_rows_for_each_label():
-    assert fast_lanes.block_rows(10) == fast_lanes.BLOCK_ROWS
-    assert fast_lanes.block_rows(2000) > 2000 * 128
+    assert low_d_hamerly.block_rows(10) == BLOCK_ROWS
+    assert low_d_hamerly.block_rows(2000) > 2000 * 128
 
 
 @pytest.mark.parametrize("n", [1, 3, 8, 1001])
 def test_counts_are_those_of_each_label(n):
     labels = RNG.integers(0, 7, n).astype(np.int32)
     for given in (labels, labels.astype(np.int64), labels[::-1]):
-        counts = fast_lanes.count(given, 9)
+        counts = low_d_distances.count(given, 9)
         np.testing.assert_array_equal(counts, np.bincount(labels, minlength=9))
     assert counts.dtype == np.int64

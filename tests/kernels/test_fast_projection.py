@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from kmeans_xp.kernels import Frame, fast, fast_compile, frame_of
+from kmeans_xp.kernels.numba import compiling
+from kmeans_xp.kernels.numba import nearest as numba_nearest
+from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 
 numba = pytest.importorskip("numba")
 
@@ -12,7 +14,7 @@ N, D, K = 2100, 192, 130
 
 @pytest.fixture(autouse=True)
 def _compiled() -> None:
-    assert fast_compile.compile_all()
+    assert compiling.compile_all()
 
 
 def _few_directions() -> np.ndarray:
@@ -24,10 +26,10 @@ def _brute(X: np.ndarray, C: np.ndarray) -> np.ndarray:
     return np.stack([((X.astype(float) - c) ** 2).sum(1) for c in C.astype(float)]).argmin(0)
 
 
-def _labels(X: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, Frame]:
-    frame = frame_of(C)
+def _labels(X: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, PreparedCenters]:
+    prepared = prepare(C)
     with np.errstate(all="ignore"):
-        return fast.labels(X, frame), frame
+        return numba_nearest.labels(X, prepared), prepared
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -64,9 +66,9 @@ def test_rows_and_centres_that_overflow_are_left() -> None:
 
 def test_nothing_is_shortened_where_it_excludes_nothing() -> None:
     X = np.random.default_rng(0).normal(size=(N, D)).astype(np.float32)
-    found, frame = _labels(X, X[:K])
+    found, prepared = _labels(X, X[:K])
     np.testing.assert_array_equal(found, _brute(X, X[:K]))
-    assert frame.made["turn"] is None
+    assert prepared.made["turn"] is None
     X = _few_directions().astype(np.float32)
     assert _labels(X, X[:K])[1].made["turn"] is not None
 
@@ -76,18 +78,18 @@ def test_nothing_is_shortened_where_it_excludes_nothing() -> None:
 def test_tiles_are_products_on_any_processor(
     monkeypatch: pytest.MonkeyPatch, widest: bool, dtype: type
 ) -> None:
-    from kmeans_xp.kernels import wide_tiles
+    from kmeans_xp.kernels.numba.simd import float_tiles
 
-    monkeypatch.setattr(wide_tiles, "widest_vectors", lambda: widest)
-    tile, rng = wide_tiles.tile, np.random.default_rng(0)
-    rows, centers = (rng.integers(-9, 9, (m, 7)).astype(dtype) for m in (wide_tiles.ROWS, 40))
-    out = np.empty((wide_tiles.ROWS, 64), dtype)
+    monkeypatch.setattr(float_tiles, "widest_vectors", lambda: widest)
+    tile, rng = float_tiles.tile, np.random.default_rng(0)
+    rows, centers = (rng.integers(-9, 9, (m, 7)).astype(dtype) for m in (float_tiles.ROWS, 40))
+    out = np.empty((float_tiles.ROWS, 64), dtype)
 
     @numba.njit
     def products(rows: np.ndarray, panels: np.ndarray, out: np.ndarray) -> None:
         for panel in range(len(panels)):
             tile(rows, panels, panel, out, panel * 32)
 
-    products(rows, wide_tiles.panels_of(centers), out)
+    products(rows, float_tiles.panels_of(centers), out)
     np.testing.assert_array_equal(out[:, :40], rows @ centers.T)
     np.testing.assert_array_equal(out[:, 40:], 0)

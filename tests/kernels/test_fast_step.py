@@ -5,11 +5,15 @@ import pytest
 
 from kmeans_xp import kmeans
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels import ClusterTotals, frame_of, move
+from kmeans_xp.kernels.numba.low_d.iteration import LowDIteration
+from kmeans_xp.kernels.numba.low_d.neighbours import LIMIT, REACH, SLACK, WAY
+from kmeans_xp.kernels.shared import cluster_totals as shared_cluster_totals
+from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
+from kmeans_xp.kernels.shared.prepared_centers import prepare
 from tests.data import blobs, cloud, some_rows
 
 pytest.importorskip("numba")
-from kmeans_xp.kernels import fast_step, fast_turn
+
 from kmeans_xp.rows.host import HostRows
 from tests.kernels.test_fast_lanes import PROBLEMS as HARD
 from tests.kernels.test_fast_lanes import _squares
@@ -27,10 +31,10 @@ each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 def _stepper(X: np.ndarray, k: int, weights: np.ndarray | None = None, threads: int = 2):
     team = HostRows(X, threads=threads).team
-    return fast_step.FastStepper(X, weights, k, X[len(X) // 2], team)
+    return LowDIteration(X, weights, k, X[len(X) // 2], team)
 
 
-def _state(stepper: fast_step.FastStepper) -> dict[str, np.ndarray]:
+def _state(stepper: LowDIteration) -> dict[str, np.ndarray]:
     """What the stepper remembers, by name."""
     names = ("block", "weights", "labels", "gaps", "centers", "origin", "before", "near")
     names += ("spans", "ahead", "each", "above", "below")
@@ -38,18 +42,16 @@ def _state(stepper: fast_step.FastStepper) -> dict[str, np.ndarray]:
 
 
 @quiet()
-def _check_memory(
-    stepper: fast_step.FastStepper, X: np.ndarray, C: np.ndarray, before: np.ndarray
-) -> None:
+def _check_memory(stepper: LowDIteration, X: np.ndarray, C: np.ndarray, before: np.ndarray) -> None:
     state, k = _state(stepper), len(C)
-    limits, reach = state["each"][fast_turn.LIMIT], state["each"][fast_turn.REACH]
+    limits, reach = state["each"][LIMIT], state["each"][REACH]
     distances = np.sqrt(_squares(X, C, np.longdouble))
     labels, rows = stepper.labels, np.arange(len(X))
     own = distances[rows, labels]
     apart = np.sqrt(_squares(C, C, np.longdouble))
     assert (own <= reach[labels]).all()
     # Of rows that were not looked at, those centres matter that are in reach of the others.
-    within = 2 * (before + state["each"][fast_turn.WAY])
+    within = 2 * (before + state["each"][WAY])
     matters = apart[labels] <= within[labels][:, None]
     matters[rows, labels] = False
     margin = np.where(matters, distances - own[:, None], np.inf).min(axis=1)
@@ -62,7 +64,7 @@ def _check_memory(
     np.testing.assert_array_equal(np.sort(order, axis=1), [list(range(k))] * k)
     true = np.take_along_axis(apart, order, axis=1)
     behind = np.minimum.accumulate(true[:, ::-1], axis=1)[:, ::-1]
-    assert (spans[:, 1:] - state["each"][fast_turn.SLACK][:, None] <= behind[:, 1:]).all()
+    assert (spans[:, 1:] - state["each"][SLACK][:, None] <= behind[:, 1:]).all()
 
 
 @each_problem
@@ -71,7 +73,7 @@ def test_labels_are_those_of_a_full_search_and_what_is_remembered_is_true(name, 
     X, C = (a.astype(dtype) for a in PROBLEMS[name])
     stepper = _stepper(X, len(C))
     for _ in range(14):
-        reach = _state(stepper)["each"][fast_turn.REACH].copy()
+        reach = _state(stepper)["each"][REACH].copy()
         moved = stepper.step(C)
         wanted = _squares(X, C, np.float64).argmin(axis=1)
         np.testing.assert_array_equal(stepper.labels, wanted)
@@ -86,7 +88,7 @@ def test_distances_that_are_not_measured_again_are_still_true(d):
     way = np.random.default_rng(2).normal(size=C.shape).astype(np.float32)
     for number in range(20):
         C = C + np.float32(3e-3 if number < 12 else -3e-3) * way
-        reach = _state(stepper)["each"][fast_turn.REACH].copy()
+        reach = _state(stepper)["each"][REACH].copy()
         # What gaps are left from before would hide what a search finds now.
         _state(stepper)["gaps"][:] = -np.inf
         stepper.step(C)
@@ -99,7 +101,7 @@ def test_centres_that_jump_have_their_neighbours_in_order():
     X = cloud(3000, 2)
     C, stepper = some_rows(X, 200), _stepper(X, 200)
     for centers in (C, C, C[::-1].copy(), C[::-1].copy(), C**3, C):
-        reach = _state(stepper)["each"][fast_turn.REACH].copy()
+        reach = _state(stepper)["each"][REACH].copy()
         stepper.step(centers)
         wanted = _squares(X, centers, np.float64).argmin(axis=1)
         np.testing.assert_array_equal(stepper.labels, wanted)
@@ -121,13 +123,13 @@ def test_centres_move_as_they_do_everywhere(name, weighted):
     stepper = _stepper(X, len(C), weights if weighted else None)
     for _ in range(8):
         moved = stepper.step(C)
-        frame = frame_of(C, X[len(X) // 2])
+        prepared = prepare(C, X[len(X) // 2])
         own = np.eye(len(C))[stepper.labels] * weights[:, None]
-        wanted = ClusterTotals(own.T @ (X - frame.wide_origin), own.sum(axis=0))
-        size = np.abs(X - frame.wide_origin).max() * weights.sum()
+        wanted = ClusterTotals(own.T @ (X - prepared.wide_origin), own.sum(axis=0))
+        size = np.abs(X - prepared.wide_origin).max() * weights.sum()
         np.testing.assert_allclose(stepper.totals.weights, wanted.weights, rtol=1e-12, atol=1e-12)
         np.testing.assert_allclose(stepper.totals.sums, wanted.sums, atol=1e-14 * size)
-        expected = move(frame, stepper.totals)
+        expected = shared_cluster_totals(prepared, stepper.totals)
         np.testing.assert_array_equal(moved.centers, expected.centers)
         np.testing.assert_allclose(
             [moved.gain, moved.shift, moved.empty],

@@ -5,7 +5,11 @@ import pytest
 
 from kmeans_xp import kmeans
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels import ClusterTotals, frame_of, host_step, move
+from kmeans_xp.kernels.numpy import hamerly_one_block
+from kmeans_xp.kernels.numpy.hamerly_one_block import OneBlockIteration
+from kmeans_xp.kernels.shared import cluster_totals as shared_cluster_totals
+from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
+from kmeans_xp.kernels.shared.prepared_centers import prepare
 from tests.data import blobs, cloud, some_rows
 
 
@@ -48,14 +52,14 @@ each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.fixture(params=[False, True], ids=["all rows", "gaps"])
 def gaps(request, monkeypatch):
     """Whether gaps are kept, however small the work."""
-    monkeypatch.setattr(host_step, "WORTH", 0 if request.param else np.inf)
+    monkeypatch.setattr(hamerly_one_block, "WORTH", 0 if request.param else np.inf)
     if request.param:
-        monkeypatch.setattr(host_step, "RESTLESS", 0.5)
+        monkeypatch.setattr(hamerly_one_block, "RESTLESS", 0.5)
     return request.param
 
 
 def _stepper(X, k, weights=None):
-    return host_step.HostStepper(X, weights, k, X[len(X) // 2])
+    return OneBlockIteration(X, weights, k, X[len(X) // 2])
 
 
 def _distances(X, C):
@@ -98,17 +102,17 @@ def test_centres_move_as_they_do_everywhere(name, weighted, gaps):
     for _ in range(8):
         with quiet():
             moved = stepper.step(C)
-        frame = frame_of(C, X[len(X) // 2])
+        prepared = prepare(C, X[len(X) // 2])
         own = np.eye(len(C))[stepper.labels] * weights[:, None]
-        wanted = ClusterTotals(own.T @ (X - frame.wide_origin), own.sum(axis=0))
-        size = np.abs(X - frame.wide_origin).max() * weights.sum()
+        wanted = ClusterTotals(own.T @ (X - prepared.wide_origin), own.sum(axis=0))
+        size = np.abs(X - prepared.wide_origin).max() * weights.sum()
         np.testing.assert_allclose(stepper.totals.weights, wanted.weights, rtol=1e-12)
         np.testing.assert_allclose(stepper.totals.sums, wanted.sums, atol=1e-14 * size)
-        expected = move(frame, stepper.totals)
+        expected = shared_cluster_totals(prepared, stepper.totals)
         np.testing.assert_array_equal(moved.centers, expected.centers)
         assert moved.empty == expected.empty
         np.testing.assert_allclose(moved.shift, expected.shift, rtol=1e-9)
-        room = 1e-12 * wanted.weights @ ((C - frame.wide_origin) ** 2).sum(axis=1)
+        room = 1e-12 * wanted.weights @ ((C - prepared.wide_origin) ** 2).sum(axis=1)
         np.testing.assert_allclose(moved.gain, expected.gain, rtol=1e-9, atol=room)
         C = moved.centers
 
@@ -133,7 +137,7 @@ def test_what_left_a_cluster_leaves_no_rounding_behind(scale, dtype, gaps):
     # The row at 1e15 counts among those near zero until the other centre has come near it.
     X = np.concatenate([cloud(60, 2), [[1e15, 0.0]], cloud(60, 2) + np.array([1.7e15, 0.0])])
     C, X = (scale * np.array([[0.0, 0.0], [2.2e15, 0.0]])).astype(dtype), (scale * X).astype(dtype)
-    stepper = host_step.HostStepper(X, None, 2, X[0])
+    stepper = OneBlockIteration(X, None, 2, X[0])
     for _ in range(4):
         C = stepper.step(C).centers
     np.testing.assert_allclose(C[0], X[:60].mean(axis=0, dtype=float), rtol=1e-6, atol=1e-45)
@@ -152,8 +156,8 @@ def test_a_centre_without_rows_costs_nothing_however_far_it_is():
 def test_a_fit_asks_for_it_and_gives_lloyds_answer(order, dtype, monkeypatch):
     X = np.asarray(cloud(5000, 12), dtype=dtype, order=order)
     weights = _weights(5000)
-    asked, start = [], host_step.HostStepper
-    monkeypatch.setattr(host_step, "HostStepper", lambda *a: asked.append(1) or start(*a))
+    asked, start = [], OneBlockIteration
+    monkeypatch.setattr(hamerly_one_block, "HostStepper", lambda *a: asked.append(1) or start(*a))
     for w in (None, weights):
         options = {"init": X[:20], "tol": 0, "max_iter": 60, "sample_weight": w}
         full = kmeans(X, 20, algorithm="lloyd", **options)
@@ -167,7 +171,7 @@ def test_a_fit_asks_for_it_and_gives_lloyds_answer(order, dtype, monkeypatch):
 
 
 def test_rows_of_more_than_a_block_are_left_to_blocks(monkeypatch):
-    monkeypatch.setattr(host_step, "HostStepper", None)
+    monkeypatch.setattr(hamerly_one_block, "HostStepper", None)
     for n, d, k in ((70_000, 8, 2), (6000, 2, 100), (500, 2, 129)):
         X = cloud(n, d)
         assert kmeans(X, k, init=X[:k], max_iter=2, algorithm="numpy hamerly").n_iter == 2

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from kmeans_xp.kernels import find_kernel
+from kmeans_xp.kernels.choose.engine import find_engine
 from tests.data import cloud
 
 KERNELS = pytest.mark.parametrize("name", ["numpy", "portable"])
@@ -35,7 +35,7 @@ def test_labels_are_exact(
 ) -> None:
     X, C = crowded(d, scale, offset, dtype)
     reach = float(np.linalg.norm(np.concatenate([X, C]).astype(float), axis=1).max())
-    pair = find_kernel(xp, name).pair(C, reach if known else None)
+    pair = find_engine(xp, name).pair(C, reach if known else None)
     assert_array_equal(pair.labels(X), nearer(X, C))
 
 
@@ -46,7 +46,7 @@ def test_products_that_overflow_decide_nothing(name: str) -> None:
     X = np.array([[1.8e19, -1.6e19, -1.6e19], [-1.8e19, 1.6e19, 1.6e19]], np.float32)
     X = np.concatenate([np.roll(X, j, axis=1) for j in range(3)])
     with np.errstate(over="ignore", invalid="ignore"):
-        found = find_kernel(xp, name).pair(C, None).labels(X)
+        found = find_engine(xp, name).pair(C, None).labels(X)
     assert_array_equal(found, nearer(X, C))
 
 
@@ -54,7 +54,7 @@ def test_products_that_overflow_decide_nothing(name: str) -> None:
 def test_a_tie_goes_to_the_first(name: str) -> None:
     C = np.array([[1.0, 0.0], [0.0, 1.0]])
     X = np.repeat(np.arange(-3.0, 4.0)[:, None], 2, axis=1)
-    kernel = find_kernel(xp, name)
+    kernel = find_engine(xp, name)
     assert_array_equal(kernel.pair(C, None).labels(X), 0)
     assert_array_equal(kernel.pair(C[[0, 0]], None).labels(X), 0)
 
@@ -63,7 +63,7 @@ def test_a_tie_goes_to_the_first(name: str) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_gains_are_those_of_the_second_half(name: str, dtype: str) -> None:
     X = cloud(3000, 40, seed=3).astype(dtype)
-    about, kernel = np.linspace(-1, 1, 40), find_kernel(xp, name)
+    about, kernel = np.linspace(-1, 1, 40), find_engine(xp, name)
     wide = X.astype(float) - about
     first = kernel.pair(X[:2], None)
     gains, before = first.gains(X, None, about)

@@ -5,35 +5,38 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from kmeans_xp import bisecting_kmeans
-from kmeans_xp.kernels import fast_compile, pair_tracker
-from kmeans_xp.kernels.pair_tracker import PairTracker
+from kmeans_xp.kernels.numba import bisecting as numba_bisecting
+from kmeans_xp.kernels.numba import compiling
+from kmeans_xp.kernels.numba.compiling import TWO_MEANS
+from kmeans_xp.kernels.numpy import bisecting as numpy_bisecting
+from kmeans_xp.kernels.numpy.bisecting import PairBounds, measure
 from tests.data import cloud
 from tests.kernels.test_pair import crowded, nearer
 
 N = 400
 
 
-def numba() -> PairTracker:
+def numba() -> PairBounds:
     pytest.importorskip("numba")
-    assert fast_compile.prepare(np.float32, fast_compile.HALF_LOOPS)
-    assert fast_compile.prepare(np.float64, fast_compile.HALF_LOOPS)
-    from kmeans_xp.kernels import pair_fast
+    assert compiling.prepare(np.float32, TWO_MEANS)
+    assert compiling.prepare(np.float64, TWO_MEANS)
+    from kmeans_xp.kernels.numba import bisecting as numba_bisecting
 
-    return pair_fast
+    return numba_bisecting
 
 
-steps = pytest.mark.parametrize("steps", [lambda: pair_tracker, numba], ids=["numpy", "numba"])
+steps = pytest.mark.parametrize("steps", [lambda: numpy_bisecting, numba], ids=["numpy", "numba"])
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 @pytest.fixture(autouse=True)
 def _always_bounded(monkeypatch):
-    monkeypatch.setattr(pair_tracker, "NARROW", 1)
-    monkeypatch.setattr(pair_tracker, "SMALL", 0)
+    monkeypatch.setattr(numpy_bisecting, "NARROW", 1)
+    monkeypatch.setattr(numpy_bisecting, "SMALL", 0)
 
 
 def tracker_of(X, about, module):
-    tracker = PairTracker(X.shape, X.dtype, about, module.measure, module.advance)
+    tracker = PairBounds(X.shape, X.dtype, about, module.measure, module.advance)
     tracker.measure()(X, *tracker.memory)
     return tracker
 
@@ -140,18 +143,18 @@ def test_a_row_between_the_centres_is_with_the_first(steps, seed):
 
 def test_compiled_loops_are_taken_where_they_are_ready():
     about, fast = np.zeros(3), numba()
-    tracker = pair_tracker.find_pair_tracker((10, 3), np.dtype("float32"), about)
+    tracker = numba_bisecting.find_pair_tracker((10, 3), np.dtype("float32"), about)
     assert tracker.measure().func is fast.measure
 
 
 def test_without_them_numpy_is_taken(monkeypatch):
-    monkeypatch.setattr(fast_compile, "worthwhile", lambda *_: False)
-    tracker = pair_tracker.find_pair_tracker((10, 3), np.dtype("float32"), np.zeros(3))
-    assert tracker.measure().func is pair_tracker.measure
+    monkeypatch.setattr(compiling, "worthwhile", lambda *_: False)
+    tracker = numba_bisecting.find_pair_tracker((10, 3), np.dtype("float32"), np.zeros(3))
+    assert tracker.measure().func is measure
 
 
 def test_distances_that_overflow_bound_nothing(monkeypatch):
-    monkeypatch.setattr(fast_compile, "worthwhile", lambda *_: False)
+    monkeypatch.setattr(compiling, "worthwhile", lambda *_: False)
     X = np.full((40, 3), 3e38, np.float32) * np.array([[1], [-1]] * 20, np.float32)
     labels = bisecting_kmeans(X, 2, rng=0).labels
     assert_array_equal(labels, np.where(X[:, 0] == X[0, 0], labels[0], labels[1]))

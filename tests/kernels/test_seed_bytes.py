@@ -6,16 +6,22 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from kmeans_xp.algorithms.masses import Remembered
-from kmeans_xp.kernels import byte_sample, fast_compile, frame_of, seeding
+from kmeans_xp.algorithms.seeding.potential import Remembered
+from kmeans_xp.kernels.choose import seeding as choose_seeding
+from kmeans_xp.kernels.choose.seeding import find_seeder
+from kmeans_xp.kernels.numba import compiling
+from kmeans_xp.kernels.numba.high_d.byte_rows import by_lanes, quantise, width_of
+from kmeans_xp.kernels.numba.high_d.quantised import advance, centers_of, memory_of
+from kmeans_xp.kernels.numba.high_d.seeding import QuantisedSeeder, bound_rows, short_centers
+from kmeans_xp.kernels.numba.simd import byte_tiles
+from kmeans_xp.kernels.numba.simd.byte_tiles import ROWS, byte_tile
+from kmeans_xp.kernels.numpy.seeding import SketchSeeder
+from kmeans_xp.kernels.shared.prepared_centers import prepare
+from kmeans_xp.kernels.shared.quantised import part_left
 from kmeans_xp.rows.host import HostRows
 
 numba = pytest.importorskip("numba")
 
-
-from kmeans_xp.kernels import byte_loops, byte_tiles, fast_bytes, seed_bytes  # noqa: E402
-from kmeans_xp.kernels.seed_bytes import ByteSeeder  # noqa: E402
-from kmeans_xp.kernels.seed_host import HostSeeder  # noqa: E402
 
 N, D = 224, 37
 TINY = 1e-300
@@ -74,9 +80,9 @@ DATA = {
 
 
 def _shortened(X: np.ndarray, origin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    words = np.empty((len(X), seed_bytes.width_of(X.shape[1])), np.int32)
+    words = np.empty((len(X), width_of(X.shape[1])), np.int32)
     marks = np.empty((4, len(X)), np.float32)
-    byte_loops.shorten(seed_bytes.ready_rows(X), origin, words, marks)
+    quantise(compiling.ready_rows(X), origin, words, marks)
     return words, marks
 
 
@@ -86,13 +92,13 @@ def test_no_candidate_is_excluded_that_is_nearer(name: str, dtype: type) -> None
     X = DATA[name].astype(dtype)
     wide, origin = X.astype(np.float64), X.mean(axis=0, dtype=np.float64)
     words, marks = _shortened(X, origin)
-    seed_bytes.by_lanes(words)
+    by_lanes(words)
     for j in range(0, N, 9):
         # Each row is at its limit, or next to it.
         limits = np.sum((wide - wide[j]) ** 2, axis=1) * (1 + 1e-6) + TINY
         limits = np.nextafter(limits.astype(np.float32), np.float32(np.inf))
-        nearer, short = np.empty((1, N), np.bool_), seed_bytes.short_centers(X[j : j + 1], origin)
-        which = byte_loops.bound(words.reshape(-1), marks, limits, short, nearer)
+        nearer, short = np.empty((1, N), np.bool_), short_centers(X[j : j + 1], origin)
+        which = bound_rows(words.reshape(-1), marks, limits, short, nearer)
         assert nearer.all()
         assert_array_equal(which, np.arange(N))
 
@@ -113,12 +119,12 @@ def test_most_candidates_that_are_farther_are_excluded() -> None:
     X = _normal(256).astype(np.float32)
     origin = np.zeros(256)
     words, marks = _shortened(X, origin)
-    seed_bytes.by_lanes(words)
+    by_lanes(words)
     exact = np.sum((X[:5, None] - X[None]) ** 2, axis=2, dtype=np.float32)
     limits, nearer = 0.95 * exact.min(axis=0), np.empty((5, N), np.bool_)
     limits[:5] = 1.0
-    short = seed_bytes.short_centers(X[:5], origin)
-    byte_loops.bound(words.reshape(-1), marks, limits, short, nearer)
+    short = short_centers(X[:5], origin)
+    bound_rows(words.reshape(-1), marks, limits, short, nearer)
     assert_array_equal(nearer, exact < limits)
 
 
@@ -126,17 +132,17 @@ def test_most_candidates_that_are_farther_are_excluded() -> None:
 def test_tiles_are_products_on_any_processor(
     monkeypatch: pytest.MonkeyPatch, instruction: bool
 ) -> None:
-    if instruction and not fast_compile.byte_products():
+    if instruction and not compiling.byte_products():
         pytest.skip("the processor has none")
     monkeypatch.setattr(byte_tiles, "byte_products", lambda: instruction)
-    tile, rng = byte_tiles.byte_tile, np.random.default_rng(0)
-    rows = rng.integers(-127, 128, (byte_tiles.ROWS, 12)).astype(np.int8)
+    tile, rng = byte_tile, np.random.default_rng(0)
+    rows = rng.integers(-127, 128, (ROWS, 12)).astype(np.int8)
     centers = rng.integers(-127, 128, (8, 12)).astype(np.int8)
     rows[0], centers[5], rows[1] = 127, -127, -127
     words, starts = rows.view(np.int32).copy(), np.arange(8, dtype=np.int32)
     starts -= 128 * centers.sum(axis=1, dtype=np.int32)
-    seed_bytes.by_lanes(words)
-    out = np.empty((8, byte_tiles.ROWS), np.float32)
+    by_lanes(words)
+    out = np.empty((8, ROWS), np.float32)
 
     @numba.njit
     def products(rows: Any, centers: Any, starts: Any, out: Any) -> None:
@@ -168,7 +174,7 @@ def test_gains_and_masses_are_those_of_all_distances(dtype: type, weighted: bool
 
 def _masses(X: np.ndarray, weights: np.ndarray | None, threads: int) -> Remembered:
     dtype = np.float32 if X.dtype == np.float32 and weights is None else np.float64
-    seeder = ByteSeeder(len(X), 5, X.mean(axis=0), dtype)
+    seeder = QuantisedSeeder(len(X), 5, X.mean(axis=0), dtype)
     seeder.block_rows = 64
     return Remembered(HostRows(X, threads=threads), weights, seeder)
 
@@ -185,35 +191,35 @@ def test_threads_change_no_bit() -> None:
 
 
 def _seeder_of(X: np.ndarray) -> object:
-    return seeding.find_seeder(X.shape, 60, 5, X.mean(axis=0), X.dtype, lambda count: X[:count])
+    return find_seeder(X.shape, 60, 5, X.mean(axis=0), X.dtype, lambda count: X[:count])
 
 
 def test_bytes_are_taken_where_they_exclude_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seeding, "SMALL", 0)
-    monkeypatch.setattr(seeding, "SEEN", N)
-    monkeypatch.setattr(fast_compile, "worthwhile", lambda *_: True)
+    monkeypatch.setattr(choose_seeding, "SMALL", 0)
+    monkeypatch.setattr(choose_seeding, "SEEN", N)
+    monkeypatch.setattr(compiling, "worthwhile", lambda *_: True)
     X = _normal(64).astype(np.float32)
-    assert isinstance(_seeder_of(X), ByteSeeder)
-    assert isinstance(_seeder_of(np.asfortranarray(X)), ByteSeeder)
+    assert isinstance(_seeder_of(X), QuantisedSeeder)
+    assert isinstance(_seeder_of(np.asfortranarray(X)), QuantisedSeeder)
     halves = X.copy()
     halves[::2] += 1e4  # Beside which bytes do not see what is within a half.
-    assert isinstance(_seeder_of(halves), HostSeeder)
+    assert isinstance(_seeder_of(halves), SketchSeeder)
 
 
 def test_few_rows_are_put_in_bytes_only_where_that_is_no_trouble(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     X, looks = _normal(128).astype(np.float32), []
-    monkeypatch.setattr(seeding, "SEEN", N)
+    monkeypatch.setattr(choose_seeding, "SEEN", N)
 
     def found(repaid: bool) -> object:
-        monkeypatch.setattr(fast_compile, "worthwhile", lambda *_: repaid)
+        monkeypatch.setattr(compiling, "worthwhile", lambda *_: repaid)
         few = lambda count: looks.append(count) or X[:count]  # noqa: E731
-        return seeding.find_seeder(X.shape, 60, 5, X.mean(axis=0), X.dtype, few)
+        return find_seeder(X.shape, 60, 5, X.mean(axis=0), X.dtype, few)
 
-    assert isinstance(found(False), HostSeeder)
+    assert isinstance(found(False), SketchSeeder)
     assert looks == []
-    assert isinstance(found(True), ByteSeeder)
+    assert isinstance(found(True), QuantisedSeeder)
     assert looks == [N]
 
 
@@ -223,16 +229,16 @@ def test_labels_are_those_of_a_brute_force(name: str, dtype: type) -> None:
     X = DATA.get(name, _normal()).astype(dtype)
     if name == "overflows":
         X[7], X[9, 3] = 1e30, 3e38
-    centers, memory = X[::3].copy(), fast_bytes.memory_of(N, X.shape[1])
+    centers, memory = X[::3].copy(), memory_of(N, X.shape[1])
     labels, gaps = np.full(N, -1, np.int32), np.full(N, -np.inf, np.float32)
-    frame = frame_of(centers)
+    prepared = prepare(centers)
     limits = np.zeros(len(centers))
     wide, far = X.astype(np.float64), centers.astype(np.float64)
     exact = np.sum((wide[:, None] - far) ** 2, axis=2)
     with np.errstate(all="ignore"):
-        prepared = fast_bytes.centers_of(frame)
-        about = {"frame": frame, "limits": limits, "centers": prepared}
-        fast_bytes.advance(X, None, labels, gaps, *memory, **about)
+        prepared = centers_of(prepared)
+        about = {"frame": prepared, "limits": limits, "centers": prepared}
+        advance(X, None, labels, gaps, *memory, **about)
     assert_array_equal(labels, exact.argmin(axis=1))
     own = np.take_along_axis(exact, labels[:, None], 1)[:, 0]
     np.put_along_axis(exact, labels[:, None], np.inf, axis=1)
@@ -243,6 +249,6 @@ def test_labels_are_those_of_a_brute_force(name: str, dtype: type) -> None:
 
 def test_the_part_left_is_that_of_pairs_that_bounds_leave() -> None:
     X = _normal(256)
-    assert byte_sample.part_left(X, 60) < 0.05
+    assert part_left(X, 60) < 0.05
     X[::2] += 1e4
-    assert byte_sample.part_left(X, 60) > 0.4
+    assert part_left(X, 60) > 0.4

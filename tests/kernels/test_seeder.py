@@ -5,9 +5,15 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from kmeans_xp import kmeans_plusplus
-from kmeans_xp.algorithms import masses, seeding
-from kmeans_xp.kernels import fast_compile, find_kernel, seed_host
-from kmeans_xp.kernels import seeding as seeding_kernels
+from kmeans_xp.algorithms.seeding import fit as seeding_fit
+from kmeans_xp.algorithms.seeding.potential import Remembered
+from kmeans_xp.kernels.choose import seeding as choose_seeding
+from kmeans_xp.kernels.choose.engine import find_engine
+from kmeans_xp.kernels.choose.seeding import find_seeder
+from kmeans_xp.kernels.numba import compiling
+from kmeans_xp.kernels.numba.compiling import QUANTISED, LOW_D_SEEDING
+from kmeans_xp.kernels.numpy import seeding as numpy_seeding
+from kmeans_xp.kernels.numpy.seeding import Scored, SketchSeeder
 from tests.data import blobs, cloud
 
 SEEDS = range(6)
@@ -16,23 +22,23 @@ SEEDS = range(6)
 @pytest.fixture(params=["features", "projection", "lanes", "bytes"])
 def sketch(request, monkeypatch):
     """Sketches that hold all features, or a few directions; or rows by lanes, or as bytes."""
-    loops = {"lanes": fast_compile.SEED_LOOPS, "bytes": fast_compile.BYTE_LOOPS}.get(request.param)
-    monkeypatch.setattr(fast_compile, "worthwhile", lambda work, dtype, name: name == loops)
+    loops = {"lanes": LOW_D_SEEDING, "bytes": QUANTISED}.get(request.param)
+    monkeypatch.setattr(compiling, "worthwhile", lambda work, dtype, name: name == loops)
     if loops:
         pytest.importorskip("numba")
-        monkeypatch.setattr(seeding_kernels, "SMALL", 0)
+        monkeypatch.setattr(choose_seeding, "SMALL", 0)
     if request.param == "bytes":
-        from kmeans_xp.kernels import seed_bytes
+        from kmeans_xp.kernels.numba.high_d import seeding as high_d_seeding
 
-        monkeypatch.setattr(seeding_kernels, "LEFT", 2.0)
-        monkeypatch.setattr(seeding_kernels, "SEEN", 64)
-        monkeypatch.setattr(seed_bytes, "BLOCK", 1 << 13)
+        monkeypatch.setattr(choose_seeding, "LEFT", 2.0)
+        monkeypatch.setattr(choose_seeding, "SEEN", 64)
+        monkeypatch.setattr(high_d_seeding, "BLOCK", 1 << 13)
     if request.param in ("projection", "bytes"):
-        monkeypatch.setattr(seeding_kernels, "SMALL", 0)
-        monkeypatch.setattr(seeding_kernels, "MANY", 2)
-        monkeypatch.setattr(seeding_kernels, "NARROW", 2)
-    monkeypatch.setattr(seed_host, "BLOCK_ROWS", 700)
-    monkeypatch.setattr(seed_host, "PIECE", 300)
+        monkeypatch.setattr(choose_seeding, "SMALL", 0)
+        monkeypatch.setattr(choose_seeding, "MANY", 2)
+        monkeypatch.setattr(choose_seeding, "NARROW", 2)
+    monkeypatch.setattr(numpy_seeding, "BLOCK_ROWS", 700)
+    monkeypatch.setattr(numpy_seeding, "PIECE", 300)
     return request.param
 
 
@@ -46,9 +52,9 @@ def correlated(n, d, seed=0):
 def both(rows, k, seed, **options):
     """The rows chosen with the seeder, and by the portable kernel."""
     found = kmeans_plusplus(rows, k, rng=seed, **options)[1]
-    afresh = find_kernel(np, "portable")
+    afresh = find_engine(np, "portable")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(seeding, "find_kernel", lambda xp: afresh)
+        patch.setattr(seeding_fit, "find_kernel", lambda xp: afresh)
         return found, kmeans_plusplus(rows, k, rng=seed, **options)[1]
 
 
@@ -122,13 +128,13 @@ def test_tight_clusters_far_from_each_other_are_told_apart(sketch):
 def test_masses_are_those_of_the_chosen_rows(sketch, monkeypatch):
     rows = correlated(2000, 25).astype(np.float32)
     seen = []
-    keep = masses.Remembered.keep
+    keep = Remembered.keep
 
     def remembered(self, drawn, best):
         keep(self, drawn, best)
         seen.append((drawn[best], self.mass.copy()))
 
-    monkeypatch.setattr(masses.Remembered, "keep", remembered)
+    monkeypatch.setattr(Remembered, "keep", remembered)
     first = kmeans_plusplus(rows, 20, rng=5)[1][0]
     wide = rows.astype(np.float64)
     mass = np.sum((wide - wide[first]) ** 2, axis=1)
@@ -141,13 +147,11 @@ def test_masses_are_those_of_the_chosen_rows(sketch, monkeypatch):
 @pytest.mark.parametrize("sketch", ["features", "projection"], indirect=True)
 def test_the_bound_is_one(sketch):
     rows = correlated(500, 30).astype(np.float32)
-    seeder = seeding_kernels.find_seeder(
-        rows.shape, 20, 4, rows[3], np.float32, lambda count: rows[:count]
-    )
+    seeder = find_seeder(rows.shape, 20, 4, rows[3], np.float32, lambda count: rows[:count])
     assert (seeder.basis is None) == (sketch == "features")
     drawn = np.empty((seeder.memory[1].shape[1], 500), np.float32)
     seeder.draw(rows - rows[3], drawn)
-    scored = seed_host.Scored(seeder, rows[:4])
+    scored = Scored(seeder, rows[:4])
     bounds = scored.columns @ drawn
     wide = rows.astype(np.float64)
     exact = np.sum((wide[None] - wide[:4, None]) ** 2, axis=2)
@@ -158,26 +162,26 @@ def test_the_bound_is_one(sketch):
 
 def test_lanes_take_small_rows_of_more_features(monkeypatch):
     pytest.importorskip("numba")
-    monkeypatch.setattr(fast_compile, "worthwhile", lambda *_: True)
-    from kmeans_xp.kernels.seed_lanes import LaneSeeder
+    monkeypatch.setattr(compiling, "worthwhile", lambda *_: True)
+    from kmeans_xp.kernels.numba.low_d import seeding as low_d_seeding
 
     rows = correlated(700, 64).astype(np.float32)
 
     def lanes():
         shape, origin = rows.shape, rows[3]
-        seeder = seeding_kernels.find_seeder(shape, 20, 4, origin, np.float32, lambda m: rows[:m])
-        return isinstance(seeder, LaneSeeder)
+        seeder = find_seeder(shape, 20, 4, origin, np.float32, lambda m: rows[:m])
+        return isinstance(seeder, low_d_seeding.LowDSeeder)
 
     assert lanes()
     for seed in SEEDS:
         assert_array_equal(*both(rows, 20, seed))
-    monkeypatch.setattr(seeding_kernels, "SMALL", 0)
+    monkeypatch.setattr(choose_seeding, "SMALL", 0)
     assert not lanes()
 
 
 def test_no_block_is_left_with_a_few_rows():
     def sizes(n):
-        return seed_host.HostSeeder(n, 4, np.zeros(30), None, np.float64).block_rows
+        return SketchSeeder(n, 4, np.zeros(30), None, np.float64).block_rows
 
     size = sizes(10**6)
     assert size < 10**6

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from kmeans_xp.kernels import find_kernel
-from kmeans_xp.kernels.sums import host_sums_about
+from kmeans_xp.kernels.choose.engine import find_engine
+from kmeans_xp.kernels.numpy import nearest as numpy_nearest
 from kmeans_xp.rows import open_rows
 
 SHAPES = (1, 1), (1, 300), (7, 3), (85, 3), (1000, 2), (400, 13), (300, 200)
@@ -23,7 +23,7 @@ def test_sums_are_those_of_the_definition(backend, shape, weighted):
     rows = open_rows(backend.asarray(X))
     about = rows.small(np.full(shape[1], 6.5), rows.wide)
     weights = rows.small(w, rows.wide) if weighted else None
-    found = find_kernel(rows.xp).sums_about(rows.take(range(shape[0])), weights, about)
+    found = find_engine(rows.xp).sums_about(rows.take(range(shape[0])), weights, about)
     w = w if weighted else np.ones(shape[0])
     read = backend.to_numpy if backend.name != "dask" else np.asarray
     for part, expected in zip(found, _expected(X.astype(float), w, 6.5), strict=True):
@@ -35,7 +35,7 @@ def test_sums_are_those_of_the_definition(backend, shape, weighted):
 def test_any_layout_of_numpy_rows_will_do(layout):
     rows = layout(np.random.default_rng(0).normal(7, 2, (501, 5)).astype("float32"))
     before = rows.copy()
-    found = host_sums_about(rows, None, np.full(5, 6.5))
+    found = numpy_nearest.sums_about(rows, None, np.full(5, 6.5))
     for part, expected in zip(
         found, _expected(rows.astype(float), np.ones(len(rows)), 6.5), strict=True
     ):
@@ -46,11 +46,12 @@ def test_any_layout_of_numpy_rows_will_do(layout):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_compiled_sums_are_those_of_the_definition(dtype):
     pytest.importorskip("numba")
-    from kmeans_xp.kernels import fast_compile, fast_lanes
+    from kmeans_xp.kernels.numba import compiling
+    from kmeans_xp.kernels.numba.low_d import distances as low_d_distances
 
-    assert fast_compile.prepare(dtype)
+    assert compiling.prepare(dtype)
     rows, about = np.random.default_rng(0).normal(7, 2, (401, 13)).astype(dtype), np.full(13, 6.5)
-    found = fast_lanes.sums_about(rows, about)
+    found = low_d_distances.sums_about(rows, about)
     for part, expected in zip(
         found, _expected(rows.astype(float), np.ones(401), about)[1:], strict=True
     ):

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from kmeans_xp import kmeans
-from kmeans_xp.kernels import Frame, Task, Tracker, fast_compile, frame_of
-from kmeans_xp.kernels.tracking import TRACKINGS, Tracking
+from kmeans_xp.kernels.choose.lloyd import BOUND_METHODS, BoundMethod
+from kmeans_xp.kernels.choose.workload import Workload
+from kmeans_xp.kernels.numba import compiling
+from kmeans_xp.kernels.shared.hamerly import Bounds
+from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows import Rows, open_rows
 from tests.data import cloud, some_rows
 
@@ -39,20 +42,20 @@ ROWS = {
 }
 
 
-def _param(tracking: Tracking) -> Any:
+def _param(tracking: BoundMethod) -> Any:
     """A tracking, to be skipped where what it compiles cannot be compiled."""
-    lacking = tracking.loops is not None and not fast_compile.installed()
+    lacking = tracking.loops is not None and not compiling.installed()
     skip = pytest.mark.skipif(lacking, reason="numba is not installed")
     return pytest.param(tracking, id=tracking.name, marks=skip)
 
 
-every = [_param(tracking) for tracking in TRACKINGS]
+every = [_param(tracking) for tracking in BOUND_METHODS]
 each = pytest.mark.parametrize("tracking", every)
 
 
-def _start(tracking: Tracking, rows: Rows, k: int) -> Tracker:
+def _start(tracking: BoundMethod, rows: Rows, k: int) -> Bounds:
     n, d = rows.shape
-    task = Task(n, d, k, rows.dtype, rows.few)
+    task = Workload(n, d, k, rows.dtype, rows.few)
     assert tracking.prepare(task)
     return tracking.start(task)
 
@@ -72,9 +75,11 @@ def _means(X: np.ndarray, w: np.ndarray, labels: np.ndarray, C: np.ndarray) -> n
     return C.astype(X.dtype)
 
 
-def _sums(X: np.ndarray, w: np.ndarray, labels: np.ndarray, frame: Frame) -> np.ndarray:
-    shifted = w[:, None] * (X.astype(float) - frame.wide_origin)
-    return np.stack([shifted[labels == j].sum(axis=0) for j in range(len(frame.centers))])
+def _sums(
+    X: np.ndarray, w: np.ndarray, labels: np.ndarray, prepared: PreparedCenters
+) -> np.ndarray:
+    shifted = w[:, None] * (X.astype(float) - prepared.wide_origin)
+    return np.stack([shifted[labels == j].sum(axis=0) for j in range(len(prepared.centers))])
 
 
 @each
@@ -84,7 +89,7 @@ def _sums(X: np.ndarray, w: np.ndarray, labels: np.ndarray, frame: Frame) -> np.
 @pytest.mark.parametrize("name", ROWS)
 @pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
 def test_labels_bounds_and_totals_are_right_in_every_iteration(
-    tracking: Tracking, weighted: bool, dtype: type, k: int, name: str
+    tracking: BoundMethod, weighted: bool, dtype: type, k: int, name: str
 ) -> None:
     X = ROWS[name].astype(dtype)
     n = len(X)
@@ -96,8 +101,8 @@ def test_labels_bounds_and_totals_are_right_in_every_iteration(
     labels = tracker.memory[0]
     held = None
     for _ in range(6):
-        frame = frame_of(C, origin)
-        step = tracker.turn(frame)
+        prepared = prepare(C, origin)
+        step = tracker.turn(prepared)
         changes = rows.fold(step, w if weighted else None, *tracker.memory, block_rows=BLOCK)
         held = changes if held is None else held + changes
         distances = _brute(X, C)
@@ -109,30 +114,30 @@ def test_labels_bounds_and_totals_are_right_in_every_iteration(
         assert (gaps - tracker.limits[labels] <= others.min(axis=1) - own).all()
         np.testing.assert_array_equal(held.counts, np.bincount(labels, minlength=k))
         np.testing.assert_allclose(held.weights, np.bincount(labels, w, k), atol=1e-9)
-        expected = _sums(X, w, labels, frame)
-        room = 1e-13 * (np.abs(expected).max() + held.stirred.max()) + 1e-300
+        expected = _sums(X, w, labels, prepared)
+        room = 1e-13 * (np.abs(expected).max() + held.rounding_mass.max()) + 1e-300
         np.testing.assert_allclose(held.sums, expected, rtol=1e-11, atol=room)
         C = _means(X, w, labels, C)
 
 
 @each
-def test_rows_that_keep_their_label_are_not_looked_at(tracking: Tracking) -> None:
+def test_rows_that_keep_their_label_are_not_looked_at(tracking: BoundMethod) -> None:
     X = _correlated(500, 60)
     tracker = _start(tracking, open_rows(X), 5)
-    frame = frame_of(some_rows(X, 5))
+    prepared = prepare(some_rows(X, 5))
     for _ in range(2):
-        tracker.turn(frame)(X, None, *tracker.memory)
+        tracker.turn(prepared)(X, None, *tracker.memory)
     # Where nothing has moved, rows that have a gap are not read: NaN would show.
     sure = tracker.memory[1] > 0
     assert sure.mean() > 0.9
-    changes = tracker.turn(frame)(np.where(sure[:, None], np.nan, X), None, *tracker.memory)
+    changes = tracker.turn(prepared)(np.where(sure[:, None], np.nan, X), None, *tracker.memory)
     assert not changes.counts.any()
     assert not changes.sums.any()
 
 
 @each
 @pytest.mark.parametrize("name", [name for name in ROWS if "overflows" not in name])
-def test_a_fit_is_that_of_a_full_search(tracking: Tracking, name: str) -> None:
+def test_a_fit_is_that_of_a_full_search(tracking: BoundMethod, name: str) -> None:
     X = ROWS[name].astype(np.float32)
     C = some_rows(X, 9)
     full = kmeans(X, 9, init=C, tol=0, algorithm="lloyd")
@@ -145,7 +150,7 @@ def test_a_fit_is_that_of_a_full_search(tracking: Tracking, name: str) -> None:
 
 
 @each
-def test_what_left_a_cluster_leaves_no_rounding_behind(tracking: Tracking) -> None:
+def test_what_left_a_cluster_leaves_no_rounding_behind(tracking: BoundMethod) -> None:
     # The row at 1e9 counts among those near zero until the other centre has come near it.
     X = np.concatenate([cloud(60, 2), [[1e9, 0.0]], cloud(60, 2) + np.array([1.7e9, 0.0])])
     start = np.array([[0.0, 0.0], [2.2e9, 0.0]])
@@ -153,7 +158,7 @@ def test_what_left_a_cluster_leaves_no_rounding_behind(tracking: Tracking) -> No
 
 
 @each
-def test_what_weighed_much_leaves_no_rounding_behind(tracking: Tracking) -> None:
+def test_what_weighed_much_leaves_no_rounding_behind(tracking: BoundMethod) -> None:
     # The heavy rows at -1 and 1 leave the light ones at zero to themselves.
     light = np.array([0.0, 1e-4, 2e-4, 3e-4, 4e-4, 5e-4, 5e-3])
     X = np.concatenate([light, [-1.0, 1.0], [-1.6, 1.6]])[:, None]
@@ -162,7 +167,7 @@ def test_what_weighed_much_leaves_no_rounding_behind(tracking: Tracking) -> None
 
 
 def _same_centers(
-    tracking: Tracking, X: np.ndarray, start: np.ndarray, w: np.ndarray | None
+    tracking: BoundMethod, X: np.ndarray, start: np.ndarray, w: np.ndarray | None
 ) -> None:
     k = len(start)
     full = kmeans(X, k, init=start, sample_weight=w, tol=0, algorithm="lloyd")

@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 
 from kmeans_xp import KMeans, assign, inertia
 from kmeans_xp.arrays import namespace_of, to_host
-from kmeans_xp.kernels import fast_compile
+from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.rows import open_rows
 from kmeans_xp.rows.checks import check_rows, checked_sweep
 from kmeans_xp.rows.host import HostRows
@@ -71,7 +71,7 @@ def test_one_pass_checks_and_labels(monkeypatch):
         return sweep(self, *args, **options)
 
     monkeypatch.setattr(HostRows, "sweep", counted)
-    monkeypatch.setattr(fast_compile, "ready", lambda *_: False)  # It may label all rows at once.
+    monkeypatch.setattr(compiling, "ready", lambda *_: False)  # It may label all rows at once.
     centers = model.cluster_centers_
     calls = [
         lambda: model.predict(HOST),

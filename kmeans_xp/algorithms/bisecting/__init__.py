@@ -1,0 +1,1 @@
+"""Bisecting k-means; `fit` is the door."""

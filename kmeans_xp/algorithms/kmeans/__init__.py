@@ -1,0 +1,1 @@
+"""Lloyd's algorithm; `fit` is the door."""

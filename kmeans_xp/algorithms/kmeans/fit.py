@@ -1,0 +1,308 @@
+"""Lloyd's algorithm for k-means."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from kmeans_xp.algorithms.final_assignment import Assignment, assigned
+from kmeans_xp.algorithms.kmeans.empty_clusters import CHOICES, relocate
+from kmeans_xp.algorithms.kmeans.lloyd import Afresh, AtOnce, Following, LloydRun
+from kmeans_xp.algorithms.loop import Callback, Report, Run, iterate, teller
+from kmeans_xp.algorithms.moments import Moments, moments_of
+from kmeans_xp.algorithms.seeding.fit import Init, check_init, check_starts, given_centers, seed
+from kmeans_xp.arrays.checks import (
+    check_callback,
+    check_choice,
+    check_clusters,
+    check_count,
+    check_nonnegative,
+)
+from kmeans_xp.arrays.draws import as_generator, check_rng
+from kmeans_xp.arrays import Array
+from kmeans_xp.arrays.precision import quiet
+from kmeans_xp.kernels.choose.lloyd import BoundMethod, find_lloyd
+from kmeans_xp.kernels.choose.workload import Workload
+from kmeans_xp.kernels.interface import Engine
+from kmeans_xp.kernels.shared import cluster_totals as shared_cluster_totals
+from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
+from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
+from kmeans_xp.rows.arguments import open_weights
+from kmeans_xp.rows.base import Rows
+from kmeans_xp.rows.open import open_rows
+
+# An inertia below this part of the total squares has lost too many digits to cancellation, and
+# is taken from direct differences instead.
+CANCELLED = 1e-5
+
+
+@dataclass(frozen=True)
+class KMeansResult:
+    """A clustering, of which centres, labels and inertia belong together.
+
+    Attributes
+    ----------
+    centers : array of shape (k, d)
+        Where X lives, in its floating dtype.
+    labels : array of shape (n,), int32
+        The index of each row's nearest centre, where X lives.
+    inertia : float
+        Weighted sum of squared distances of rows to their centres, by direct differences.
+    n_iter : int
+        Iterations of the best start.
+    converged : bool
+        Whether they ended because the centres stood still.
+    history : tuple of float
+        The inertia of the centres that each iteration started from.
+    sizes : array of shape (k,), int64
+        How many rows each cluster has, where X lives.
+    kernel : str
+        The kernel that ran.
+    """
+
+    centers: Array
+    labels: Array
+    inertia: float
+    n_iter: int
+    converged: bool
+    history: tuple[float, ...]
+    sizes: Array
+    kernel: str
+
+
+def kmeans(
+    X: Array,
+    n_clusters: int,
+    *,
+    init: Init = "k-means++",
+    n_init: int | str = "auto",
+    max_iter: int = 300,
+    tol: float = 1e-4,
+    algorithm: str = "auto",
+    empty_clusters: str = "farthest",
+    sample_weight: Array | None = None,
+    rng: int | np.random.Generator | None = None,
+    callback: Callback | None = None,
+) -> KMeansResult:
+    """Cluster rows around k centres so that the squared distances to them are small.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        The rows: an array of any namespace, a memory map, a Dask array, a list. float32 and
+        float64 are computed as such, float16 as float32, integers and bool as the default float.
+    n_clusters : int
+        How many clusters, k.
+    init : {"k-means++", "k-means||", "random"}, array of shape (k, d) or callable
+        Where to start. "k-means++" is greedy k-means++; "k-means||" passes over the rows a few
+        times rather than k times, for Dask arrays and files; "random" takes random rows; a
+        callable gets (X, n_clusters, rng) and returns an array of shape (k, d).
+    n_init : int or "auto"
+        How many starts to try; the least inertia is kept. "auto" is 10 for "random" and a
+        callable, else 1.
+    max_iter : int
+        The most iterations of one start.
+    tol : float
+        Converged if the squared shifts of the centres add up to at most `tol` times the mean
+        variance of the features. With 0, only if no centre moves.
+    algorithm : str
+        "auto" takes what suits the data. "lloyd" looks at every row in every iteration;
+        "hamerly" and "projection" skip rows that are certain to keep their label, and give Lloyd's
+        labels iteration by iteration (for NumPy arrays in memory). Or a kernel by its name, such
+        as "portable" or "numba hamerly".
+    empty_clusters : {"farthest", "random"}
+        Where a cluster that lost its rows goes: to the row that is farthest from its centre, or
+        to a random row.
+    sample_weight : array of shape (n,), optional
+        Non-negative weights of the rows; by default 1 each.
+    rng : None, int or numpy.random.Generator
+        Where random draws come from. They are made on the host: the same seed gives the same
+        answer on every backend, whatever the number of threads.
+    callback : callable, optional
+        Called with an `Iteration` after each one; if it returns true, the fit ends there.
+
+    Returns
+    -------
+    KMeansResult
+        With the fields `centers`, `labels`, `inertia`, `n_iter`, `converged`, `history`,
+        `sizes`, `kernel`.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind, or arrays live in different places.
+    ValueError
+        If an argument has the wrong shape or value, or X holds NaN, infinity, or values whose
+        squares do not fit the widest float.
+
+    References
+    ----------
+    S. P. Lloyd, "Least squares quantization in PCM", IEEE Trans. Inf. Theory 28, 1982.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kmeans_xp import kmeans
+    >>> X = np.array([[0.0], [1.0], [10.0], [11.0]])
+    >>> result = kmeans(X, 2, rng=0)
+    >>> sorted(result.centers[:, 0].tolist())
+    [0.5, 10.5]
+    >>> result.inertia
+    1.0
+    """
+    rows = open_rows(X)
+    k = check_clusters(n_clusters, rows.shape[0])
+    check_init(init)
+    starts = check_starts(n_init, init, random=10)
+    check_count(max_iter, "max_iter")
+    tol = check_nonnegative(tol, "tol")
+    check_callback(callback)
+    check_choice(empty_clusters, "empty_clusters", CHOICES)
+    weights = open_weights(rows, sample_weight)
+    weights.check_clusters(k)
+    check_rng(rng)
+    with rows.together():
+        n, d = rows.shape
+        task = Workload(n, d, k, rows.dtype, rows.few) if rows.in_place else None
+        kernel, tracking = find_lloyd(rows.xp, algorithm, task)
+        moments = moments_of(rows, weights.array, kernel)
+        problem = Problem(
+            rows,
+            weights.array,
+            k,
+            kernel,
+            moments,
+            tol * moments.variance,
+            empty_clusters,
+            rng,
+            tracking,
+            task,
+            weights.common,
+        )
+        return problem.best(X, init, starts=starts, max_iter=max_iter, callback=callback)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What stays the same from iteration to iteration.
+
+    Attributes
+    ----------
+    weights : array of shape (n,) or None
+        None where all rows weigh the same, which is then the `common` weight.
+    """
+
+    rows: Rows
+    weights: Array | None
+    k: int
+    kernel: Engine
+    moments: Moments
+    threshold: float
+    empty_clusters: str
+    rng: int | np.random.Generator | None
+    tracking: BoundMethod | None = None
+    task: Workload | None = None
+    common: float = 1.0
+
+    @property
+    def block_rows(self) -> int:
+        """Return how many rows a block has."""
+        return self.kernel.block_rows(self.k, self.rows.shape[1])
+
+    @cached_property
+    def generator(self) -> np.random.Generator:
+        """Return where random draws come from; to make one takes as long as an iteration."""
+        return as_generator(self.rng)
+
+    def best(
+        self, X: Any, init: Init, *, starts: int, max_iter: int, callback: Callback | None
+    ) -> KMeansResult:
+        """Return the best of several starts."""
+        best: KMeansResult | None = None
+        for number in range(1, starts + 1):
+            tell = teller(callback, number, self.rows, lambda centers: centers)
+            result, stopped = self.solve(X, init, max_iter=max_iter, tell=tell)
+            if best is None or result.inertia < best.inertia:
+                best = result
+            if stopped:
+                break
+        assert best is not None
+        centers, sizes = self.rows.deliver(best.centers), self.rows.deliver(best.sizes)
+        return replace(best, centers=centers, sizes=sizes)
+
+    def solve(
+        self, X: Any, init: Init, *, max_iter: int, tell: Callable[..., Any]
+    ) -> tuple[KMeansResult, bool]:
+        """Seed, and iterate to the end of one start; return also whether `tell` stopped it."""
+        centers = self.start(X, init)
+        tally = self.tally()
+        run = iterate(partial(self.step, tally=tally), centers, max_iter=max_iter, tell=tell)
+        return self.settle(run, tally), run.stopped
+
+    def start(self, X: Any, init: Init) -> Array:
+        """Return the centres of a start, where blocks live."""
+        if not (isinstance(init, str) or callable(init)):
+            return given_centers(self.rows, init, "init", self.k)
+        rows, moments, generator = self.rows, self.moments, self.generator
+        return seed(rows, X, self.k, init, self.weights, moments, generator, self.kernel)
+
+    def tally(self) -> LloydRun:
+        """Return what does the iterations of a run."""
+        about = self.rows, self.weights, self.kernel, self.moments.origin
+        if self.tracking is None or self.task is None:
+            return Afresh(*about)
+        block = self.rows.uncopied(self.tracking.at_once(self.task))
+        if block is None or self.tracking.stepper is None:
+            return Following(*about, self.tracking.start(self.task))
+        stepper = self.tracking.stepper(
+            block, self.weights, self.k, self.moments.origin, self.rows.team
+        )
+        return AtOnce(stepper)
+
+    @quiet()
+    def step(self, centers: Array, *, tally: LloydRun) -> tuple[Array, Report]:
+        """Assign every row, and move each centre to the mean of its rows."""
+        step = tally.step(centers)
+        squares = self.moments.about_origin
+        inertia = self.common * (step.gain + squares)
+        if inertia < CANCELLED * self.common * squares:
+            inertia = self._ended(centers, tally).inertia
+        if step.empty:
+            prepared = prepare(centers, self.moments.origin)
+            step = shared_cluster_totals(prepared, self.fill(prepared, tally.totals))
+        return step.centers, Report(inertia, step.shift, step.shift <= self.threshold)
+
+    def fill(self, prepared: PreparedCenters, totals: ClusterTotals) -> ClusterTotals:
+        """Give each empty cluster a row."""
+        return relocate(
+            self.rows,
+            self.weights,
+            prepared,
+            totals,
+            self.kernel,
+            choice=self.empty_clusters,
+            generator=self.generator,
+        )
+
+    @quiet()
+    def settle(self, run: Run[Array], tally: LloydRun) -> KMeansResult:
+        """Assign once more, so that labels, inertia and centres belong together."""
+        ended = self._ended(run.state, tally).checked(self.rows)
+        return KMeansResult(
+            run.state,
+            ended.labels,
+            ended.inertia,
+            run.n_iter,
+            run.converged,
+            run.history,
+            ended.sizes,
+            (self.tracking or self.kernel).name,
+        )
+
+    def _ended(self, centers: Array, tally: LloydRun) -> Assignment:
+        labels, prepared = tally.labels(centers), prepare(centers, self.moments.origin)
+        return assigned(
+            self.rows, self.weights, prepared, self.kernel, labels=labels, common=self.common
+        )

@@ -1,0 +1,1 @@
+"""Mini-batch k-means; `fit` is the door."""

@@ -1,0 +1,1 @@
+"""Soft k-means and Gaussian mixtures; `fit` and `soft` are the doors."""

@@ -1,0 +1,1 @@
+"""Where k-means starts from; `fit` is the door."""

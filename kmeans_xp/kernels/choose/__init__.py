@@ -1,0 +1,1 @@
+"""Every decision which engine and which method runs, and its thresholds."""

@@ -1,0 +1,86 @@
+"""Which engine runs: by the namespace of the blocks, and by what is compiled or worth it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from array_api_compat import is_numpy_namespace
+
+from kmeans_xp.arrays import Namespace
+from kmeans_xp.kernels.choose import regimes
+from kmeans_xp.kernels.interface import Engine
+from kmeans_xp.kernels.numba import compiling
+from kmeans_xp.kernels.numba.compiling import BATCHES, LOW_D, PRODUCT, PROJECTION, TWO_MEANS
+from kmeans_xp.kernels.numba.engine import NUMBA
+from kmeans_xp.kernels.numpy.engine import NUMPY
+from kmeans_xp.kernels.portable.engine import PORTABLE
+
+# The first one that runs is taken, so tuned engines come before the portable one.
+ENGINES: tuple[Engine, ...] = (NUMBA, NUMPY, PORTABLE)
+# What ``algorithm=`` may say for the best engine of Lloyd's algorithm without bounds.
+LLOYD = "lloyd"
+
+
+def find_engine(xp: Namespace, algorithm: str = "auto", *, besides: Sequence[str] = ()) -> Engine:
+    """Return the engine for arrays of `xp` that `algorithm` asks for.
+
+    Parameters
+    ----------
+    xp : namespace
+        Of the blocks.
+    algorithm : str
+        ``"auto"``, ``"lloyd"``, or an engine by its name.
+    besides : sequence of str
+        Other names that the caller knows, for the error.
+
+    Raises
+    ------
+    ValueError
+        If there is no such engine, or it does not take arrays of this namespace.
+    """
+    if algorithm == NUMBA.name:
+        compiling.compile_all()
+    for engine in ENGINES:
+        if algorithm in ("auto", LLOYD, engine.name) and engine.runs_on(xp):
+            return engine
+    fitting = [engine.name for engine in ENGINES if engine.runs_on(xp)]
+    names = dict.fromkeys(("auto", LLOYD, *fitting, *besides))
+    why = compiling.trouble()
+    raise ValueError(
+        f"algorithm must be one of {', '.join(map(repr, names))} for arrays of {xp.__name__}, "
+        f"got {algorithm!r}." + (f" Numba cannot be used here: {why}." if why else "")
+    )
+
+
+def engine_for_labels(xp: Namespace, shape: tuple[int, int], k: int, dtype: Any) -> Engine:
+    """Return the engine for one pass over rows of this shape, which labels them by k centres.
+
+    What labels them fastest is loaded if this pass, or many small ones before it, repay that.
+    """
+    n, d = shape
+    if is_numpy_namespace(xp):
+        high_d = (PROJECTION,) * regimes.projects_once(d, k) + (PRODUCT,)
+        for group in (LOW_D,) if regimes.is_low_d(d, k) else high_d:
+            compiling.repaid(n * k * (d + 8), dtype, group)
+    return find_engine(xp)
+
+
+def engine_for_batches(
+    xp: Namespace, algorithm: str, shape: tuple[int, int], k: int, dtype: Any
+) -> Engine:
+    """Return the engine for mini-batches of this shape, of which a fit has dozens."""
+    n, d = shape
+    _load(xp, algorithm, n * d * k, dtype, BATCHES)
+    return find_engine(xp, algorithm)
+
+
+def engine_for_halves(xp: Namespace, algorithm: str, shape: tuple[int, int], dtype: Any) -> Engine:
+    """Return the engine for rows of this shape, which are divided in two again and again."""
+    n, d = shape
+    _load(xp, algorithm, 2 * n * (d + 8), dtype, TWO_MEANS)
+    return find_engine(xp, algorithm)
+
+
+def _load(xp: Namespace, algorithm: str, work: int, dtype: Any, group: compiling.Group) -> None:
+    """Load a compiled group that the work of many iterations repays, unless NumPy is asked for."""
+    if algorithm in ("auto", LLOYD) and is_numpy_namespace(xp):
+        compiling.worthwhile(work, dtype, group)

@@ -1,0 +1,35 @@
+"""Which sizes of a problem each compiled method is for. Imports nothing of the engines.
+
+Engines ask these functions about the block at hand; everything else that is chosen, is chosen in
+the other modules of this folder before an engine is called.
+"""
+
+from kmeans_xp.kernels.shared.projection import width_of
+
+# Sixteen rows at a time visit centres one by one, which a product of tiles beats where features are
+# many: with 32 features they are level at k = 64. Products make little use of few centres, so that
+# up to 16 of them the limit is 96 features (digits, d = 64, k = 10: a fit 3.1 -> 2.5 ms).
+LOW_D_UP_TO, FEW_CENTERS, LOW_D_UP_TO_WITH_FEW = 32, 16, 96
+# Loops over fewer features than this never get up to speed: NumPy sums several rows as one.
+SUMMED_FROM = 8
+# Components and rows of a block up to which a compiled loop makes scores of Gaussian components
+# faster than BLAS, which spends most of its time on packing so few.
+FEW_COMPONENTS, FEW_ROWS = 16, 1 << 12
+
+
+def is_low_d(d: int, k: int) -> bool:
+    """Return whether rows of d features find k centres faster sixteen at a time."""
+    return d <= (LOW_D_UP_TO_WITH_FEW if k <= FEW_CENTERS else LOW_D_UP_TO)
+
+
+def projects_once(d: int, k: int) -> bool:
+    """Return whether products of projected rows take at most half as long as whole ones.
+
+    For rows that are seen once, so that projecting them counts too.
+    """
+    return 2 * width_of(d) * (d + k) <= k * d
+
+
+def scores_in_loop(k: int, n: int) -> bool:
+    """Return whether a compiled loop makes scores of k components and n rows faster than BLAS."""
+    return k <= FEW_COMPONENTS and n <= FEW_ROWS

@@ -1,0 +1,58 @@
+"""What is to be clustered, as far as the choice of bounds depends on it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+from kmeans_xp.arrays import Array
+from kmeans_xp.kernels.interface import Source
+from kmeans_xp.kernels.shared.projection import Directions, directions_of, part_left
+
+# Rows that tell what products of projected rows exclude: a glance at them takes milliseconds.
+SAMPLE = 4096
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Rows in memory that bounds may be remembered of, and how many clusters they get.
+
+    Attributes
+    ----------
+    rows : Source
+    n, d, k : int
+        Rows, features and clusters.
+    dtype : dtype
+        Of the rows.
+    """
+
+    rows: Source
+    n: int
+    d: int
+    k: int
+    dtype: Any
+
+    @classmethod
+    def of(cls, rows: Source, k: int) -> Self:
+        """Return the workload of clustering `rows`."""
+        n, d = rows.shape
+        return cls(rows, n, d, k, rows.dtype)
+
+    @property
+    def work(self) -> int:
+        """Return about how many operations an iteration without bounds takes."""
+        return self.n * self.k * (self.d + 8)
+
+    @cached_property
+    def directions(self) -> Directions:
+        """Return directions for projected rows."""
+        return directions_of(self.sample)
+
+    @cached_property
+    def part_left(self) -> float:
+        """Return which part of the centres products of projected rows leave near a row."""
+        return part_left(self.directions, self.sample, self.k)
+
+    @cached_property
+    def sample(self) -> Array:
+        """Return rows that stand for all."""
+        return self.rows.evenly(SAMPLE)

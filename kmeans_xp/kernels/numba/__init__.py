@@ -1,0 +1,1 @@
+"""Operations compiled by Numba, the extra `fast`; `engine` is imported without it."""

@@ -1,0 +1,68 @@
+"""The engine for NumPy arrays where Numba is: what is compiled already, and NumPy's for the rest.
+
+Nothing here loads or compiles anything; `kmeans_xp.kernels.choose` does, where that pays. What is
+compiled is imported only when it is called.
+"""
+
+import numpy as np
+from array_api_compat import is_numpy_namespace
+
+from kmeans_xp.arrays import Namespace
+from kmeans_xp.kernels.interface import Batch, Halves, HalvesTask, Learned
+from kmeans_xp.kernels.numba import compiling, nearest
+from kmeans_xp.kernels.numpy import mixture as numpy_mixture
+from kmeans_xp.kernels.numpy.engine import NUMPY
+from kmeans_xp.kernels.shared.gaussians import Components
+
+
+def _runs_on(xp: Namespace) -> bool:
+    return bool(is_numpy_namespace(xp)) and compiling.any_ready()
+
+
+def _halves(task: HalvesTask) -> Halves:
+    if not compiling.ready(task.rows.dtype, compiling.TWO_MEANS):
+        return NUMPY.halves(task)
+    from kmeans_xp.kernels.numba import bisecting
+
+    return bisecting.halves(task)
+
+
+def _learn(batch: Batch) -> Learned:
+    if not compiling.ready(batch.rows.dtype, compiling.BATCHES):
+        return NUMPY.learn(batch)
+    from kmeans_xp.kernels.numba import minibatch
+
+    return minibatch.learn(batch)
+
+
+def _expect(found: np.ndarray, parts: Components) -> tuple[np.ndarray, np.ndarray]:
+    if not compiling.ready(np.float64, compiling.MIXTURE):
+        return NUMPY.polynomial.expect(found, parts)
+    from kmeans_xp.kernels.numba import mixture
+
+    return mixture.expect_by_polynomial(found, parts)
+
+
+def _scores(coefficients: np.ndarray, found: np.ndarray) -> np.ndarray:
+    if not compiling.ready(np.float64, compiling.MIXTURE):
+        return numpy_mixture.scores(coefficients, found)
+    from kmeans_xp.kernels.numba import mixture
+
+    return mixture.scores(coefficients, found)
+
+
+NUMBA = NUMPY.overriding(
+    "numba",
+    runs_on=_runs_on,
+    labels=nearest.labels,
+    nearest=nearest.nearest,
+    own_distances=nearest.own_distances,
+    count=nearest.count,
+    sums_about=nearest.sums_about,
+    assign_and_sum=nearest.assign_and_sum,
+    label_all=nearest.label_all,
+    distances_all=nearest.distances_all,
+    halves=_halves,
+    learn=_learn,
+    polynomial=NUMPY.polynomial.overriding("numba polynomial", expect=_expect, scores=_scores),
+)

@@ -1,0 +1,72 @@
+"""What clusters gain and lose as rows change their label. Imported only where Numba is."""
+
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from kmeans_xp.kernels.numba import compiling
+from kmeans_xp.kernels.shared.cluster_totals import Changes
+from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
+
+
+def changes(
+    block: np.ndarray,
+    weights: np.ndarray | None,
+    before: np.ndarray,
+    labels: np.ndarray,
+    prepared: PreparedCenters,
+) -> Changes:
+    """Return what clusters gain and lose by going from the labels `before` to `labels`."""
+    k, d = prepared.centers.shape
+    weights = compiling.ready_weights(weights)
+    found = Changes.none(k, d)
+    _move(
+        block, weights, before, labels, prepared.wide_origin,
+        found.sums, found.weights, found.counts, found.rounding_mass,
+    )  # fmt: skip
+    return found
+
+
+def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
+    """Return the types of the arguments of each compiled function, for rows of `dtype`."""
+    rows = compiling.sealed_type(compiling.real(dtype), 2)
+    labels, numbers = types.int32[::1], types.f8[::1]
+    changes = types.f8[:, ::1], numbers, types.int64[::1], numbers
+    weights = compiling.sealed_type(types.f8, 1)
+    return {"_move": (rows, weights, labels, labels, numbers, *changes)}
+
+
+@compiling.entry
+def _move(
+    block: Any,
+    weights: Any,
+    before: Any,
+    labels: Any,
+    origin: Any,
+    sums: Any,
+    totals: Any,
+    counts: Any,
+    rounding_mass: Any,
+) -> None:
+    """Add up what clusters gain and lose by going from the labels `before` to `labels`."""
+    row = np.empty(block.shape[1])
+    for i in range(len(labels)):
+        old, new = before[i], labels[i]
+        if old == new:
+            continue
+        w = weights[i] if len(weights) else 1.0
+        most = 0.0
+        for f in range(len(row)):
+            row[f] = w * (np.float64(block[i, f]) - origin[f])
+            most = max(most, abs(row[f]))
+            sums[new, f] += row[f]
+        totals[new] += w
+        counts[new] += w > 0
+        if old >= 0:
+            for f in range(len(row)):
+                sums[old, f] -= row[f]
+            totals[old] -= w
+            counts[old] -= w > 0
+            rounding_mass[old] += most
+            rounding_mass[new] += most

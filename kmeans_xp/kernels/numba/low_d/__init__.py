@@ -1,0 +1,1 @@
+"""Rows of few features, sixteen at a time. Imported only where Numba is."""

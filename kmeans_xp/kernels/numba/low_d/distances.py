@@ -1,0 +1,204 @@
+"""Distances, sums and counts of rows of few features. Imported only where Numba is."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from kmeans_xp.kernels.interface import Team
+from kmeans_xp.kernels.numba import compiling
+from kmeans_xp.kernels.numba.low_d.search import MOST, TINY, loose_square
+from kmeans_xp.kernels.numba.low_d.unsettled_rows import PARTS
+from kmeans_xp.kernels.numba.simd.atomics import all_done, count_up
+from kmeans_xp.kernels.numba.simd.vector import (
+    LANES,
+    all_greater,
+    load,
+    minus,
+    root,
+    rounded,
+    spread,
+    store,
+    times_plus,
+)
+from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
+
+# Rows times centres times features from which a second thread is worth waking for labels.
+SHARED_FROM = 1 << 22
+# Rows that are looked at together, for which centres are loaded once; and rows of a piece.
+TOGETHER, PIECE = 4, 1 << 10
+# Features from which four rows at a time take less than half as long; of fewer, longer.
+WIDE = 16
+
+
+def distances_all(
+    block: np.ndarray, prepared: PreparedCenters, team: Team
+) -> tuple[np.ndarray, float]:
+    """Return distances, not squared, to every centre, (B, k); and as `label_all` the largest value.
+
+    By direct differences in float64, rounded to the dtype of the rows.
+    """
+    rows, (k, d) = compiling.ready_rows(block), prepared.centers.shape
+    columns = np.zeros((d, -(-k // LANES) * LANES))
+    columns[:, :k] = prepared.wide_centers.T
+    found = np.empty((len(rows), k), rows.dtype)
+    extents = np.empty(-(-len(rows) // PIECE), np.int64)
+    work = partial(_distances, rows, columns, found.reshape(-1), extents, np.zeros(2, np.int64))
+    if found.size * d < SHARED_FROM:
+        work()
+    else:
+        team(work, work)
+    return found, float(extents.max().view(np.float64))
+
+
+def sums_about(block: np.ndarray, about: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return sums of x - about and of (x - about)², (d,) float64."""
+    first, second = np.zeros(len(about)), np.zeros(len(about))
+    _sums(compiling.ready_rows(block), np.require(about, np.float64, ["C", "W"]), first, second)
+    return first, second
+
+
+def own_distances(block: np.ndarray, prepared: PreparedCenters, labels: np.ndarray) -> np.ndarray:
+    """Return squared distances to the centres of `labels`, (B,) float64."""
+    squares = np.empty(len(block))
+    labels = np.require(labels, np.int32, ["C", "A", "W"])
+    _own(compiling.ready_rows(block), prepared.wide_centers, labels, squares)
+    return squares
+
+
+def count(labels: np.ndarray, k: int) -> np.ndarray:
+    """Return how many rows have each label, (k,) int64."""
+    counts = np.zeros(k, np.int64)
+    _count(np.require(labels, np.int32, ["C", "A", "W"]), counts)
+    return counts
+
+
+def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
+    """Return the types of the arguments of each compiled function, for rows of `dtype`."""
+    real = compiling.real(dtype)
+    rows, wide, numbers = compiling.sealed_type(real, 2), types.f8[:, ::1], types.f8[::1]
+    labels, counts = types.int32[::1], types.int64[::1]
+    return {
+        "_distances": (rows, wide, real[::1], counts, counts),
+        "_sums": (rows, numbers, numbers, numbers),
+        "_own": (rows, wide, labels, numbers),
+        "_count": (labels, counts),
+    }
+
+
+@compiling.part
+def _write(squares: Any, out: Any, start: Any, count: Any, some: Any) -> None:
+    """Write the roots of squares, of which `count` have a place, rounded to the dtype of `out`."""
+    # Rounded first they take a third of the time, where single precision has the range.
+    if all_greater(squares, spread(TINY)) and all_greater(spread(MOST), squares):
+        distances = root(rounded(squares, out))
+    else:
+        distances = rounded(root(squares), out)
+    if count >= LANES:
+        store(out, start, distances)
+        return
+    store(some, 0, distances)
+    for j in range(count):
+        out[start + j] = some[j]
+
+
+@compiling.part
+def _measure(x: Any, columns: Any, count: Any, out: Any, some: Any) -> None:
+    """Write the distances of the first `count` rows of `x` to all centres."""
+    d, width = columns.shape
+    flat, k = columns.reshape(-1), len(out) // count
+    for j in range(0, k, LANES):
+        s0 = s1 = s2 = s3 = spread(0.0)
+        for f in range(d):
+            center = load(flat, f * width + j)
+            e0, e1 = minus(center, spread(x[0, f])), minus(center, spread(x[1, f]))
+            e2, e3 = minus(center, spread(x[2, f])), minus(center, spread(x[3, f]))
+            s0, s1 = times_plus(e0, e0, s0), times_plus(e1, e1, s1)
+            s2, s3 = times_plus(e2, e2, s2), times_plus(e3, e3, s3)
+        _write(s0, out, j, k - j, some)
+        if count == TOGETHER:
+            _write(s1, out, k + j, k - j, some)
+            _write(s2, out, 2 * k + j, k - j, some)
+            _write(s3, out, 3 * k + j, k - j, some)
+
+
+@compiling.making
+def _all_of(block: Any, columns: Any, out: Any) -> Any:
+    """Do one piece; return the bits of its largest absolute value, or of a NaN, which are more."""
+    n, d = block.shape
+    k, most = len(out) // n, np.int64(0)
+    x, some = np.zeros((TOGETHER, d)), np.empty(LANES, block.dtype)
+    bits = x.reshape(-1).view(np.int64)
+    first = 0
+    while first < n:
+        count = TOGETHER if first + TOGETHER <= n else 1
+        for i in range(count):
+            for f in range(d):
+                x[i, f] = block[first + i, f]
+        for place in range(len(bits)):
+            most = max(most, bits[place] & np.int64(0x7FFFFFFFFFFFFFFF))
+        _measure(x, columns, count, out[first * k : (first + count) * k], some)
+        first += count
+    return most
+
+
+@compiling.entry
+def _distances(block: Any, columns: Any, out: Any, extents: Any, turns: Any) -> Any:
+    """As `fast_lanes.distances_all`, piece by piece; return whether all are done.
+
+    `columns` are the centres feature by feature, in whole vectors. Any number of threads may do
+    this at once, which `turns` counts as in `fast_label.label`.
+    """
+    k = len(out) // len(block)
+    while True:
+        piece = count_up(turns, 0)
+        if piece >= len(extents):
+            return all_done(turns, len(extents))
+        first = piece * PIECE
+        last = min(first + PIECE, len(block))
+        extents[piece] = _all_of(block[first:last], columns, out[first * k : last * k])
+        count_up(turns, 1)
+
+
+@compiling.entry
+def _sums(block: Any, about: Any, first: Any, second: Any) -> None:
+    """Add the rows less `about` to `first`, and their squares to `second`, in float64."""
+    fours = len(block) // 4 * 4 if len(about) >= WIDE else 0
+    for i in range(0, fours, 4):
+        _add_four(block, i, about, first, second)
+    for i in range(fours, len(block)):
+        for f in range(len(about)):
+            difference = np.float64(block[i, f]) - about[f]
+            first[f] += difference
+            second[f] += difference * difference
+
+
+@compiling.part
+def _add_four(block: Any, i: Any, about: Any, first: Any, second: Any) -> None:
+    for f in range(len(about)):
+        a, b = np.float64(block[i, f]) - about[f], np.float64(block[i + 1, f]) - about[f]
+        c, d = np.float64(block[i + 2, f]) - about[f], np.float64(block[i + 3, f]) - about[f]
+        first[f] += (a + b) + (c + d)
+        second[f] += (a * a + b * b) + (c * c + d * d)
+
+
+@compiling.entry
+def _own(block: Any, centers: Any, labels: Any, squares: Any) -> None:
+    """Write the squared distances of rows to the centres of their labels, in float64."""
+    for i in range(len(labels)):
+        squares[i] = loose_square(block, i, centers, labels[i])
+
+
+@compiling.entry
+def _count(labels: Any, counts: Any) -> None:
+    """Add how many rows have each label."""
+    # In parts side by side: a count that was written just now is slow to read.
+    parts, size = np.zeros((PARTS, len(counts)), np.int64), len(labels) // PARTS
+    for i in range(size):
+        for p in range(PARTS):
+            parts[p, labels[p * size + i]] += 1
+    for i in range(PARTS * size, len(labels)):
+        counts[labels[i]] += 1
+    for p in range(PARTS):
+        counts += parts[p]

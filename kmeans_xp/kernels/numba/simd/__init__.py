@@ -1,0 +1,1 @@
+"""Vectors of sixteen numbers, and what is done with them. Imported only where Numba is."""

@@ -1,0 +1,1 @@
+"""Operations tuned with NumPy and SciPy. Knows nothing of Numba."""

@@ -1,0 +1,39 @@
+"""The engine for NumPy arrays, which needs nothing but NumPy and SciPy."""
+
+from array_api_compat import is_numpy_namespace
+
+from kmeans_xp.kernels.numpy import bisecting, minibatch, mixture, nearest
+from kmeans_xp.kernels.numpy.bisecting import NumpyPair
+from kmeans_xp.kernels.portable.engine import PORTABLE
+
+NUMPY = PORTABLE.overriding(
+    "numpy",
+    runs_on=is_numpy_namespace,
+    remembers=True,
+    block_rows=nearest.block_rows,
+    labels=nearest.labels,
+    nearest=nearest.nearest,
+    own_distances=nearest.own_distances,
+    distances=nearest.distances,
+    sum_by_label=nearest.sum_by_label,
+    count=nearest.count,
+    sums_about=nearest.sums_about,
+    assign_and_sum=nearest.assign_and_sum,
+    pair=NumpyPair.of,
+    halves=bisecting.halves,
+    learn=minibatch.learn,
+    polynomial=PORTABLE.polynomial.overriding(
+        "numpy polynomial",
+        block_rows=mixture.polynomial_rows,
+        prepare=mixture.monomials,
+        expect=mixture.expect_by_polynomial,
+        moments=mixture.moments_by_polynomial,
+        scores=mixture.scores,
+    ),
+    difference=PORTABLE.difference.overriding(
+        "numpy difference",
+        block_rows=mixture.difference_rows,
+        expect=mixture.expect_by_difference,
+        moments=mixture.moments_by_difference,
+    ),
+)

@@ -1,0 +1,117 @@
+"""Runs of Lloyd's algorithm that pass over blocks of rows: over all, or over those that changed."""
+
+from functools import partial
+from typing import final
+
+from kmeans_xp.arrays import Array, namespace_of
+from kmeans_xp.kernels.interface import Engine, LloydRun, Source
+from kmeans_xp.kernels.shared.cluster_totals import Changes, ClusterTotals, Move, move
+from kmeans_xp.kernels.shared.hamerly import STIRRED, Bounds
+from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
+
+
+@final
+class FullSearch(LloydRun):
+    """Searches and sums every row in every iteration, and remembers nothing."""
+
+    def __init__(self, rows: Source, weights: Array | None, engine: Engine, origin: Array) -> None:
+        self.rows = rows
+        self.weights = weights
+        self.engine = engine
+        self.origin = origin
+        self._totals: ClusterTotals
+
+    @property
+    def totals(self) -> ClusterTotals:
+        """Return the totals of the clusters in the last step."""
+        return self._totals
+
+    def step(self, centers: Array) -> Move:
+        """Assign every row to its nearest centre, and move each centre to the mean of its rows."""
+        prepared = prepare(centers, self.origin)
+        step = partial(self.engine.assign_and_sum, prepared=prepared)
+        size = self.engine.block_rows(*centers.shape)
+        self._totals = self.rows.fold(step, self.weights, block_rows=size)
+        return move(prepared, self._totals)
+
+    def labels(self, centers: Array) -> None:
+        """Return nothing: this run keeps no labels."""
+
+
+@final
+class BoundedSearch(LloydRun):
+    """Searches rows whose bounds do not hold any more, and sums those that change their label."""
+
+    def __init__(
+        self, rows: Source, weights: Array | None, engine: Engine, origin: Array, bounds: Bounds
+    ) -> None:
+        self.rows = rows
+        self.weights = weights
+        self.engine = engine
+        self.origin = origin
+        self.bounds = bounds
+        # Since totals were summed afresh: what clusters have, and the heaviest that they were.
+        self._sums_so_far: Changes | None = None
+        self._heaviest: Array | None = None
+        self._totals: ClusterTotals
+
+    @property
+    def totals(self) -> ClusterTotals:
+        """Return the totals of the clusters in the last step."""
+        return self._totals
+
+    def step(self, centers: Array) -> Move:
+        """Assign every row to its nearest centre, and move each centre to the mean of its rows."""
+        prepared = prepare(centers, self.origin)
+        self._totals = self._add_up(prepared)
+        return move(prepared, self._totals)
+
+    def labels(self, centers: Array) -> Array:
+        """Return the labels of all rows."""
+        self._add_up(prepare(centers, self.origin))
+        return self.bounds.memory[0]
+
+    def _add_up(self, prepared: PreparedCenters) -> ClusterTotals:
+        """Assign every row to its nearest centre, and return the totals of the clusters."""
+        bounds, step = self.bounds, self.bounds.next_step(prepared)
+        size = bounds.block_rows
+        sums = self.rows.fold(step, self.weights, *bounds.memory, block_rows=size)
+        if self._sums_so_far is not None:
+            sums = self._sums_so_far + sums
+        if self._is_doubtful(sums):
+            sums = self._afresh(sums, prepared)
+        self._sums_so_far = sums
+        xp, occupied = namespace_of(sums.sums), sums.counts > 0
+        if bool(xp.all(occupied)):
+            return ClusterTotals(sums.sums, sums.weights)
+        # Where no row is left, only rounding is.
+        return ClusterTotals(
+            xp.where(occupied[:, None], sums.sums, 0.0), xp.where(occupied, sums.weights, 0.0)
+        )
+
+    def _is_doubtful(self, sums: Changes) -> bool:
+        """Return whether some cluster's totals are too small beside what passed through it."""
+        xp = namespace_of(sums.sums)
+        remaining = xp.max(xp.abs(sums.sums), axis=1)
+        lost = sums.rounding_mass > STIRRED * remaining
+        # Without weights, counts are what is added up, and nothing is lost of them.
+        if self.weights is not None:
+            heaviest = sums.weights if self._heaviest is None else self._heaviest
+            self._heaviest = xp.maximum(heaviest, sums.weights)
+            lost = lost | (self._heaviest > STIRRED * sums.weights)
+        return bool(xp.any(lost)) and bool(xp.any(lost & (sums.counts > 0)))
+
+    def _afresh(self, sums: Changes, prepared: PreparedCenters) -> Changes:
+        """Sum all rows by the labels that they have."""
+        size = self.engine.block_rows(*prepared.centers.shape)
+        step = partial(_sum_step, engine=self.engine, prepared=prepared)
+        totals = self.rows.fold(step, self.bounds.memory[0], self.weights, block_rows=size)
+        self._heaviest = totals.weights
+        none = namespace_of(sums.sums).zeros_like(sums.rounding_mass)
+        return Changes(totals.sums, totals.weights, sums.counts, none)
+
+
+def _sum_step(
+    block: Array, labels: Array, weights: Array | None, *, engine: Engine, prepared: PreparedCenters
+) -> ClusterTotals:
+    return ClusterTotals(*engine.sum_by_label(block, labels, weights, prepared))

@@ -1,0 +1,63 @@
+"""What a mini-batch teaches running means, in the array-API standard alone."""
+
+from collections.abc import Callable
+from functools import partial
+
+from kmeans_xp.arrays import Array, device_of, namespace_of, to_host
+from kmeans_xp.kernels.interface import Batch, BatchSums, Learned
+from kmeans_xp.kernels.portable import nearest
+from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
+
+# (block, labels, weights, centers in the widest float) -> what the rows of each label add up to
+# about its centre.
+SumBatch = Callable[[Array, Array, Array | None, Array], BatchSums]
+Labels = Callable[[Array, PreparedCenters], Array]
+
+
+def learn(batch: Batch) -> Learned:
+    """Let running means learn from a batch."""
+    return learn_by_block(batch, nearest.labels, sum_batch, nearest.block_rows)
+
+
+def learn_by_block(
+    batch: Batch, labels: Labels, sum_batch: SumBatch, block_rows: Callable[[int, int], int]
+) -> Learned:
+    """Let running means learn from a batch, block by block, with an engine's operations."""
+    rows = batch.rows if batch.drawn is None else batch.rows.copied(batch.drawn)
+    xp, centers = rows.xp, batch.centers
+    prepared = prepare(xp.astype(centers, rows.dtype), batch.origin)
+    step = partial(
+        _sum_step, labels=labels, sum_batch=sum_batch, prepared=prepared, centers=centers
+    )
+    sums = rows.fold(step, batch.weights, block_rows=block_rows(*centers.shape))
+    counts = batch.counts + sums.weights
+    moved = sums.differences / xp.where(counts > 0, counts, 1.0)[:, None]
+    facts = (xp.reshape(value, (1,)) for value in (sums.cost, xp.sum(moved * moved)))
+    # One transfer from the device for all that the host wants to know.
+    host = to_host(xp.concat([*facts, counts]))
+    return Learned(centers + moved, counts, host[2:], float(host[0]), float(host[1]))
+
+
+def sum_batch(block: Array, labels: Array, weights: Array | None, centers: Array) -> BatchSums:
+    """Return what the rows of each label add up to about its centre."""
+    xp = namespace_of(block)
+    numbers = xp.arange(centers.shape[0], dtype=labels.dtype, device=device_of(block))
+    member = xp.astype(labels[:, None] == numbers[None, :], centers.dtype)
+    differences = xp.astype(block, centers.dtype, copy=False) - xp.take(centers, labels, axis=0)
+    squares = xp.vecdot(differences, differences)
+    if weights is not None:
+        member, squares = member * weights[:, None], squares * weights
+    return BatchSums(member.T @ differences, xp.sum(member, axis=0), xp.sum(squares))
+
+
+def _sum_step(
+    block: Array,
+    weights: Array | None,
+    *,
+    labels: Labels,
+    sum_batch: SumBatch,
+    prepared: PreparedCenters,
+    centers: Array,
+) -> BatchSums:
+    """Rows are searched among rounded centres, and summed about them as they are."""
+    return sum_batch(block, labels(block, prepared), weights, centers)

@@ -1,0 +1,85 @@
+"""What clusters add up to, what changed of it, and where that moves their centres."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
+
+
+@dataclass(frozen=True)
+class ClusterTotals(Totals):
+    """Weighted sums about the centres' origin, (k, d), and weights, (k,), by cluster."""
+
+    sums: Array
+    weights: Array
+
+
+@dataclass(frozen=True)
+class Move:
+    """What an iteration of Lloyd's algorithm leads to.
+
+    Attributes
+    ----------
+    centers : array of shape (k, d)
+        The new ones, in the dtype of the rows.
+    gain : float
+        By how much the inertia of the old ones is above the total squares about the origin.
+    shift : float
+        Sum of the squared distances that the centres moved.
+    empty : int
+        How many clusters have no rows; their centres stay where they are.
+    """
+
+    centers: Array
+    gain: float
+    shift: float
+    empty: int
+
+
+def move(prepared: PreparedCenters, totals: ClusterTotals) -> Move:
+    """Move each centre to the mean of its rows.
+
+    The inertia follows from the totals alone, without a distance: with everything about the
+    origin, it is Σw‖x‖² - 2Σc·s + ΣW‖c‖².
+    """
+    xp, wide = namespace_of(prepared.centers), prepared.wide_centers.dtype
+    held = totals.weights > 0
+    weights = xp.where(held, totals.weights, xp.ones_like(totals.weights))
+    means = prepared.wide_origin + totals.sums / weights[:, None]
+    moved = xp.where(held[:, None], means, prepared.wide_centers)
+    moved = xp.astype(moved, prepared.centers.dtype)
+    step = xp.astype(moved, wide, copy=False) - prepared.wide_centers
+    c = prepared.wide_centers - prepared.wide_origin
+    gain = xp.sum(c * (totals.weights[:, None] * c - 2 * totals.sums))
+    facts = xp.stack([gain, xp.sum(step * step), xp.sum(xp.astype(~held, wide))])
+    gain, shift, empty = (float(fact) for fact in to_host(facts))
+    return Move(moved, gain, shift, int(empty))
+
+
+@dataclass(frozen=True)
+class Changes(Totals):
+    """What clusters gained and lost since the last iteration.
+
+    Attributes
+    ----------
+    sums : array of shape (k, d), float64
+        Weighted sums of x - origin.
+    weights : array of shape (k,), float64
+    counts : array of shape (k,), int64
+        Rows of positive weight.
+    rounding_mass : array of shape (k,), float64
+        At least Σ w·max|x - origin| of the rows that came or went: what rounding is relative to.
+    """
+
+    sums: np.ndarray
+    weights: np.ndarray
+    counts: np.ndarray
+    rounding_mass: np.ndarray
+
+    @classmethod
+    def none(cls, k: int, d: int) -> Self:
+        """Return what is to be added to where nothing changed."""
+        return cls(np.zeros((k, d)), np.zeros(k), np.zeros(k, np.int64), np.zeros(k))
