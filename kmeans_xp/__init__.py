@@ -9,25 +9,25 @@ __version__ = "0.1.0"
 # ``import kmeans_xp`` stays as light as ``import numpy``.
 _HOME = {
     "BisectingKMeans": "estimators.bisecting",
-    "BisectingKMeansResult": "algorithms.bisecting",
+    "BisectingKMeansResult": "algorithms.bisecting.fit",
     "GaussianMixture": "estimators.mixture",
-    "GaussianMixtureResult": "algorithms.mixture",
+    "GaussianMixtureResult": "algorithms.mixture.fit",
     "KMeans": "estimators.kmeans",
-    "KMeansResult": "algorithms.kmeans",
+    "KMeansResult": "algorithms.kmeans.fit",
     "Iteration": "algorithms.loop",
     "MiniBatchKMeans": "estimators.minibatch",
-    "MiniBatchKMeansResult": "algorithms.minibatch",
-    "MixtureIteration": "algorithms.em",
+    "MiniBatchKMeansResult": "algorithms.minibatch.fit",
+    "MixtureIteration": "algorithms.mixture.em",
     "SoftKMeans": "estimators.soft",
-    "SoftKMeansResult": "algorithms.soft",
+    "SoftKMeansResult": "algorithms.mixture.soft",
     "assign": "algorithms.assign",
-    "bisecting_kmeans": "algorithms.bisecting",
-    "gaussian_mixture": "algorithms.mixture",
+    "bisecting_kmeans": "algorithms.bisecting.fit",
+    "gaussian_mixture": "algorithms.mixture.fit",
     "inertia": "metrics.inertia",
-    "kmeans": "algorithms.kmeans",
-    "kmeans_plusplus": "algorithms.seeding",
-    "minibatch_kmeans": "algorithms.minibatch",
-    "soft_kmeans": "algorithms.soft",
+    "kmeans": "algorithms.kmeans.fit",
+    "kmeans_plusplus": "algorithms.seeding.fit",
+    "minibatch_kmeans": "algorithms.minibatch.fit",
+    "soft_kmeans": "algorithms.mixture.soft",
 }
 
 __all__ = [
@@ -56,14 +56,14 @@ __all__ = [
 
 if TYPE_CHECKING:
     from kmeans_xp.algorithms.assign import assign
-    from kmeans_xp.algorithms.bisecting import BisectingKMeansResult, bisecting_kmeans
-    from kmeans_xp.algorithms.em import MixtureIteration
-    from kmeans_xp.algorithms.kmeans import KMeansResult, kmeans
+    from kmeans_xp.algorithms.bisecting.fit import BisectingKMeansResult, bisecting_kmeans
+    from kmeans_xp.algorithms.kmeans.fit import KMeansResult, kmeans
     from kmeans_xp.algorithms.loop import Iteration
-    from kmeans_xp.algorithms.minibatch import MiniBatchKMeansResult, minibatch_kmeans
-    from kmeans_xp.algorithms.mixture import GaussianMixtureResult, gaussian_mixture
-    from kmeans_xp.algorithms.seeding import kmeans_plusplus
-    from kmeans_xp.algorithms.soft import SoftKMeansResult, soft_kmeans
+    from kmeans_xp.algorithms.minibatch.fit import MiniBatchKMeansResult, minibatch_kmeans
+    from kmeans_xp.algorithms.mixture.em import MixtureIteration
+    from kmeans_xp.algorithms.mixture.fit import GaussianMixtureResult, gaussian_mixture
+    from kmeans_xp.algorithms.mixture.soft import SoftKMeansResult, soft_kmeans
+    from kmeans_xp.algorithms.seeding.fit import kmeans_plusplus
     from kmeans_xp.estimators.bisecting import BisectingKMeans
     from kmeans_xp.estimators.kmeans import KMeans
     from kmeans_xp.estimators.minibatch import MiniBatchKMeans

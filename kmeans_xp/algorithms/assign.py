@@ -7,8 +7,9 @@ import numpy as np
 
 from kmeans_xp.arrays import Array, namespace_of, to_host
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels.choose.engine import find_labeller
+from kmeans_xp.kernels.choose.engine import engine_for_labels
 from kmeans_xp.kernels.interface import Engine
+from kmeans_xp.kernels.shared.blocks import even_blocks
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows import Rows, open_rows
 from kmeans_xp.rows.arguments import open_centers
@@ -57,12 +58,12 @@ def assign(X: Array, centers: Array) -> tuple[Array, Array]:
     """
     rows = open_rows(X)
     places = open_centers(rows, centers, "centers")
-    kernel = find_labeller(rows.xp, rows.shape, places.shape[0], rows.dtype)
+    engine = engine_for_labels(rows.xp, rows.shape, places.shape[0], rows.dtype)
     prepared = prepare(places)
-    found = checked_whole(rows, kernel.label_all, prepared, centers=places, squared=True)
+    found = checked_whole(rows, engine.label_all, prepared, centers=places, squared=True)
     if found is None:
-        step = partial(_assign_step, kernel=kernel, prepared=prepared, dtype=rows.dtype)
-        size = kernel.even_rows(rows.shape[0], *places.shape)
+        step = partial(_assign_step, engine=engine, prepared=prepared, dtype=rows.dtype)
+        size = even_rows(engine, rows.shape[0], *places.shape)
         found = checked_sweep(rows, step, centers=places, block_rows=size)[1]
     labels, distances = found
     with quiet():
@@ -76,52 +77,58 @@ def assign(X: Array, centers: Array) -> tuple[Array, Array]:
 
 
 def _assign_step(
-    block: Array, *, kernel: Engine, prepared: PreparedCenters, dtype: Any
+    block: Array, *, engine: Engine, prepared: PreparedCenters, dtype: Any
 ) -> tuple[None, tuple[Array, Array]]:
-    labels, distances = kernel.nearest(block, prepared)
+    labels, distances = engine.nearest(block, prepared)
     return None, (labels, namespace_of(block).astype(distances, dtype, copy=False))
 
 
 def predict_labels(rows: Rows, centers: np.ndarray) -> Array:
     """Return the nearest of the host `centers` for each row, (n,) int32; checks the rows."""
-    kernel = find_labeller(rows.xp, rows.shape, len(centers), rows.dtype)
+    engine = engine_for_labels(rows.xp, rows.shape, len(centers), rows.dtype)
     places = rows.small(centers, rows.dtype)
     prepared = prepare(places)
-    found = checked_whole(rows, kernel.label_all, prepared, centers=places, squared=False)
+    found = checked_whole(rows, engine.label_all, prepared, centers=places, squared=False)
     if found is not None:
         return found[0]
-    return _each(rows, partial(_label_step, kernel=kernel, prepared=prepared), places, kernel)
+    return _each(rows, partial(_label_step, engine=engine, prepared=prepared), places, engine)
 
 
 def transform_distances(rows: Rows, centers: np.ndarray) -> Array:
     """Return the distances, not squared, to the host `centers`, (n, k); checks the rows."""
-    kernel = find_labeller(rows.xp, rows.shape, len(centers), rows.dtype)
+    engine = engine_for_labels(rows.xp, rows.shape, len(centers), rows.dtype)
     places = rows.small(centers, rows.dtype)
-    found = checked_whole(rows, kernel.distances_all, prepare(places), centers=places)
+    found = checked_whole(rows, engine.distances_all, prepare(places), centers=places)
     if found is not None:
         return found[0]
     # Wide throughout: a distance is wanted to many digits, where a label needs only the least.
     places = rows.xp.astype(places, rows.wide, copy=False)
-    step = partial(_distance_step, kernel=kernel, prepared=prepare(places), dtype=rows.dtype)
-    return _each(rows, step, places, kernel, max(1, DISTANCES // places.shape[0]))
+    step = partial(_distance_step, engine=engine, prepared=prepare(places), dtype=rows.dtype)
+    return _each(rows, step, places, engine, max(1, DISTANCES // places.shape[0]))
 
 
-def _each(rows: Rows, step: Step, places: Array, kernel: Engine, most: int | None = None) -> Array:
+def _each(rows: Rows, step: Step, places: Array, engine: Engine, most: int | None = None) -> Array:
     """Return what `step` keeps for each row, of at most so many at a time; checks the rows."""
-    size = kernel.even_rows(rows.shape[0], *places.shape)
+    size = even_rows(engine, rows.shape[0], *places.shape)
     size = size if most is None else min(size, most)
     return checked_sweep(rows, step, centers=places, block_rows=size)[1][0]
 
 
 def _label_step(
-    block: Array, *, kernel: Engine, prepared: PreparedCenters
+    block: Array, *, engine: Engine, prepared: PreparedCenters
 ) -> tuple[None, tuple[Array]]:
-    return None, (kernel.labels(block, prepared),)
+    return None, (engine.labels(block, prepared),)
 
 
 def _distance_step(
-    block: Array, *, kernel: Engine, prepared: PreparedCenters, dtype: Any
+    block: Array, *, engine: Engine, prepared: PreparedCenters, dtype: Any
 ) -> tuple[None, tuple[Array]]:
     xp, wide = namespace_of(block), prepared.centers.dtype
-    squared = kernel.distances(xp.astype(block, wide, copy=False), prepared, wide)
+    squared = engine.distances(xp.astype(block, wide, copy=False), prepared, wide)
     return None, (xp.astype(xp.sqrt(squared), dtype, copy=False),)
+
+
+def even_rows(engine: Engine, n: int, k: int, d: int) -> int:
+    """Return how many of n rows a block should have, where they are passed over once."""
+    most = engine.block_rows(k, d)
+    return most if n <= most else even_blocks(n, most)

@@ -7,9 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from kmeans_xp.arrays import Array, namespace_of
-from kmeans_xp.arrays import Totals
-from kmeans_xp.arrays import to_host
+from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 from kmeans_xp.rows.base import Rows
@@ -44,7 +42,7 @@ def assigned(
     rows: Rows,
     weights: Array | None,
     prepared: PreparedCenters,
-    kernel: Engine,
+    engine: Engine,
     *,
     search: Search | None = None,
     labels: Array | None = None,
@@ -56,8 +54,8 @@ def assigned(
     Where `labels` are known already, they are taken over. The inertia is by direct differences;
     without `weights` each row has the `common` one.
     """
-    step = partial(_settle_step, kernel=kernel, prepared=prepared, search=search)
-    size = block_rows or kernel.block_rows(*prepared.centers.shape)
+    step = partial(_settle_step, engine=engine, prepared=prepared, search=search)
+    size = block_rows or engine.block_rows(*prepared.centers.shape)
     ended, (labels,) = rows.sweep(step, weights, labels, block_rows=size, spare=labels)
     return Assignment(labels, common * float(to_host(ended.inertia)), ended.sizes)
 
@@ -67,16 +65,16 @@ def _settle_step(
     weights: Array | None,
     labels: Array | None,
     *,
-    kernel: Engine,
+    engine: Engine,
     prepared: PreparedCenters,
     search: Search | None,
 ) -> tuple[_Ended, tuple[Array]]:
     if labels is None and search is not None:
         labels = search(block)
     if labels is None:
-        labels, distances = kernel.nearest(block, prepared)
+        labels, distances = engine.nearest(block, prepared)
     else:
-        distances = kernel.own_distances(block, prepared, labels)
+        distances = engine.own_distances(block, prepared, labels)
     costs = distances if weights is None else distances * weights
     inertia = namespace_of(block).sum(costs)
-    return _Ended(inertia, kernel.count(labels, prepared.centers.shape[0])), (labels,)
+    return _Ended(inertia, engine.count(labels, prepared.centers.shape[0])), (labels,)

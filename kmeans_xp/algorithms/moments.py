@@ -53,7 +53,7 @@ class _Sums(Totals):
 
 
 @quiet()
-def moments_of(rows: Rows, weights: Array | None, kernel: Engine) -> Moments:
+def moments_of(rows: Rows, weights: Array | None, engine: Engine) -> Moments:
     """Return the moments of `rows` in one pass, about a point amid them so that none cancels.
 
     Raises
@@ -64,8 +64,8 @@ def moments_of(rows: Rows, weights: Array | None, kernel: Engine) -> Moments:
     """
     origin = _middle(rows, weights)
     reference = rows.xp.astype(origin, rows.wide)
-    step = partial(_moments_step, reference=reference, kernel=kernel)
-    size = kernel.block_rows(1, rows.shape[1])
+    step = partial(_moments_step, reference=reference, engine=engine)
+    size = engine.block_rows(1, rows.shape[1])
     sums = rows.fold(step, weights, block_rows=size)
     weight, first, second = (
         np.asarray(to_host(part), np.float64) for part in (sums.weight, sums.first, sums.second)
@@ -83,16 +83,16 @@ def _middle(rows: Rows, weights: Array | None) -> Array:
     nothing, the squares of all others would cancel.
     """
     if weights is None:
-        few = rows.few(FEW)
+        few = rows.evenly(FEW)
     else:
         few = rows.take(rows.sample(weights, (np.arange(FEW) + 0.5) / FEW)[0])
     return rows.xp.sort(few, axis=0)[few.shape[0] // 2, :]
 
 
 def _moments_step(
-    block: Array, weights: Array | None, *, reference: Array, kernel: Engine
+    block: Array, weights: Array | None, *, reference: Array, engine: Engine
 ) -> _Sums:
-    return _Sums(*kernel.sums_about(block, weights, reference))
+    return _Sums(*engine.sums_about(block, weights, reference))
 
 
 def _check(rows: Rows, first: np.ndarray, second: np.ndarray, *, block_rows: int) -> None:

@@ -12,7 +12,7 @@ from kmeans_xp.arrays.backends import installed
 from kmeans_xp.arrays.threads import thread_count
 from kmeans_xp.cli.errors import CliError, optional
 from kmeans_xp.cli.report import print_json
-from kmeans_xp.kernels.choose.engine import ENGINES
+from kmeans_xp.kernels.choose.engine import ENGINES, LLOYD
 from kmeans_xp.kernels.choose.lloyd import BOUND_METHODS
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.compiling import ALL, DTYPES
@@ -50,7 +50,7 @@ def gather() -> dict[str, Any]:
         "packages": {name: _version(name) for name in REQUIRED},
         "extras": {extra: {n: _version(n) for n in names} for extra, names in EXTRAS.items()},
         "backends": _backends(),
-        "kernels": [{"name": k.name, "algorithm": k.algorithm} for k in ENGINES],
+        "kernels": [{"name": engine.name, "algorithm": LLOYD} for engine in ENGINES],
         "trackings": [{"name": t.name, "algorithm": t.algorithm} for t in BOUND_METHODS],
         "compiled": _compiled(),
     }

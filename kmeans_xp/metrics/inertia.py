@@ -7,7 +7,7 @@ import numpy as np
 
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels.choose.engine import find_labeller
+from kmeans_xp.kernels.choose.engine import engine_for_labels
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows import open_rows
@@ -56,17 +56,17 @@ def inertia(
     """
     rows = open_rows(X)
     places = open_centers(rows, centers, "centers")
-    kernel = find_labeller(rows.xp, rows.shape, places.shape[0], rows.dtype)
+    engine = engine_for_labels(rows.xp, rows.shape, places.shape[0], rows.dtype)
     weights = open_weights(rows, sample_weight)
     if labels is not None:
         labels = aligned_argument(rows, labels, "labels")
         _check_labels(labels, places.shape[0])
     prepared, found = prepare(places), None
     if labels is None:
-        found = checked_whole(rows, kernel.label_all, prepared, centers=places, squared=True)
+        found = checked_whole(rows, engine.label_all, prepared, centers=places, squared=True)
     if found is None:
-        step = partial(_cost_step, kernel=kernel, prepared=prepared)
-        size = kernel.block_rows(*places.shape)
+        step = partial(_cost_step, engine=engine, prepared=prepared)
+        size = engine.block_rows(*places.shape)
         costs, _ = checked_sweep(rows, step, labels, weights.array, centers=places, block_rows=size)
         total = float(to_host(costs.cost))
     else:
@@ -88,12 +88,12 @@ def _cost_step(
     labels: Array | None,
     weights: Array | None,
     *,
-    kernel: Engine,
+    engine: Engine,
     prepared: PreparedCenters,
 ) -> tuple[_Cost, tuple[()]]:
     if labels is None:
-        labels = kernel.labels(block, prepared)
-    distances = kernel.own_distances(block, prepared, labels)
+        labels = engine.labels(block, prepared)
+    distances = engine.own_distances(block, prepared, labels)
     return _cost(distances, weights), ()
 
 

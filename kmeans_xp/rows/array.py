@@ -31,6 +31,8 @@ class MemoryRows(Rows):
         Ascending indices of the rows of `X` that these rows are; by default all.
     """
 
+    in_memory = True
+
     def __init__(self, X: Array, dtype: Any = None, members: Array | None = None) -> None:
         self.X = X
         self.members = members
@@ -74,9 +76,9 @@ class MemoryRows(Rows):
         return self._view(self.block(0, self.shape[0]), None), aligned
 
     def whole(self, block_rows: int) -> Array | None:
-        """Return all rows, if steps may write beside them and they are not more than a block."""
+        """Return all rows, if they are in memory and not more than a block."""
         n = self.shape[0]
-        return self.block(0, n) if n <= block_rows and self.in_place else None
+        return self.block(0, n) if n <= block_rows and self.in_memory else None
 
     def uncopied(self, most: int) -> Array | None:
         """Return all rows, as `whole` does, where their dtype is the working one already."""
@@ -91,6 +93,9 @@ class MemoryRows(Rows):
         sizes = [part.shape[0] for part in parts]
         which = self.small(np.repeat(np.arange(len(parts), dtype=np.int32), sizes))
         return xp.take(which, xp.argsort(xp.concat(members)))
+
+    def _opened(self, block: Array) -> Rows:
+        return self._view(block, None)
 
     def _view(self, X: Array, members: Array | None) -> "MemoryRows":
         return type(self)(X, self.dtype, members)

@@ -36,16 +36,15 @@ class Rows(ABC):
         Where blocks live, and the small arrays that steps need.
     wide : dtype
         The widest float of the device, in which totals are kept.
-    in_place : bool
-        Whether something may be remembered of each row: X is in memory, and a step may write to
-        its parts of aligned arrays and finds them so the next time.
+    in_memory : bool
+        Whether X is an array in memory, whose rows may be taken here and there, and all at once.
     """
 
     shape: tuple[int, int]
     dtype: Any
     xp: Namespace
     device: Any
-    in_place = False
+    in_memory = False
 
     @property
     def wide(self) -> Any:
@@ -66,6 +65,14 @@ class Rows(ABC):
     def take(self, indices: Indices) -> Array:
         """Return the rows at host `indices`, (m, d), in the working dtype."""
 
+    def copied(self, indices: Indices) -> "Rows":
+        """Return the rows at host `indices` as rows of their own."""
+        return self._opened(self.take(indices))
+
+    @abstractmethod
+    def _opened(self, block: Array) -> "Rows":
+        """Return rows in memory of blocks' kind."""
+
     def together(self) -> AbstractContextManager[None]:
         """Return a context for many sweeps, and what is done between them."""
         return nullcontext()
@@ -75,7 +82,7 @@ class Rows(ABC):
         while not work():
             pass
 
-    def few(self, count: int) -> Array:
+    def evenly(self, count: int) -> Array:
         """Return at most `count` rows, spread evenly over all."""
         n = self.shape[0]
         count = min(n, count)
@@ -117,7 +124,7 @@ class Rows(ABC):
         """
 
     def whole(self, block_rows: int) -> Array | None:
-        """Return all rows, if steps may write beside them and they are not more than a block."""
+        """Return all rows, if they are in memory and not more than a block."""
         return None
 
     def uncopied(self, most: int) -> Array | None:

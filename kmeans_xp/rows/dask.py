@@ -167,7 +167,10 @@ class DaskRows(Rows):
             return self, aligned
         chunks, *columns = dask.compute(self._chunks, *aligned)
         rows = self.xp.astype(self.xp.concat(chunks), self.dtype, copy=False)
-        return (HostRows if isinstance(rows, np.ndarray) else ArrayRows)(rows), tuple(columns)
+        return self._opened(rows), tuple(columns)
+
+    def _opened(self, block: Array) -> Rows:
+        return (HostRows if isinstance(block, np.ndarray) else ArrayRows)(block)
 
     def sample(self, mass: Array, uniforms: np.ndarray) -> tuple[list[int], float]:
         """Draw rows with probability proportional to `mass`."""

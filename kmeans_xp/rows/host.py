@@ -73,7 +73,7 @@ class HostRows(MemoryRows):
         # 0, the last work of a team, and who helps in that.
         self._seconds: dict[int, float] = {}
         self._helping: list[Future[Any]] = []
-        self.in_place = not isinstance(X, np.memmap)
+        self.in_memory = not isinstance(X, np.memmap)
 
     @cached_property
     def threads(self) -> int:

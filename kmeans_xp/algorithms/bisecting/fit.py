@@ -11,6 +11,7 @@ from kmeans_xp.algorithms.final_assignment import assigned
 from kmeans_xp.algorithms.kmeans.fit import KMeansResult
 from kmeans_xp.algorithms.loop import Callback, Run, iterate, teller
 from kmeans_xp.algorithms.seeding.fit import Init, check_init
+from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.checks import (
     check_callback,
     check_choice,
@@ -19,8 +20,7 @@ from kmeans_xp.arrays.checks import (
     check_nonnegative,
 )
 from kmeans_xp.arrays.draws import as_generator
-from kmeans_xp.arrays import Array
-from kmeans_xp.kernels.choose.engine import find_engine
+from kmeans_xp.kernels.choose.engine import engine_for_halves
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.shared.prepared_centers import prepare
 from kmeans_xp.rows.arguments import Weights, open_weights
@@ -141,34 +141,34 @@ def bisecting_kmeans(
     tol = check_nonnegative(tol, "tol")
     check_choice(bisecting_strategy, "bisecting_strategy", STRATEGIES)
     check_callback(callback)
-    kernel = find_engine(rows.xp, algorithm)
+    engine = engine_for_halves(rows.xp, algorithm, rows.shape, rows.dtype)
     weights = open_weights(rows, sample_weight)
     weights.check_clusters(k)
     generator = as_generator(rng)
     by_inertia = bisecting_strategy == "biggest_inertia"
-    fit = Bisections(kernel, init, n_init, max_iter, tol, by_inertia, generator, weights.common)
+    fit = Bisections(engine, init, n_init, max_iter, tol, by_inertia, generator, weights.common)
     tell = teller(callback, 1, rows, lambda state: state.centers(rows, state.tree))
     with rows.together():
         run = iterate(fit.step, fit.root(rows, weights.array), max_iter=k - 1, tell=tell)
-        return _settle(rows, weights, kernel, run, len(run.state.leaves) if run.stopped else k)
+        return _settle(rows, weights, engine, run, len(run.state.leaves) if run.stopped else k)
 
 
 def _settle(
-    rows: Rows, weights: Weights, kernel: Engine, run: Run[Grown], k: int
+    rows: Rows, weights: Weights, engine: Engine, run: Run[Grown], k: int
 ) -> BisectingKMeansResult:
     """Assign every row to its leaf; where rows coincide, the last centre stands for the rest."""
     tree = run.state.tree
     found = run.state.centers(rows, tree)
     missing = k - found.shape[0]
     centers = rows.xp.concat([found, *[found[-1:, :]] * missing])
-    size = tree_block_rows(kernel, rows.shape[1])
+    size = tree_block_rows(engine, rows.shape[1])
     labels = rows.shares([leaf.rows for leaf in run.state.in_order(tree)])
-    search = tree.search(rows, kernel) if labels is None else None
+    search = tree.search(rows, engine) if labels is None else None
     ended = assigned(
         rows,
         weights.array,
         prepare(centers),
-        kernel,
+        engine,
         search=search,
         labels=labels,
         block_rows=size,
@@ -182,7 +182,7 @@ def _settle(
         run.state.converged,
         run.history,
         rows.deliver(ended.sizes),
-        kernel.name,
+        engine.name,
         tree,
     )
 

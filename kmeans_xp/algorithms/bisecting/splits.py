@@ -13,8 +13,8 @@ from kmeans_xp.algorithms.kmeans.fit import Problem
 from kmeans_xp.algorithms.loop import Report
 from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.algorithms.seeding.fit import Init
-from kmeans_xp.arrays import Array, namespace_of
-from kmeans_xp.arrays import to_host
+from kmeans_xp.arrays import Array, namespace_of, to_host
+from kmeans_xp.kernels.choose.lloyd import LloydMethod
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.rows.base import Rows
 
@@ -116,7 +116,7 @@ class Grown:
 class Bisections:
     """What stays the same from bisection to bisection."""
 
-    kernel: Engine
+    engine: Engine
     init: Init
     n_init: int
     max_iter: int
@@ -157,7 +157,16 @@ class Bisections:
             return None
         threshold = self.tol * moments.variance
         division = Division.of(
-            Problem(few, weights, 2, self.kernel, moments, threshold, "farthest", self.generator)
+            Problem(
+                few,
+                weights,
+                2,
+                LloydMethod(self.engine),
+                moments,
+                threshold,
+                "farthest",
+                self.generator,
+            )
         )
         shown = (self._shown(few) for _ in range(self.n_init))
         tries = [division.run(some, self.init, self.max_iter) for some in shown]
@@ -184,4 +193,4 @@ class Bisections:
         return rows.deliver(rows.take(indices))
 
     def _moments(self, rows: Rows, weights: Array | None) -> Moments:
-        return moments_of(rows, weights, self.kernel)
+        return moments_of(rows, weights, self.engine)

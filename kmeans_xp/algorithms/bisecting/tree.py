@@ -7,10 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from kmeans_xp.arrays import Array, as_array, namespace_of, to_host
 from kmeans_xp.arrays.dtypes import working_dtype
-from kmeans_xp.arrays import Array, as_array, namespace_of
 from kmeans_xp.arrays.namespace import device_of
-from kmeans_xp.arrays import to_host
 from kmeans_xp.kernels.choose.engine import find_engine
 from kmeans_xp.kernels.interface import Engine, Pair
 from kmeans_xp.rows.base import Rows
@@ -89,23 +88,23 @@ class Tree:
             )
         return type(self)(centers, children)
 
-    def search(self, rows: Rows, kernel: Engine) -> Any:
+    def search(self, rows: Rows, engine: Engine) -> Any:
         """Return the function of a block of `rows` that finds the label of each row."""
-        pairs = [kernel.pair(rows.small(pair, rows.dtype), None) for pair in self.centers]
+        pairs = [engine.pair(rows.small(pair, rows.dtype), None) for pair in self.centers]
         return partial(_descend, pairs=pairs, children=self.children.tolist())
 
 
-def tree_block_rows(kernel: Engine, d: int) -> int:
+def tree_block_rows(engine: Engine, d: int) -> int:
     """Return how many rows a block should have that goes down a tree."""
-    return BLOCKS * kernel.block_rows(2, d)
+    return BLOCKS * engine.block_rows(2, d)
 
 
 def predict_leaves(rows: Rows, tree: Tree) -> Array:
     """Return the leaf of each row, (n,) int32; checks the rows."""
-    kernel = find_engine(rows.xp)
-    size = tree_block_rows(kernel, rows.shape[1])
+    engine = find_engine(rows.xp)
+    size = tree_block_rows(engine, rows.shape[1])
     flat = rows.small(tree.centers.reshape(-1, rows.shape[1]), rows.dtype)
-    step = partial(_leaf_step, search=tree.search(rows, kernel))
+    step = partial(_leaf_step, search=tree.search(rows, engine))
     known = flat if flat.shape[0] else None
     return checked_sweep(rows, step, centers=known, block_rows=size)[1][0]
 

@@ -1,10 +1,9 @@
 """Lloyd's algorithm for two centres: after the first iteration few rows change sides."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -12,12 +11,9 @@ from kmeans_xp.algorithms.kmeans.fit import CANCELLED, Problem
 from kmeans_xp.algorithms.loop import Report, iterate
 from kmeans_xp.algorithms.moments import Moments
 from kmeans_xp.algorithms.seeding.fit import Init, seed
-from kmeans_xp.arrays import Array, namespace_of
+from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.arrays import Totals
-from kmeans_xp.arrays import to_host
-from kmeans_xp.kernels.interface import Engine, HalfGains, Pair
-from kmeans_xp.kernels.numpy.bisecting import PairBounds
+from kmeans_xp.kernels.interface import Engine, HalfGains, Halves, HalvesTask
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 
 # A half with so many times fewer rows than both is summed by itself.
@@ -77,14 +73,10 @@ class Division:
         The sum of all rows about it, which only its rounding leaves.
     squares : float
         Of all rows about it.
-    reach : float or None
-        A bound of the norms of the rows, where these have no weights.
     block_rows : int
         How many rows a block has.
-    tracker : PairTracker or None
-        What is remembered of the rows, where these have no weights and steps may write beside.
-    whole : array or None
-        The rows themselves, where they are one block.
+    halves : Halves
+        The rows as the engine divides them.
     """
 
     problem: Problem
@@ -92,37 +84,30 @@ class Division:
     middle: np.ndarray
     rest: np.ndarray
     squares: float
-    reach: float | None
     block_rows: int
-    tracker: PairBounds | None
-    whole: Array | None
+    halves: Halves
 
     @classmethod
     @quiet()
     def of(cls, problem: Problem) -> Self:
         """Prepare the rows of `problem`."""
-        rows, moments, reach, tracker = problem.rows, problem.moments, None, None
+        rows, moments, max_norm = problem.rows, problem.moments, None
         about = rows.small(moments.mean, rows.wide)
         middle = to_host(about).astype(np.float64)
         rest, squares = rows.shape[0] * (moments.mean - middle), moments.total
         if problem.weights is None:
             # No row is farther from the mean than all are together.
-            reach = float(np.linalg.norm(moments.mean)) + 1.01 * math.sqrt(squares)
-            if rows.in_place and problem.kernel.pair_tracker is not None:
-                tracker = problem.kernel.pair_tracker(rows.shape, rows.dtype, middle)
-        size = BLOCKS * problem.block_rows
-        whole = rows.whole(size)
-        division = cls(problem, about, middle, rest, squares, reach, size, tracker, whole)
-        if tracker is not None:
-            division._fold(tracker.measure(), tracker.memory)
-        return division
+            max_norm = float(np.linalg.norm(moments.mean)) + 1.01 * math.sqrt(squares)
+        size = BLOCKS * problem.engine.block_rows(problem.k, rows.shape[1])
+        halves = problem.engine.halves(HalvesTask(rows, about, max_norm, size))
+        return cls(problem, about, middle, rest, squares, size, halves)
 
     @quiet()
     def run(self, shown: Array | None, init: Init, max_iter: int) -> Divided:
         """Seed two centres, iterate to the end, and assign once more."""
         problem = self.problem
         rows, weights, moments = problem.rows, problem.weights, problem.moments
-        centers = seed(rows, shown, 2, init, weights, moments, problem.generator, problem.kernel)
+        centers = seed(rows, shown, 2, init, weights, moments, problem.generator, problem.engine)
         step = self._step if weights is None else self._whole_step
         run = iterate(step, _state(centers), max_iter=max_iter, tell=lambda *_: False)
         return self._settled(run.state, run.converged)
@@ -143,7 +128,7 @@ class Division:
 
     def _whole_step(self, state: _State) -> tuple[_State, Report]:
         """Sum each half by itself, so that what it lost leaves no rest in it."""
-        moved, report = self.problem.step(state.centers, tally=self.problem.tally())
+        moved, report = self.problem.step(state.centers, lloyd=self.problem.lloyd())
         return _state(moved), report
 
     def _settled(self, state: _State, converged: bool) -> Divided:
@@ -159,41 +144,25 @@ class Division:
 
     def _second(self, state: _State) -> tuple[HalfGains, Array]:
         """Return what the second half has, on the host, and which half each row is in."""
-        rows, tracker, before = self.problem.rows, self.tracker, state.second
-        if tracker is None:
-            # A start may be farther than any row.
-            norms = np.linalg.norm(state.means, axis=1)
-            reach = None if self.reach is None else max(self.reach, float(norms.max()))
-            pair = self.problem.kernel.pair(state.centers, reach)
-            step = partial(_gains_step, pair=pair, about=self.about)
-            gains, (labels,) = rows.sweep(step, state.labels, block_rows=self.block_rows)
-            gains = HalfGains(
-                to_host(gains.size), to_host(gains.sums).astype(np.float64, copy=False)
-            )
-            return gains if before is None else before + gains, labels
+        before = state.second
         if before is None:
-            tracker.start(state.centers)
-        gains = self._fold(tracker.turn(state.centers), tracker.memory)
-        return gains if before is None else before + gains, tracker.memory[0]
-
-    def _fold(self, step: Callable[..., Any], memory: tuple[Array, ...]) -> Any:
-        """Add up what a step returns for each block; a single one needs no sweep."""
-        if self.whole is not None:
-            return step(self.whole, *memory)
-        return self.problem.rows.fold(step, *memory, block_rows=self.block_rows)
+            self.halves.start(state.centers)
+        gains, labels = self.halves.gains(state.centers)
+        return gains if before is None else before + gains, labels
 
     def _inertia(
         self, centers: Array, labels: Array, second: HalfGains, sizes: np.ndarray
     ) -> np.ndarray:
         """Return the inertia of both halves, from what is remembered where that is enough."""
-        if self.tracker is not None:
-            ways = to_host(centers) - self.middle
-            squares, sums = self.tracker.squares(), np.array([self.rest - second.sums, second.sums])
-            found = squares + np.vecdot(ways, sizes[:, None] * ways - 2 * sums)
+        squares = self.halves.squares()
+        if squares is not None:
+            shifted = to_host(centers) - self.middle
+            sums = np.array([self.rest - second.sums, second.sums])
+            found = squares + np.vecdot(shifted, sizes[:, None] * shifted - 2 * sums)
             if (found >= CANCELLED * squares).all():
                 return found
-        kernel, rows = self.problem.kernel, self.problem.rows
-        step = partial(_inertia_step, kernel=kernel, prepared=prepare(centers))
+        engine, rows = self.problem.engine, self.problem.rows
+        step = partial(_inertia_step, engine=engine, prepared=prepare(centers))
         halves = rows.fold(step, labels, self.problem.weights, block_rows=self.block_rows)
         return to_host(halves.inertia).astype(np.float64)
 
@@ -219,17 +188,10 @@ def _state(centers: Array) -> _State:
     return _State(centers, to_host(centers).astype(np.float64))
 
 
-def _gains_step(
-    block: Array, before: Array | None, *, pair: Pair, about: Array
-) -> tuple[HalfGains, tuple[Array]]:
-    gains, labels = pair.gains(block, before, about)
-    return gains, (labels,)
-
-
 def _inertia_step(
-    block: Array, labels: Array, weights: Array | None, *, kernel: Engine, prepared: PreparedCenters
+    block: Array, labels: Array, weights: Array | None, *, engine: Engine, prepared: PreparedCenters
 ) -> _Halves:
-    xp, distances = namespace_of(block), kernel.own_distances(block, prepared, labels)
+    xp, distances = namespace_of(block), engine.own_distances(block, prepared, labels)
     costs = distances if weights is None else distances * weights
     side = xp.astype(labels, costs.dtype)
     return _Halves(xp.stack([xp.vecdot(costs, 1 - side), xp.vecdot(costs, side)]))

@@ -5,8 +5,7 @@ from functools import partial
 import numpy as np
 
 from kmeans_xp.algorithms.seeding.fit import random_rows
-from kmeans_xp.arrays import Array, namespace_of
-from kmeans_xp.arrays import to_host
+from kmeans_xp.arrays import Array, namespace_of, to_host
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
@@ -22,7 +21,7 @@ def relocate(
     weights: Array | None,
     prepared: PreparedCenters,
     totals: ClusterTotals,
-    kernel: Engine,
+    engine: Engine,
     *,
     choice: str,
     generator: np.random.Generator,
@@ -37,8 +36,8 @@ def relocate(
     # Totals are small, and this is rare: on the host it is the same for every backend.
     sums, held = to_host(totals.sums).copy(), to_host(totals.weights).copy()
     empty = np.flatnonzero(held == 0)
-    step = partial(_nearest_step, kernel=kernel, prepared=prepared)
-    size = kernel.block_rows(*prepared.centers.shape)
+    step = partial(_nearest_step, engine=engine, prepared=prepared)
+    size = engine.block_rows(*prepared.centers.shape)
     labels, distances = rows.map(step, weights, block_rows=size)
     count = len(empty) if choice == "farthest" else 1
     indices = _far(rows, prepared, distances, rows.largest(distances, count))
@@ -79,10 +78,10 @@ def _lose(sums: np.ndarray, held: np.ndarray, old: int, w: float, x: np.ndarray)
 
 
 def _nearest_step(
-    block: Array, weights: Array | None, *, kernel: Engine, prepared: PreparedCenters
+    block: Array, weights: Array | None, *, engine: Engine, prepared: PreparedCenters
 ) -> tuple[Array, Array]:
     """Return labels and squared distances; a row without weight is at its centre."""
-    labels, distances = kernel.nearest(block, prepared)
+    labels, distances = engine.nearest(block, prepared)
     if weights is None:
         return labels, distances
     xp = namespace_of(block)

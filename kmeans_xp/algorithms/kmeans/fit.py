@@ -9,10 +9,10 @@ import numpy as np
 
 from kmeans_xp.algorithms.final_assignment import Assignment, assigned
 from kmeans_xp.algorithms.kmeans.empty_clusters import CHOICES, relocate
-from kmeans_xp.algorithms.kmeans.lloyd import Afresh, AtOnce, Following, LloydRun
 from kmeans_xp.algorithms.loop import Callback, Report, Run, iterate, teller
 from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.algorithms.seeding.fit import Init, check_init, check_starts, given_centers, seed
+from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.checks import (
     check_callback,
     check_choice,
@@ -21,13 +21,10 @@ from kmeans_xp.arrays.checks import (
     check_nonnegative,
 )
 from kmeans_xp.arrays.draws import as_generator, check_rng
-from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels.choose.lloyd import BoundMethod, find_lloyd
-from kmeans_xp.kernels.choose.workload import Workload
-from kmeans_xp.kernels.interface import Engine
-from kmeans_xp.kernels.shared import cluster_totals as shared_cluster_totals
-from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
+from kmeans_xp.kernels.choose.lloyd import LloydMethod, find_lloyd
+from kmeans_xp.kernels.interface import Engine, LloydRun
+from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals, move
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows.arguments import open_weights
 from kmeans_xp.rows.base import Rows
@@ -164,21 +161,17 @@ def kmeans(
     weights.check_clusters(k)
     check_rng(rng)
     with rows.together():
-        n, d = rows.shape
-        task = Workload(n, d, k, rows.dtype, rows.few) if rows.in_place else None
-        kernel, tracking = find_lloyd(rows.xp, algorithm, task)
-        moments = moments_of(rows, weights.array, kernel)
+        method = find_lloyd(rows, k, algorithm)
+        moments = moments_of(rows, weights.array, method.engine)
         problem = Problem(
             rows,
             weights.array,
             k,
-            kernel,
+            method,
             moments,
             tol * moments.variance,
             empty_clusters,
             rng,
-            tracking,
-            task,
             weights.common,
         )
         return problem.best(X, init, starts=starts, max_iter=max_iter, callback=callback)
@@ -197,19 +190,17 @@ class Problem:
     rows: Rows
     weights: Array | None
     k: int
-    kernel: Engine
+    method: LloydMethod
     moments: Moments
     threshold: float
     empty_clusters: str
     rng: int | np.random.Generator | None
-    tracking: BoundMethod | None = None
-    task: Workload | None = None
     common: float = 1.0
 
     @property
-    def block_rows(self) -> int:
-        """Return how many rows a block has."""
-        return self.kernel.block_rows(self.k, self.rows.shape[1])
+    def engine(self) -> Engine:
+        """Return the engine that runs."""
+        return self.method.engine
 
     @cached_property
     def generator(self) -> np.random.Generator:
@@ -237,41 +228,32 @@ class Problem:
     ) -> tuple[KMeansResult, bool]:
         """Seed, and iterate to the end of one start; return also whether `tell` stopped it."""
         centers = self.start(X, init)
-        tally = self.tally()
-        run = iterate(partial(self.step, tally=tally), centers, max_iter=max_iter, tell=tell)
-        return self.settle(run, tally), run.stopped
+        lloyd = self.lloyd()
+        run = iterate(partial(self.step, lloyd=lloyd), centers, max_iter=max_iter, tell=tell)
+        return self.settle(run, lloyd), run.stopped
 
     def start(self, X: Any, init: Init) -> Array:
         """Return the centres of a start, where blocks live."""
         if not (isinstance(init, str) or callable(init)):
             return given_centers(self.rows, init, "init", self.k)
         rows, moments, generator = self.rows, self.moments, self.generator
-        return seed(rows, X, self.k, init, self.weights, moments, generator, self.kernel)
+        return seed(rows, X, self.k, init, self.weights, moments, generator, self.engine)
 
-    def tally(self) -> LloydRun:
-        """Return what does the iterations of a run."""
-        about = self.rows, self.weights, self.kernel, self.moments.origin
-        if self.tracking is None or self.task is None:
-            return Afresh(*about)
-        block = self.rows.uncopied(self.tracking.at_once(self.task))
-        if block is None or self.tracking.stepper is None:
-            return Following(*about, self.tracking.start(self.task))
-        stepper = self.tracking.stepper(
-            block, self.weights, self.k, self.moments.origin, self.rows.team
-        )
-        return AtOnce(stepper)
+    def lloyd(self) -> LloydRun:
+        """Return the iterations of a run."""
+        return self.method.start(self.rows, self.weights, self.k, self.moments.origin)
 
     @quiet()
-    def step(self, centers: Array, *, tally: LloydRun) -> tuple[Array, Report]:
+    def step(self, centers: Array, *, lloyd: LloydRun) -> tuple[Array, Report]:
         """Assign every row, and move each centre to the mean of its rows."""
-        step = tally.step(centers)
+        step = lloyd.step(centers)
         squares = self.moments.about_origin
         inertia = self.common * (step.gain + squares)
         if inertia < CANCELLED * self.common * squares:
-            inertia = self._ended(centers, tally).inertia
+            inertia = self._ended(centers, lloyd).inertia
         if step.empty:
             prepared = prepare(centers, self.moments.origin)
-            step = shared_cluster_totals(prepared, self.fill(prepared, tally.totals))
+            step = move(prepared, self.fill(prepared, lloyd.totals))
         return step.centers, Report(inertia, step.shift, step.shift <= self.threshold)
 
     def fill(self, prepared: PreparedCenters, totals: ClusterTotals) -> ClusterTotals:
@@ -281,15 +263,15 @@ class Problem:
             self.weights,
             prepared,
             totals,
-            self.kernel,
+            self.engine,
             choice=self.empty_clusters,
             generator=self.generator,
         )
 
     @quiet()
-    def settle(self, run: Run[Array], tally: LloydRun) -> KMeansResult:
+    def settle(self, run: Run[Array], lloyd: LloydRun) -> KMeansResult:
         """Assign once more, so that labels, inertia and centres belong together."""
-        ended = self._ended(run.state, tally).checked(self.rows)
+        ended = self._ended(run.state, lloyd).checked(self.rows)
         return KMeansResult(
             run.state,
             ended.labels,
@@ -298,11 +280,11 @@ class Problem:
             run.converged,
             run.history,
             ended.sizes,
-            (self.tracking or self.kernel).name,
+            self.method.name,
         )
 
-    def _ended(self, centers: Array, tally: LloydRun) -> Assignment:
-        labels, prepared = tally.labels(centers), prepare(centers, self.moments.origin)
+    def _ended(self, centers: Array, lloyd: LloydRun) -> Assignment:
+        labels, prepared = lloyd.labels(centers), prepare(centers, self.moments.origin)
         return assigned(
-            self.rows, self.weights, prepared, self.kernel, labels=labels, common=self.common
+            self.rows, self.weights, prepared, self.engine, labels=labels, common=self.common
         )

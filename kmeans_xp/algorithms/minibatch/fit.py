@@ -14,10 +14,10 @@ from kmeans_xp.algorithms.minibatch.running_means import Means, Rules, learn, ro
 from kmeans_xp.algorithms.minibatch.start import among_all, check_sought, draw, start, surely_better
 from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.algorithms.seeding.fit import Init, check_starts
+from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.checks import check_callback, check_clusters, check_count, check_nonnegative
 from kmeans_xp.arrays.draws import as_generator
-from kmeans_xp.arrays import Array
-from kmeans_xp.kernels.choose.engine import find_engine
+from kmeans_xp.kernels.choose.engine import engine_for_batches
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.shared.prepared_centers import prepare
 from kmeans_xp.rows.arguments import Weights, open_weights
@@ -173,15 +173,17 @@ def minibatch_kmeans(
     epochs, tol = check_count(max_iter, "max_iter"), check_nonnegative(tol, "tol")
     patience = _check_patience(max_no_improvement)
     check_callback(callback)
-    kernel = find_engine(rows.xp, algorithm)
+    engine = engine_for_batches(
+        rows.xp, algorithm, (min(size, rows.shape[0]), rows.shape[1]), k, rows.dtype
+    )
     weights = open_weights(rows, sample_weight)
     weights.check_clusters(k)
     n, size = weights.count, min(size, weights.count)
-    rules = Rules(k, kernel, rows_to_wait(reassignment_ratio, k, n), as_generator(rng))
+    rules = Rules(k, engine, rows_to_wait(reassignment_ratio, k, n), as_generator(rng))
     tell = teller(callback, 1, rows, lambda state: state.means.rounded(rows))
     with rows.together():
         whole = among_all(rows, weights, init, sought)
-        moments = _checked(rows, weights.array, kernel, needed=tol > 0 or whole)
+        moments = _checked(rows, weights.array, engine, needed=tol > 0 or whole)
         first = start(rows, weights, rules, init, starts, sought, moments if whole else None)
         state = _State(Means.at(first, rows, drawn=isinstance(init, str)))
         batches = _batches(rows, weights.array, size, rules.generator)
@@ -194,15 +196,15 @@ def minibatch_kmeans(
         fit = _Fit(rules, batches, size, alpha, scale, tol * variance, patience, few, fade)
         run = iterate(fit.step, state, max_iter=steps, tell=tell)
         means, ended = _settle(rows, weights, rules, run.state.means, state.means, scale)
-        return _result(rows, kernel, run, means, ended, math.ceil(run.n_iter * size / n))
+        return _result(rows, engine, run, means, ended, math.ceil(run.n_iter * size / n))
 
 
-def _checked(rows: Rows, weights: Array | None, kernel: Engine, *, needed: bool) -> Moments | None:
+def _checked(rows: Rows, weights: Array | None, engine: Engine, *, needed: bool) -> Moments | None:
     """Check the rows; return their moments where those are needed, or weights are given."""
     if needed or weights is not None:
-        return moments_of(rows, weights, kernel)
+        return moments_of(rows, weights, engine)
     # No more than to check: moments take five times as long.
-    check_rows(rows, block_rows=kernel.block_rows(1, rows.shape[1]))
+    check_rows(rows, block_rows=engine.block_rows(1, rows.shape[1]))
     return None
 
 
@@ -223,7 +225,7 @@ def _settle(
 
 
 def _result(
-    rows: Rows, kernel: Engine, run: Run["_State"], means: Means, ended: Assignment, n_iter: int
+    rows: Rows, engine: Engine, run: Run["_State"], means: Means, ended: Assignment, n_iter: int
 ) -> MiniBatchKMeansResult:
     """Return the result, centres and sizes where X lives."""
     return MiniBatchKMeansResult(
@@ -234,7 +236,7 @@ def _result(
         run.converged,
         run.history,
         rows.deliver(ended.sizes),
-        kernel.name,
+        engine.name,
         run.n_iter,
         means,
     )
@@ -242,7 +244,7 @@ def _result(
 
 def _assigned(rows: Rows, weights: Weights, rules: Rules, means: Means) -> Assignment:
     prepared, common = prepare(means.rounded(rows)), weights.common
-    return assigned(rows, weights.array, prepared, rules.kernel, common=common)
+    return assigned(rows, weights.array, prepared, rules.engine, common=common)
 
 
 @dataclass(frozen=True)
@@ -314,7 +316,7 @@ def _batches(
     count = max(1, min(DRAWN, ENTRIES // rows.shape[1]) // size) * size
     while True:
         drawn = np.asarray(draw(rows, weights, count, generator), np.int64)
-        block = None if rows.in_place else rows.take(drawn)
+        block = None if rows.in_memory else rows.take(drawn)
         for first in range(0, count, size):
             some = slice(first, first + size)
             yield (rows, drawn[some]) if block is None else (open_rows(block[some, :]), None)

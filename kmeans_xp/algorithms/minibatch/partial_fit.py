@@ -8,9 +8,9 @@ from kmeans_xp.algorithms.final_assignment import Assignment, assigned
 from kmeans_xp.algorithms.minibatch.running_means import Means, Rules, learn, rows_to_wait
 from kmeans_xp.algorithms.minibatch.start import check_sought, start
 from kmeans_xp.algorithms.seeding.fit import Init, check_starts
-from kmeans_xp.arrays.checks import check_clusters, check_count
 from kmeans_xp.arrays import Array
-from kmeans_xp.kernels.choose.engine import find_engine
+from kmeans_xp.arrays.checks import check_clusters, check_count
+from kmeans_xp.kernels.choose.engine import engine_for_batches
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.shared.prepared_centers import prepare
 from kmeans_xp.rows.arguments import Weights, open_weights
@@ -20,7 +20,7 @@ from kmeans_xp.rows.open import open_rows
 
 
 @dataclass(frozen=True)
-class Learned:
+class BatchResult:
     """What a batch taught: centres where it lives, its assignment to them, and host means."""
 
     centers: Array
@@ -42,7 +42,7 @@ def learn_batch(
     algorithm: str,
     sample_weight: Array | None,
     generator: np.random.Generator,
-) -> Learned:
+) -> BatchResult:
     """Let `means`, of host arrays, learn from the batch `X`; without any, start among its rows.
 
     Raises
@@ -51,13 +51,13 @@ def learn_batch(
         As `minibatch_kmeans`; a first batch must have a row for each cluster.
     """
     rows = open_rows(X)
-    kernel = find_engine(rows.xp, algorithm)
     weights = open_weights(rows, sample_weight)
     k = check_clusters(n_clusters, rows.shape[0]) if means is None else len(means.seen)
     if means is None:
         weights.check_clusters(k)
-    rules = Rules(k, kernel, rows_to_wait(reassignment_ratio, k), generator)
-    check_rows(rows, block_rows=kernel.block_rows(1, rows.shape[1]))
+    engine = engine_for_batches(rows.xp, algorithm, rows.shape, k, rows.dtype)
+    rules = Rules(k, engine, rows_to_wait(reassignment_ratio, k), generator)
+    check_rows(rows, block_rows=engine.block_rows(1, rows.shape[1]))
     if means is None:
         size = check_count(batch_size, "batch_size")
         sought = check_sought(init, init_size, k, size)
@@ -72,11 +72,11 @@ def learn_batch(
         # In units of what the rows of this batch weigh, where that is the same for all.
         here = means.beside(rows).times(1 / weights.common)
     learned = learn(rows, weights, here, rules)[0].times(weights.common)
-    return _learned(rows, weights, learned, kernel)
+    return _learned(rows, weights, learned, engine)
 
 
-def _learned(rows: Rows, weights: Weights, means: Means, kernel: Engine) -> Learned:
+def _learned(rows: Rows, weights: Weights, means: Means, engine: Engine) -> BatchResult:
     centers = means.rounded(rows)
     prepared, common = prepare(centers), weights.common
-    assignment = assigned(rows, weights.array, prepared, kernel, common=common).checked(rows)
-    return Learned(rows.deliver(centers), assignment, means.on_host(), kernel.name)
+    assignment = assigned(rows, weights.array, prepared, engine, common=common).checked(rows)
+    return BatchResult(rows.deliver(centers), assignment, means.on_host(), engine.name)

@@ -7,15 +7,13 @@ from typing import Any, Self
 
 import numpy as np
 
+from kmeans_xp.arrays import Array, to_host
 from kmeans_xp.arrays.checks import check_nonnegative
-from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.arrays import to_host
-from kmeans_xp.kernels.interface import BatchSums, Engine, Learned, SumBatch
+from kmeans_xp.kernels.interface import Batch, Engine
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows.arguments import Weights
 from kmeans_xp.rows.base import Rows
-from kmeans_xp.rows.open import open_rows
 
 
 def rows_to_wait(reassignment_ratio: Any, k: int, most: float = math.inf) -> float:
@@ -40,14 +38,14 @@ class Rules:
     ----------
     k : int
         How many there are.
-    kernel : Kernel
+    engine : Engine
     wait : float
         After so many rows a centre that no row came to is moved.
     generator : numpy.random.Generator
     """
 
     k: int
-    kernel: Engine
+    engine: Engine
     wait: float
     generator: np.random.Generator
 
@@ -150,48 +148,15 @@ def learn(
     shift : float
         Sum of the squared distances that the centres moved.
     """
-    size = rows.shape[0] if drawn is None else len(drawn)
-    block_rows = rules.kernel.block_rows(rules.k, rows.shape[1])
-    learned = _at_once(rows, weights.array, means, rules, drawn) if size <= block_rows else None
-    if learned is None and drawn is not None:
-        return learn(open_rows(rows.take(drawn)), weights, means, rules)
-    learned = learned or _by_block(rows, weights.array, means, rules, block_rows)
-    centers, counts, seen, cost, shift = learned
-    after = Means(centers, counts, means.origin, seen, means.rows + weights.count)
+    batch = Batch(rows, drawn, weights.array, means.centers, means.counts, means.origin)
+    learned = rules.engine.learn(batch)
+    shift, seen = learned.shift, learned.seen
+    after = Means(learned.centers, learned.counts, means.origin, seen, means.rows + weights.count)
     if after.rows >= rules.wait and not seen.all():
-        batch = rows if drawn is None else open_rows(rows.take(drawn))
-        after = _reassign(batch, weights, after, rules)
+        own = rows if drawn is None else rows.copied(drawn)
+        after = _reassign(own, weights, after, rules)
         shift = float(to_host(rows.xp.sum((after.centers - means.centers) ** 2)))
-    return after, cost, shift
-
-
-def _at_once(
-    rows: Rows, weights: Array | None, means: Means, rules: Rules, drawn: np.ndarray | None
-) -> Learned | None:
-    """Return what a batch teaches, where the kernel does all of it at once."""
-    block = None if rules.kernel.learn is None else rows.uncopied(rows.shape[0])
-    if rules.kernel.learn is None or block is None:
-        return None
-    return rules.kernel.learn(block, drawn, weights, means.centers, means.counts)
-
-
-def _by_block(
-    rows: Rows, weights: Array | None, means: Means, rules: Rules, block_rows: int
-) -> Learned:
-    """Return what a batch teaches, of any namespace and size."""
-    xp = rows.xp
-    prepared = prepare(means.rounded(rows), means.origin)
-    work = rows.shape[0] * rows.shape[1] * rules.k
-    puller = rules.kernel.puller(work, rows.dtype)
-    step = partial(
-        _pull_step, kernel=rules.kernel, puller=puller, prepared=prepared, centers=means.centers
-    )
-    pull = rows.fold(step, weights, block_rows=block_rows)
-    counts = means.counts + pull.weights
-    moved = pull.ways / xp.where(counts > 0, counts, 1.0)[:, None]
-    told = (xp.reshape(value, (1,)) for value in (pull.cost, xp.sum(moved * moved)))
-    facts = to_host(xp.concat([*told, counts]))
-    return means.centers + moved, counts, facts[2:], float(facts[0]), float(facts[1])
+    return after, learned.cost, shift
 
 
 def _reassign(rows: Rows, weights: Weights, means: Means, rules: Rules) -> Means:
@@ -201,9 +166,9 @@ def _reassign(rows: Rows, weights: Weights, means: Means, rules: Rules) -> Means
     """
     xp, unseen = rows.xp, np.flatnonzero(means.seen == 0)
     prepared = prepare(means.rounded(rows), means.origin)
-    mass = costs_of(rows, weights.array, prepared, rules.kernel)
+    costs = costs_of(rows, weights.array, prepared, rules.engine)
     uniforms = rules.generator.random(min(len(unseen), max(1, weights.count // 2)))
-    drawn = list(dict.fromkeys(rows.sample(mass, uniforms)[0]))
+    drawn = list(dict.fromkeys(rows.sample(costs, uniforms)[0]))
     if not drawn:  # every row is at a centre
         return means
     drawn = [drawn[i] for i in first_of_equals(to_host(rows.take(drawn)))]
@@ -227,29 +192,16 @@ def first_of_equals(host: np.ndarray) -> list[int]:
     return list(found.values())
 
 
-def costs_of(rows: Rows, weights: Array | None, prepared: PreparedCenters, kernel: Engine) -> Array:
+def costs_of(rows: Rows, weights: Array | None, prepared: PreparedCenters, engine: Engine) -> Array:
     """Return the weighted squared distance of each row to its nearest centre."""
-    size = kernel.block_rows(*prepared.centers.shape)
+    size = engine.block_rows(*prepared.centers.shape)
     return rows.map(
-        partial(_cost_step, kernel=kernel, prepared=prepared), weights, block_rows=size
+        partial(_cost_step, engine=engine, prepared=prepared), weights, block_rows=size
     )[0]
 
 
 def _cost_step(
-    block: Array, weights: Array | None, *, kernel: Engine, prepared: PreparedCenters
+    block: Array, weights: Array | None, *, engine: Engine, prepared: PreparedCenters
 ) -> tuple[Array]:
-    squares = kernel.nearest(block, prepared)[1]
+    squares = engine.nearest(block, prepared)[1]
     return (squares if weights is None else squares * weights,)
-
-
-def _pull_step(
-    block: Array,
-    weights: Array | None,
-    *,
-    kernel: Engine,
-    puller: SumBatch,
-    prepared: PreparedCenters,
-    centers: Array,
-) -> BatchSums:
-    """Rows pull at centres that were not rounded, as those were that they are searched among."""
-    return puller(block, kernel.labels(block, prepared), weights, centers)

@@ -8,9 +8,8 @@ from kmeans_xp.algorithms.final_assignment import assigned
 from kmeans_xp.algorithms.minibatch.running_means import Rules, costs_of
 from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.algorithms.seeding.fit import Init, check_init, given_centers, seed
+from kmeans_xp.arrays import Array, to_host
 from kmeans_xp.arrays.checks import check_count
-from kmeans_xp.arrays import Array
-from kmeans_xp.arrays import to_host
 from kmeans_xp.kernels.shared.prepared_centers import prepare
 from kmeans_xp.rows.arguments import Weights
 from kmeans_xp.rows.base import Rows
@@ -41,7 +40,7 @@ def draw(rows: Rows, weights: Array | None, count: int, generator: np.random.Gen
 
 def among_all(rows: Rows, weights: Weights, init: Init, sought: int) -> bool:
     """Return whether a start is sought among the rows themselves, and needs their moments."""
-    return isinstance(init, str) and rows.in_place and sought >= weights.count
+    return isinstance(init, str) and rows.in_memory and sought >= weights.count
 
 
 def start(
@@ -60,8 +59,8 @@ def start(
     tries = [_seed(rows, weights, rules, init, sought, moments) for _ in range(starts)]
     if starts > 1:
         drawn = draw(rows, weights.array, min(sought, weights.count), rules.generator)
-        judge, kernel = open_rows(rows.take(drawn)), rules.kernel
-        costs = [assigned(judge, None, prepare(centers), kernel).inertia for centers in tries]
+        judge, engine = open_rows(rows.take(drawn)), rules.engine
+        costs = [assigned(judge, None, prepare(centers), engine).inertia for centers in tries]
         tries = [tries[int(np.argmin(costs))]]
     return tries[0]
 
@@ -78,7 +77,7 @@ def surely_better(
         return False
     few = open_rows(rows.take(draw(rows, weights.array, JUDGES, rules.generator)))
     before, after = (
-        np.asarray(to_host(costs_of(few, None, prepare(c), rules.kernel)), np.float64)
+        np.asarray(to_host(costs_of(few, None, prepare(c), rules.engine)), np.float64)
         for c in (start, centers)
     )
     error = (before - after).std() / len(before) ** 0.5
@@ -93,10 +92,10 @@ def _seed(
     sought: int,
     moments: Moments | None,
 ) -> Array:
-    n, kernel, generator = rows.shape[0], rules.kernel, rules.generator
+    n, engine, generator = rows.shape[0], rules.engine, rules.generator
     weights = opened.array
     if moments is not None:
-        return seed(rows, None, rules.k, init, weights, moments, generator, kernel)
+        return seed(rows, None, rules.k, init, weights, moments, generator, engine)
     if not (isinstance(init, str) or callable(init)):
         return given_centers(rows, init, "init", rules.k)
     if sought >= opened.count:
@@ -111,8 +110,8 @@ def _seed(
     few = open_rows(sample)
     if weights is not None:
         weights = few.small(rows.pick(weights, indices), few.wide)
-    moments = moments_of(few, weights, kernel)
+    moments = moments_of(few, weights, engine)
     # A name is looked up among the few; what a callable returns is the user's.
     where = few if isinstance(init, str) else rows
     delivered = rows.deliver(sample)
-    return seed(where, delivered, rules.k, init, weights, moments, generator, kernel)
+    return seed(where, delivered, rules.k, init, weights, moments, generator, engine)

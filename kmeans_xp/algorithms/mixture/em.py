@@ -17,12 +17,10 @@ from kmeans_xp.algorithms.mixture.expectation import (
 )
 from kmeans_xp.algorithms.mixture.parameters import EPS, Mixture, attempted, maximize, shifts_of
 from kmeans_xp.algorithms.moments import Moments
-from kmeans_xp.arrays import Array, namespace_of
+from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.arrays import Totals
-from kmeans_xp.arrays import to_host
-from kmeans_xp.kernels.choose.mixture import find_em_engine
-from kmeans_xp.kernels.interface import EMEngine
+from kmeans_xp.kernels.choose.mixture import find_em
+from kmeans_xp.kernels.interface import ExpectationMaximization
 from kmeans_xp.kernels.shared.gaussians import Components, monomial_count
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.checks import range_error
@@ -153,13 +151,13 @@ class EM:
         Anchors are what moments are about: by difference the means of `about`, (k, d), by
         polynomial the origin, (d,).
         """
-        step = partial(_em_step, kernel=ready.kernel, parts=ready.parts, about=about)
-        held = None if ready.kernel.exact else self.monomials
+        step = partial(_em_step, em=ready.em, parts=ready.parts, about=about)
+        held = None if ready.em.exact else self.monomials
         with quiet():
             totals = self.rows.fold(step, self.weights, held, block_rows=ready.block_rows)
         moments = to_host(totals.moments).astype(np.float64)
         anchors = to_host(about.origin).astype(np.float64)
-        if ready.kernel.exact:
+        if ready.em.exact:
             anchors = anchors + to_host(about.means)
         return moments, anchors, float(to_host(totals.log_density)) / self.moments.weight
 
@@ -167,12 +165,12 @@ class EM:
     def monomials(self) -> Array | None:
         """Of all rows, (n, p), where these fit a block: they stay the same in every iteration."""
         rows, (n, d) = self.rows, self.rows.shape
-        kernel = find_em_engine(rows.xp, self.kind, d)
-        size = kernel.block_rows(1, monomial_count(self.kind, d), d)
-        if kernel.exact or n > size or not rows.in_place:
+        em = find_em(rows.xp, self.kind, d)
+        size = em.block_rows(1, monomial_count(self.kind, d), d)
+        if em.exact or n > size or not rows.in_memory:
             return None
         origin = rows.small(self.moments.mean, rows.wide)
-        step = partial(_prepare_step, kernel=kernel, origin=origin, kind=self.kind)
+        step = partial(_prepare_step, em=em, origin=origin, kind=self.kind)
         return rows.map(step, block_rows=size)[0]
 
     def _teller(
@@ -236,9 +234,11 @@ def check_range(rows: Rows, mixture: Mixture, dtype: Any) -> None:
         raise range_error(rows, "its covariances vanish", "Multiply", dtype)
 
 
-def _prepare_step(block: Array, *, kernel: EMEngine, origin: Array, kind: str) -> tuple[Array]:
+def _prepare_step(
+    block: Array, *, em: ExpectationMaximization, origin: Array, kind: str
+) -> tuple[Array]:
     xp = namespace_of(block)
-    return (xp.asarray(kernel.prepare(block, origin, kind), copy=True).T,)
+    return (xp.asarray(em.prepare(block, origin, kind), copy=True).T,)
 
 
 def _em_step(
@@ -246,13 +246,13 @@ def _em_step(
     weights: Array | None,
     held: Array | None,
     *,
-    kernel: EMEngine,
+    em: ExpectationMaximization,
     parts: Components,
     about: Components,
 ) -> _EMTotals:
     xp = namespace_of(block)
-    prepared = kernel.prepare(block, parts.origin, parts.kind) if held is None else held.T
-    shares, logs = kernel.expect(prepared, parts)
+    prepared = em.prepare(block, parts.origin, parts.kind) if held is None else held.T
+    shares, logs = em.expect(prepared, parts)
     if weights is not None:
         shares, logs = shares * weights, logs * weights
-    return _EMTotals(kernel.moments(prepared, shares, about), xp.sum(logs))
+    return _EMTotals(em.moments(prepared, shares, about), xp.sum(logs))

@@ -18,15 +18,13 @@ from kmeans_xp.algorithms.mixture.parameters import (
 )
 from kmeans_xp.algorithms.moments import Moments
 from kmeans_xp.algorithms.seeding.fit import NAMES, given_centers, seed
+from kmeans_xp.arrays import Array, Totals, as_array, namespace_of, to_host
 from kmeans_xp.arrays.dtypes import working_dtype
-from kmeans_xp.arrays import Array, as_array, namespace_of
 from kmeans_xp.arrays.namespace import device_of
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.arrays import Totals
-from kmeans_xp.arrays import to_host
 from kmeans_xp.kernels.choose.engine import find_engine
-from kmeans_xp.kernels.choose.mixture import find_em_engine
-from kmeans_xp.kernels.interface import EMEngine, Engine
+from kmeans_xp.kernels.choose.mixture import find_em
+from kmeans_xp.kernels.interface import Engine, ExpectationMaximization
 from kmeans_xp.kernels.shared.gaussians import MATRICES, Components, monomial_count
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows.base import Rows
@@ -166,9 +164,9 @@ class GaussianStarts:
         """Return the centres that `init` finds, where blocks live."""
         rows, generator = self.rows, self.generator
         if self.init != "k-means":
-            kernel = find_engine(rows.xp)
+            engine = find_engine(rows.xp)
             return seed(
-                rows, self.X, self.k, self.init, self.weights, self.moments, generator, kernel
+                rows, self.X, self.k, self.init, self.weights, self.moments, generator, engine
             )
         found = kmeans(self.X, self.k, sample_weight=self.weights, rng=generator)
         return rows.small(to_host(found.centers), rows.dtype)
@@ -203,12 +201,12 @@ def _fold(rows: Rows, step: Any, start: Mixture, *aligned: Array | None) -> np.n
     """Return the moments, (k, p), of the shares that `step` gives."""
     k, d = start.means.shape
     count = monomial_count(start.kind, d)
-    kernel = find_em_engine(rows.xp, start.kind, d)
+    em = find_em(rows.xp, start.kind, d)
     # Steps bring the differences, so that here all means are 0.
     none = rows.small(np.zeros((k, d)), rows.wide)
     parts = Components(start.kind, none[0, :], none, none, none[:, 0], None, rows.dtype)
-    step = partial(step, kernel=kernel, parts=parts)
-    totals = rows.fold(step, *aligned, block_rows=kernel.block_rows(k, count, d))
+    step = partial(step, em=em, parts=parts)
+    totals = rows.fold(step, *aligned, block_rows=em.block_rows(k, count, d))
     return to_host(totals.moments).astype(np.float64)
 
 
@@ -219,7 +217,7 @@ def _hard_step(
     labeller: Engine,
     prepared: PreparedCenters,
     about: Array,
-    kernel: EMEngine,
+    em: ExpectationMaximization,
     parts: Components,
 ) -> _Moments:
     """Share each row out to its nearest centre alone; moments are about its row of `about`."""
@@ -229,7 +227,7 @@ def _hard_step(
     shares = xp.astype(clusters[:, None] == labels[None, :], parts.origin.dtype)
     shares = shares if weights is None else shares * weights
     places = xp.take(about, labels, axis=0)
-    return _Moments(kernel.moments(kernel.prepare(block, places, parts.kind), shares, parts))
+    return _Moments(em.moments(em.prepare(block, places, parts.kind), shares, parts))
 
 
 def _random_step(
@@ -238,7 +236,7 @@ def _random_step(
     draws: Array,
     *,
     origin: Array,
-    kernel: EMEngine,
+    em: ExpectationMaximization,
     parts: Components,
 ) -> _Moments:
     """Share each row out at random; moments are about the origin."""
@@ -247,4 +245,4 @@ def _random_step(
     shares = multiples[:, None] * draws[None, :] % 1
     shares = shares / xp.sum(shares, axis=0)
     shares = shares if weights is None else shares * weights
-    return _Moments(kernel.moments(kernel.prepare(block, origin, parts.kind), shares, parts))
+    return _Moments(em.moments(em.prepare(block, origin, parts.kind), shares, parts))

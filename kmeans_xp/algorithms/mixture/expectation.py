@@ -8,12 +8,10 @@ from typing import Any, Self
 import numpy as np
 
 from kmeans_xp.algorithms.mixture.parameters import Mixture
-from kmeans_xp.arrays import Array, namespace_of
+from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.arrays import Totals
-from kmeans_xp.arrays import to_host
-from kmeans_xp.kernels.choose.mixture import find_em_engine
-from kmeans_xp.kernels.interface import EMEngine
+from kmeans_xp.kernels.choose.mixture import find_em_for_pass
+from kmeans_xp.kernels.interface import ExpectationMaximization
 from kmeans_xp.kernels.shared.gaussians import MATRICES, Components, monomial_count
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.checks import check_rows, range_error
@@ -30,7 +28,7 @@ NARROW_LOSS = 1e-4
 class Expectation:
     """A mixture prepared for the blocks of some rows."""
 
-    kernel: EMEngine
+    em: ExpectationMaximization
     parts: Components
     block_rows: int
     narrow: bool
@@ -57,20 +55,18 @@ def expectation_of(
         exact = narrow or not loss * float(rows.xp.finfo(rows.wide).eps) < LOSS
     mixture = mixture.apart() if each and not exact else mixture
     count = monomial_count(mixture.kind, d)
-    kernel = find_em_engine(rows.xp, mixture.kind, d, exact=exact)
-    if kernel.fetch is not None:
-        kernel.fetch(rows.shape[0], k, count)
+    em = find_em_for_pass(rows.xp, mixture.kind, rows.shape, k, exact=exact)
     origin = rows.small(mixture.origin, rows.wide)
     # The origin as it is there, so that means are about the same one as rows.
     about = to_host(origin).astype(np.float64)
-    if kernel.exact:
+    if em.exact:
         dtype = rows.dtype if narrow else rows.wide
         means, factors = (rows.small(a, dtype) for a in (mixture.means - about, mixture.factors))
         needed = means, factors, _small(rows, mixture.constants()), None
     else:
         needed = None, None, None, _small(rows, mixture.coefficients(about))
     parts = Components(mixture.kind, origin, *needed, rows.dtype)
-    return Expectation(kernel, parts, kernel.block_rows(k, count, d), narrow)
+    return Expectation(em, parts, em.block_rows(k, count, d), narrow)
 
 
 def narrows(mixture: Mixture, rows: Rows, loss: float) -> bool:
@@ -94,7 +90,7 @@ def predicted(rows: Rows, mixture: Mixture, step: Any, *, finite: bool = False) 
     """
     ready = expectation_of(rows, mixture)
     check_rows(rows, _small(rows, mixture.means), block_rows=ready.block_rows)
-    step = partial(step, kernel=ready.kernel, parts=ready.parts)
+    step = partial(step, em=ready.em, parts=ready.parts)
     least, kept = rows.sweep(step, block_rows=ready.block_rows)
     require_density(rows, float(to_host(least.log_density)), rows.dtype if finite else None)
     return kept[0]
@@ -121,30 +117,34 @@ class _Least(Totals):
         return type(self)(xp.minimum(self.log_density, other.log_density))
 
 
-def label_step(block: Array, *, kernel: EMEngine, parts: Components) -> tuple[_Least, tuple[Array]]:
+def label_step(
+    block: Array, *, em: ExpectationMaximization, parts: Components
+) -> tuple[_Least, tuple[Array]]:
     """Keep the component with the largest share in each row, (B,) int32."""
-    shares, logs = _expected(block, kernel, parts)
+    shares, logs = _expected(block, em, parts)
     return _Least.of(logs), (_labels(shares),)
 
 
-def share_step(block: Array, *, kernel: EMEngine, parts: Components) -> tuple[_Least, tuple[Array]]:
+def share_step(
+    block: Array, *, em: ExpectationMaximization, parts: Components
+) -> tuple[_Least, tuple[Array]]:
     """Keep the shares of components in each row, (B, k)."""
-    shares, logs = _expected(block, kernel, parts)
+    shares, logs = _expected(block, em, parts)
     return _Least.of(logs), (_kept(shares),)
 
 
 def density_step(
-    block: Array, *, kernel: EMEngine, parts: Components
+    block: Array, *, em: ExpectationMaximization, parts: Components
 ) -> tuple[_Least, tuple[Array]]:
     """Keep the log density of each row, (B,)."""
-    _, logs = _expected(block, kernel, parts)
+    _, logs = _expected(block, em, parts)
     logs = namespace_of(logs).astype(logs, parts.dtype, copy=False)
     return _Least.of(logs), (logs,)
 
 
-def _expected(block: Array, kernel: EMEngine, parts: Components) -> tuple[Array, Array]:
+def _expected(block: Array, em: ExpectationMaximization, parts: Components) -> tuple[Array, Array]:
     """Return shares, (k, B), and log densities, (B,)."""
-    return kernel.expect(kernel.prepare(block, parts.origin, parts.kind), parts)
+    return em.expect(em.prepare(block, parts.origin, parts.kind), parts)
 
 
 def mean_log_density(
@@ -154,7 +154,7 @@ def mean_log_density(
     ready = expectation_of(rows, mixture)
     if not checked:
         check_rows(rows, _small(rows, mixture.means), block_rows=ready.block_rows)
-    step = partial(_score_step, kernel=ready.kernel, parts=ready.parts)
+    step = partial(_score_step, em=ready.em, parts=ready.parts)
     found = rows.fold(step, weights, block_rows=ready.block_rows).mean()
     require_density(rows, found)
     return found
@@ -173,9 +173,9 @@ class LogDensity(Totals):
 
 
 def _score_step(
-    block: Array, weights: Array | None, *, kernel: EMEngine, parts: Components
+    block: Array, weights: Array | None, *, em: ExpectationMaximization, parts: Components
 ) -> LogDensity:
-    return log_density(_expected(block, kernel, parts)[1], weights)
+    return log_density(_expected(block, em, parts)[1], weights)
 
 
 def log_density(logs: Array, weights: Array | None) -> LogDensity:
@@ -190,7 +190,7 @@ def assigned(
 ) -> tuple[float, Array, Array | None]:
     """Return mean log density, labels, and if asked for the shares, (n, k), of fitted rows."""
     ready = expectation_of(rows, mixture)
-    step = partial(_assign_step, kernel=ready.kernel, parts=ready.parts, shares=shares)
+    step = partial(_assign_step, em=ready.em, parts=ready.parts, shares=shares)
     total, kept = rows.sweep(step, weights, block_rows=ready.block_rows)
     found = total.mean()
     require_density(rows, found)
@@ -198,9 +198,14 @@ def assigned(
 
 
 def _assign_step(
-    block: Array, weights: Array | None, *, kernel: EMEngine, parts: Components, shares: bool
+    block: Array,
+    weights: Array | None,
+    *,
+    em: ExpectationMaximization,
+    parts: Components,
+    shares: bool,
 ) -> tuple[LogDensity, tuple[Array, ...]]:
-    found, logs = _expected(block, kernel, parts)
+    found, logs = _expected(block, em, parts)
     kept = (_labels(found), _kept(found)) if shares else (_labels(found),)
     return log_density(logs, weights), kept
 

@@ -10,6 +10,7 @@ from kmeans_xp.algorithms.mixture.em_starts import INITS, GaussianStarts, about,
 from kmeans_xp.algorithms.mixture.expectation import assigned
 from kmeans_xp.algorithms.mixture.parameters import Mixture
 from kmeans_xp.algorithms.moments import moments_of
+from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.checks import (
     check_callback,
     check_choice,
@@ -18,7 +19,6 @@ from kmeans_xp.arrays.checks import (
     check_nonnegative,
 )
 from kmeans_xp.arrays.draws import as_generator
-from kmeans_xp.arrays import Array
 from kmeans_xp.kernels.choose.engine import find_engine
 from kmeans_xp.rows.arguments import open_weights
 from kmeans_xp.rows.open import open_rows

@@ -13,15 +13,13 @@ from kmeans_xp.algorithms.mixture.expectation import LOSS, assigned
 from kmeans_xp.algorithms.mixture.parameters import Mixture
 from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.algorithms.seeding.fit import Init, check_init, seed
+from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.checks import check_callback, check_clusters, check_count, check_nonnegative
 from kmeans_xp.arrays.draws import as_generator
-from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.arrays import Totals
-from kmeans_xp.arrays import to_host
 from kmeans_xp.kernels.choose.engine import find_engine
-from kmeans_xp.kernels.choose.mixture import find_em_engine
-from kmeans_xp.kernels.interface import EMEngine, Engine
+from kmeans_xp.kernels.choose.mixture import find_em
+from kmeans_xp.kernels.interface import Engine, ExpectationMaximization
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows.arguments import open_weights
 from kmeans_xp.rows.open import open_rows
@@ -204,17 +202,17 @@ def fit_soft_kmeans(
     opened = open_weights(rows, sample_weight)
     opened.check_clusters(k)
     weights, generator = opened.array, as_generator(rng)
-    kernel = find_engine(rows.xp)
-    moments = moments_of(rows, weights, kernel)
+    engine = find_engine(rows.xp)
+    moments = moments_of(rows, weights, engine)
     reg = reg_covar if variance is None else None
     em = EM(rows, weights, moments, "shared", tol, reg, bool(mixing))
-    seeds = (seed(rows, X, k, init, weights, moments, generator, kernel) for _ in range(n_init))
-    starts = (_start(em, moments, centers, variance, kernel) for centers in seeds)
+    seeds = (seed(rows, X, k, init, weights, moments, generator, engine) for _ in range(n_init))
+    starts = (_start(em, moments, centers, variance, engine) for centers in seeds)
     return em, em.fit(starts, max_iter=max_iter, callback=callback)
 
 
 def _start(
-    em: EM, moments: Moments, centers: Array, variance: float | None, kernel: Engine
+    em: EM, moments: Moments, centers: Array, variance: float | None, engine: Engine
 ) -> Mixture:
     """Return clusters of equal weight at `centers`; if need be with the variance about them."""
     means = to_host(centers).astype(np.float64)
@@ -222,8 +220,8 @@ def _start(
         return blank("shared", means, moments, variance)
     cost = _cost_by_polynomial(em, means)
     if not cost * LOSS > float(em.rows.xp.finfo(em.rows.wide).eps) * moments.total:
-        step = partial(_cost_step, kernel=kernel, prepared=prepare(centers))
-        size = kernel.block_rows(*means.shape)
+        step = partial(_cost_step, engine=engine, prepared=prepare(centers))
+        size = engine.block_rows(*means.shape)
         cost = float(to_host(em.rows.fold(step, em.weights, block_rows=size).cost))
     learned = cost / (moments.weight * means.shape[1])
     return blank("shared", means, moments, learned + (em.reg_covar or 0.0))
@@ -236,13 +234,13 @@ def _cost_by_polynomial(em: EM, means: np.ndarray) -> float:
     It takes what an iteration takes: no labels, and rows that are remembered already.
     """
     rows, (k, d) = em.rows, means.shape
-    kernel = find_em_engine(rows.xp, em.kind, d)
+    steps = find_em(rows.xp, em.kind, d)
     origin = rows.small(em.moments.mean, rows.wide)
-    ways = means - to_host(origin).astype(np.float64)
-    halves = -0.5 * np.vecdot(ways, ways)
-    coefficients = rows.small(np.concatenate([halves[:, None], ways], axis=1), rows.wide)
-    step = partial(_gain_step, kernel=kernel, origin=origin, coefficients=coefficients)
-    size = kernel.block_rows(k, d + 1, d)
+    differences = means - to_host(origin).astype(np.float64)
+    halves = -0.5 * np.vecdot(differences, differences)
+    coefficients = rows.small(np.concatenate([halves[:, None], differences], axis=1), rows.wide)
+    step = partial(_gain_step, steps=steps, origin=origin, coefficients=coefficients)
+    size = steps.block_rows(k, d + 1, d)
     gain = rows.fold(step, em.weights, em.monomials, block_rows=size).cost
     return em.moments.total - 2 * float(to_host(gain))
 
@@ -255,25 +253,25 @@ class _Cost(Totals):
 def _gain_step(
     block: Array,
     weights: Array | None,
-    held: Array | None,
+    monomials: Array | None,
     *,
-    kernel: EMEngine,
+    steps: ExpectationMaximization,
     origin: Array,
     coefficients: Array,
 ) -> _Cost:
     """Return half of what the nearest centres take off the rows' squares."""
     xp = namespace_of(block)
-    prepared = kernel.prepare(block, origin, "shared") if held is None else held.T
-    assert kernel.scores is not None  # without matrices, polynomials are always there
-    gains = xp.max(kernel.scores(coefficients, prepared), axis=0)
+    prepared = steps.prepare(block, origin, "shared") if monomials is None else monomials.T
+    assert steps.scores is not None  # without matrices, polynomials are aldifferences there
+    gains = xp.max(steps.scores(coefficients, prepared), axis=0)
     return _Cost(xp.sum(gains if weights is None else gains * weights))
 
 
 def _cost_step(
-    block: Array, weights: Array | None, *, kernel: Engine, prepared: PreparedCenters
+    block: Array, weights: Array | None, *, engine: Engine, prepared: PreparedCenters
 ) -> _Cost:
     """Return the weighted squared distances to the nearest centres."""
-    _, distances = kernel.nearest(block, prepared)
+    _, distances = engine.nearest(block, prepared)
     costs = distances if weights is None else distances * weights
     return _Cost(namespace_of(costs).sum(costs))
 

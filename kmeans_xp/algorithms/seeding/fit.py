@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.algorithms.moments import Moments, moments_of
-from kmeans_xp.algorithms.seeding.potential import Computed, potential_to
+from kmeans_xp.arrays import Array, Totals
 from kmeans_xp.arrays.checks import check_choice, check_clusters, check_count
 from kmeans_xp.arrays.draws import as_generator
-from kmeans_xp.arrays import Array
-from kmeans_xp.arrays import Totals
 from kmeans_xp.kernels.choose.engine import find_engine
+from kmeans_xp.kernels.choose.seeding import Seeding, computed_potential, find_potential
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows.arguments import open_centers, open_weights
@@ -31,6 +30,8 @@ Init = str | Array | Callable[..., Array]
 # rounds of 2k rows as good as k passes of k-means++.
 ROUNDS = 5
 OVERSAMPLING = 2
+# Part of the potential that rounding may take from what candidates gain: equal ones stay equal.
+TIE = 2.0**-20
 
 
 def kmeans_plusplus(
@@ -95,10 +96,10 @@ def kmeans_plusplus(
     opened = open_weights(rows, sample_weight)
     opened.check_clusters(k)
     weights, generator = opened.array, as_generator(rng)
-    kernel = find_engine(rows.xp)
+    engine = find_engine(rows.xp)
     with rows.together():
-        moments = moments_of(rows, weights, kernel)
-        indices = plus_plus(_Draws(rows, weights, moments, generator, kernel), k, trials)
+        moments = moments_of(rows, weights, engine)
+        indices = plus_plus(_Draws(rows, weights, moments, generator, engine), k, trials)
     return rows.deliver(rows.take(indices)), rows.deliver(rows.small(indices))
 
 
@@ -135,11 +136,11 @@ def seed(
     weights: Array | None,
     moments: Moments,
     generator: np.random.Generator,
-    kernel: Engine,
+    engine: Engine,
 ) -> Array:
     """Return the k starting centres that `init` stands for, where blocks live."""
     if isinstance(init, str):
-        draws = _Draws(rows, weights, moments, generator, kernel)
+        draws = _Draws(rows, weights, moments, generator, engine)
         if init == "k-means++":
             return rows.take(plus_plus(draws, k))
         if init == "random":
@@ -166,7 +167,7 @@ class _Draws:
     weights: Array | None
     moments: Moments
     generator: np.random.Generator
-    kernel: Engine
+    engine: Engine
 
     def one(self) -> int:
         """Draw one row by its weight."""
@@ -175,27 +176,36 @@ class _Draws:
             return int(u[0] * self.rows.shape[0])
         return self.rows.sample(self.weights, u)[0][0]
 
-    def several(self, mass: Array, count: int) -> tuple[list[int], float]:
-        """Draw rows by their mass, none if every row is at a centre; return its sum too."""
-        return self.rows.sample(mass, self.generator.random(count))
+    def several(self, potential: Array, count: int) -> tuple[list[int], float]:
+        """Draw rows by their potential, none if every row is at a centre; return its sum too."""
+        return self.rows.sample(potential, self.generator.random(count))
+
+    def seeding(self, k: int, trials: int) -> Seeding:
+        """Return what greedy k-means++ is to choose from."""
+        origin, variance = self.moments.origin, self.moments.variance
+        return Seeding(self.rows, self.weights, k, trials, origin, variance)
 
 
 def plus_plus(draws: _Draws, k: int, trials: int | None = None) -> list[int]:
     """Return the rows that greedy k-means++ chooses."""
     trials = 2 + int(math.log(k)) if trials is None else trials
     indices = [draws.one()]
-    rows, weights, moments, kernel = draws.rows, draws.weights, draws.moments, draws.kernel
-    masses = potential_to(rows, weights, moments, kernel, indices[0], k=k, trials=trials)
+    potential = find_potential(draws.seeding(k, trials), draws.engine, indices[0])
     while len(indices) < k:
-        drawn, total = draws.several(masses.mass, trials)
+        drawn, total = draws.several(potential.potential, trials)
         if not drawn:  # fewer distinct rows than k: some come again
             indices.append(draws.one())
             continue
-        best = masses.best(drawn, total)
+        best = _best(potential.gains(drawn), total)
         indices.append(drawn[best])
         if len(indices) < k:
-            masses.keep(drawn, best)
+            potential.keep(drawn, best)
     return indices
+
+
+def _best(gains: np.ndarray, total: float) -> int:
+    """Return the first of the candidates that lower the `total` potential most, up to rounding."""
+    return int(np.argmax(gains >= gains.max() - TIE * total))
 
 
 def parallel(draws: _Draws, k: int) -> Array:
@@ -203,21 +213,21 @@ def parallel(draws: _Draws, k: int) -> Array:
 
     B. Bahmani et al., "Scalable k-means++", VLDB 2012; each round draws a fixed number of rows.
     """
-    rows, kernel, width = draws.rows, draws.kernel, OVERSAMPLING * k
+    rows, engine, width = draws.rows, draws.engine, OVERSAMPLING * k
     indices = [draws.one()]
-    masses = Computed(rows, draws.weights, draws.moments, kernel, trials=1)
-    masses.add(indices)
+    potential = computed_potential(draws.seeding(k, trials=1), engine)
+    potential.add(indices)
     for _ in range(ROUNDS):
-        drawn = sorted(set(draws.several(masses.mass, width)[0]))
+        drawn = sorted(set(draws.several(potential.potential, width)[0]))
         if not drawn:
             break
         indices += drawn
-        masses.add(drawn)
+        potential.add(drawn)
     while len(indices) < k:  # fewer distinct rows than k: some come again
         indices.append(draws.one())
     candidates = rows.take(indices)
-    step = partial(_weight_step, kernel=kernel, prepared=prepare(candidates))
-    size = kernel.block_rows(*candidates.shape)
+    step = partial(_weight_step, engine=engine, prepared=prepare(candidates))
+    size = engine.block_rows(*candidates.shape)
     votes = rows.fold(step, draws.weights, block_rows=size).weights
     few = open_rows(candidates)
     return few.take(plus_plus(replace(draws, rows=few, weights=votes), k))
@@ -248,8 +258,8 @@ class _Votes(Totals):
 
 
 def _weight_step(
-    block: Array, weights: Array | None, *, kernel: Engine, prepared: PreparedCenters
+    block: Array, weights: Array | None, *, engine: Engine, prepared: PreparedCenters
 ) -> _Votes:
     """Return the weight of the rows that are nearest to each candidate."""
-    labels = kernel.labels(block, prepared)
-    return _Votes(kernel.sum_by_label(block, labels, weights, prepared)[1])
+    labels = engine.labels(block, prepared)
+    return _Votes(engine.sum_by_label(block, labels, weights, prepared)[1])

@@ -3,7 +3,8 @@ r"""The nearer of two centres, tuned for NumPy: one matrix-vector product for a 
 A row x is nearer to the centre b than to a if x·(b - a) > (b - a)·(a + b)/2. Rounding moves the
 two sides apart by at most 2γ‖b - a‖ρ + δ(1 + ρ), where ρ bounds the norms of rows and centres,
 and γ and δ are as in `kmeans_xp.kernels.shared.prepared_centers`. Rows closer to the middle than
-
+that are decided by direct differences in float64. One bound for all rows, known beforehand, costs
+no pass.
 """
 
 import math
