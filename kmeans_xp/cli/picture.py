@@ -11,7 +11,7 @@ from kmeans_xp.cli.inputs import Array, Data
 from kmeans_xp.cli.model_file import Model
 from kmeans_xp.cli.outputs import atomic
 from kmeans_xp.plotting import plot_clusters, plot_palette
-from kmeans_xp.rows.host import gather
+from kmeans_xp.rows.numpy import gather
 
 DPI = 130
 DRAWN_ROWS = 20_000

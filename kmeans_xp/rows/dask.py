@@ -14,9 +14,9 @@ from kmeans_xp.arrays.checks import check_matrix
 from kmeans_xp.arrays.draws import uniforms
 from kmeans_xp.arrays.dtypes import working_dtype
 from kmeans_xp.arrays.threads import one_blas_thread
-from kmeans_xp.rows.array import ArrayRows, MemoryRows
 from kmeans_xp.rows.base import COMPACT, Indices, Kept, Rows, Step, add, draw_from
-from kmeans_xp.rows.host import HostRows
+from kmeans_xp.rows.memory import ArrayRows, MemoryRows
+from kmeans_xp.rows.numpy import NumpyRows
 
 # How many totals one task of the tree adds up.
 FAN_IN = 8
@@ -170,7 +170,7 @@ class DaskRows(Rows):
         return self._opened(rows), tuple(columns)
 
     def _opened(self, block: Array) -> Rows:
-        return (HostRows if isinstance(block, np.ndarray) else ArrayRows)(block)
+        return (NumpyRows if isinstance(block, np.ndarray) else ArrayRows)(block)
 
     def sample(self, mass: Array, uniforms: np.ndarray) -> tuple[list[int], float]:
         """Draw rows with probability proportional to `mass`."""
@@ -311,7 +311,7 @@ def _length(chunk: Any) -> int:
 
 def _in_memory(chunk: Array) -> MemoryRows:
     """Open a chunk. The scheduler brings the threads, so a chunk takes one."""
-    return HostRows(chunk, threads=1) if isinstance(chunk, np.ndarray) else ArrayRows(chunk)
+    return NumpyRows(chunk, threads=1) if isinstance(chunk, np.ndarray) else ArrayRows(chunk)
 
 
 def _sweep_chunk(

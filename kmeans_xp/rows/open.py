@@ -5,9 +5,9 @@ import numpy as np
 
 from kmeans_xp.arrays import Array, as_array
 from kmeans_xp.arrays.checks import check_matrix
-from kmeans_xp.rows.array import ArrayRows
 from kmeans_xp.rows.base import Rows
-from kmeans_xp.rows.host import HostRows
+from kmeans_xp.rows.memory import ArrayRows
+from kmeans_xp.rows.numpy import NumpyRows
 
 
 def open_rows(X: object, name: str = "X", *, threads: int | None = None) -> Rows:
@@ -34,7 +34,7 @@ def open_rows(X: object, name: str = "X", *, threads: int | None = None) -> Rows
     array: Array = as_array(X, name)
     check_matrix(array, name)
     if isinstance(array, np.ndarray):
-        return HostRows(array, threads=threads)
+        return NumpyRows(array, threads=threads)
     if array_api_compat.is_dask_array(array):
         # Imported here, since Dask is an extra.
         from kmeans_xp.rows.dask import DaskRows

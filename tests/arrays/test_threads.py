@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from kmeans_xp.arrays import threads
 from kmeans_xp.arrays.threads import one_blas_thread, thread_count
 from kmeans_xp.rows import host
-from kmeans_xp.rows.host import HostRows
+from kmeans_xp.rows.numpy import NumpyRows
 
 
 def _blas_threads() -> set[int]:
@@ -136,8 +136,8 @@ def test_a_library_with_a_limit_for_each_thread_is_held_in_the_pool(
             time.sleep(0.01)
         return None, ()
 
-    rows = HostRows(np.zeros((640, 2)), threads=2)
-    rows._seconds[1] = 1.0  # Known to take long enough to wake others.
+    rows = NumpyRows(np.zeros((640, 2)), threads=2)
+    rows.threads._seconds[1] = 1.0  # Known to take long enough to wake others.
     rows.sweep(step, block_rows=1)
     assert {number for number, _ in found} == {1}
     assert {name for _, name in found} == {"MainThrea", "kmeans_xp"}

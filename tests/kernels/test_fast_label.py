@@ -15,10 +15,10 @@ from kmeans_xp.kernels.shared.prepared_centers import prepare
 pytest.importorskip("numba")
 
 
-from kmeans_xp.rows.host import HostRows
+from kmeans_xp.rows.numpy import NumpyRows
 
 RNG = np.random.default_rng(0)
-TEAMS = {threads: HostRows(np.empty((1, 1)), threads=threads).team for threads in (1, 2)}
+TEAMS = {threads: NumpyRows(np.empty((1, 1)), threads=threads).team for threads in (1, 2)}
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 

@@ -14,7 +14,7 @@ from tests.data import blobs, cloud, some_rows
 
 pytest.importorskip("numba")
 
-from kmeans_xp.rows.host import HostRows
+from kmeans_xp.rows.numpy import NumpyRows
 from tests.kernels.test_fast_lanes import PROBLEMS as HARD
 from tests.kernels.test_fast_lanes import _squares
 
@@ -30,7 +30,7 @@ each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
 def _stepper(X: np.ndarray, k: int, weights: np.ndarray | None = None, threads: int = 2):
-    team = HostRows(X, threads=threads).team
+    team = NumpyRows(X, threads=threads).team
     return LowDIteration(X, weights, k, X[len(X) // 2], team)
 
 

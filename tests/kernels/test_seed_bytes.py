@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kmeans_xp.algorithms.seeding.potential import Remembered
 from numpy.testing import assert_array_equal
 
-from kmeans_xp.algorithms.seeding.potential import Remembered
 from kmeans_xp.kernels.choose import seeding as choose_seeding
 from kmeans_xp.kernels.choose.seeding import find_seeder
 from kmeans_xp.kernels.numba import compiling
@@ -18,7 +18,7 @@ from kmeans_xp.kernels.numba.simd.byte_tiles import ROWS, byte_tile
 from kmeans_xp.kernels.numpy.seeding import SketchSeeder
 from kmeans_xp.kernels.shared.prepared_centers import prepare
 from kmeans_xp.kernels.shared.quantised import part_left
-from kmeans_xp.rows.host import HostRows
+from kmeans_xp.rows.numpy import NumpyRows
 
 numba = pytest.importorskip("numba")
 
@@ -176,7 +176,7 @@ def _masses(X: np.ndarray, weights: np.ndarray | None, threads: int) -> Remember
     dtype = np.float32 if X.dtype == np.float32 and weights is None else np.float64
     seeder = QuantisedSeeder(len(X), 5, X.mean(axis=0), dtype)
     seeder.block_rows = 64
-    return Remembered(HostRows(X, threads=threads), weights, seeder)
+    return Remembered(NumpyRows(X, threads=threads), weights, seeder)
 
 
 def test_threads_change_no_bit() -> None:

@@ -2,16 +2,16 @@
 
 import numpy as np
 import pytest
+from kmeans_xp.algorithms.seeding.potential import Remembered
 from numpy.testing import assert_allclose, assert_array_equal
 
 from kmeans_xp import kmeans_plusplus
 from kmeans_xp.algorithms.seeding import fit as seeding_fit
-from kmeans_xp.algorithms.seeding.potential import Remembered
 from kmeans_xp.kernels.choose import seeding as choose_seeding
 from kmeans_xp.kernels.choose.engine import find_engine
 from kmeans_xp.kernels.choose.seeding import find_seeder
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numba.compiling import QUANTISED, LOW_D_SEEDING
+from kmeans_xp.kernels.numba.compiling import LOW_D_SEEDING, QUANTISED
 from kmeans_xp.kernels.numpy import seeding as numpy_seeding
 from kmeans_xp.kernels.numpy.seeding import Scored, SketchSeeder
 from tests.data import blobs, cloud

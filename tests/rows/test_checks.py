@@ -11,7 +11,7 @@ from kmeans_xp.arrays import namespace_of, to_host
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.rows import open_rows
 from kmeans_xp.rows.checks import check_rows, checked_sweep
-from kmeans_xp.rows.host import HostRows
+from kmeans_xp.rows.numpy import NumpyRows
 from tests.data import cloud
 
 HOST = cloud(50, 4, seed=2)
@@ -64,13 +64,13 @@ def test_centers_count_too():
 
 
 def test_one_pass_checks_and_labels(monkeypatch):
-    model, passes, sweep = KMeans(3, random_state=0).fit(HOST), [], HostRows.sweep
+    model, passes, sweep = KMeans(3, random_state=0).fit(HOST), [], NumpyRows.sweep
 
     def counted(self, *args, **options):
         passes.append(self)
         return sweep(self, *args, **options)
 
-    monkeypatch.setattr(HostRows, "sweep", counted)
+    monkeypatch.setattr(NumpyRows, "sweep", counted)
     monkeypatch.setattr(compiling, "ready", lambda *_: False)  # It may label all rows at once.
     centers = model.cluster_centers_
     calls = [

@@ -1,38 +1,22 @@
-"""Rows in NumPy: blocks run on a thread pool; a memory map is streamed."""
+"""Rows in NumPy arrays, whose blocks run on a thread pool, or are streamed from a memory map."""
 
-import itertools
 import mmap
-import os
-import threading
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
-from time import perf_counter
+from threading import Event, Lock
 from typing import Any, final
 
 import numpy as np
 
 from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.arrays.threads import (
-    one_blas_thread,
-    one_blas_thread_from_now_on,
-    thread_count,
-)
-from kmeans_xp.rows.array import MemoryRows
+from kmeans_xp.arrays.threads import one_blas_thread
 from kmeans_xp.rows.base import Indices, Kept, Rows, Step, add
+from kmeans_xp.rows.memory import MemoryRows
+from kmeans_xp.rows.threads import Threads
 
-# Blocks are added up in this many runs, whatever the number of threads: each run adds its own
-# blocks in order, and the runs are added in order, so that the thread count changes no bit.
-RUNS = 64
-# Seconds that a sweep must take for other threads to be worth waking, and entries of X below
-# which that is found out by one thread, where it is not known.
-SHORT = 3e-4
-# The same for work in which they are mostly awake.
-SOON = 1e-4
+# Entries of X below which one thread finds out how long a sweep takes, where that is not known.
 SMALL = 1 << 18
 # Bytes of the largest pages of a mapped file, and how many of those are held at a time where rows
 # are taken here and there: each brings in the whole page that it is in.
@@ -46,7 +30,7 @@ SHARED = ("r", "r+", "w+")
 
 
 @final
-class HostRows(MemoryRows):
+class NumpyRows(MemoryRows):
     """Rows in a NumPy array, in memory or mapped from a file.
 
     Parameters
@@ -67,18 +51,9 @@ class HostRows(MemoryRows):
         threads: int | None = None,
     ) -> None:
         super().__init__(X, dtype, members)
-        self._asked = threads
+        self.threads = Threads(threads)
         self._mapping = _shared_mapping(X)
-        # How long the last sweep took with blocks of so many rows, on all threads together; with
-        # 0, the last work of a team, and who helps in that.
-        self._seconds: dict[int, float] = {}
-        self._helping: list[Future[Any]] = []
         self.in_memory = not isinstance(X, np.memmap)
-
-    @cached_property
-    def threads(self) -> int:
-        """Return how many threads run blocks; asked only where there are several blocks."""
-        return thread_count() if self._asked is None else self._asked
 
     def sweep(
         self, step: Step, *aligned: Array | None, block_rows: int, spare: Array | None = None
@@ -88,20 +63,19 @@ class HostRows(MemoryRows):
         with one_blas_thread(), quiet():
             if self.shape[0] > block_rows:
                 return self._sweep(step, aligned, block_rows, spare)
-            found = step(self.block(0, self.shape[0]), *aligned)
+            kept = step(self.block(0, self.shape[0]), *aligned)
             self._release(0, self.shape[0])
-            return found
+            return kept
 
     def _sweep(
         self, step: Step, aligned: Kept, block_rows: int, spare: Array | None
     ) -> tuple[Any, Kept]:
-        n = self.shape[0]
+        n, d = self.shape
         starts = range(0, n, block_rows)
         keeper = _Keeper(n, spare)
-        stopped = threading.Event()
 
         @quiet()
-        def run(first: int, last: int) -> Any:
+        def run(first: int, last: int, stopped: Event) -> Any:
             total = None
             for start in starts[first:last]:
                 if stopped.is_set():
@@ -114,43 +88,13 @@ class HostRows(MemoryRows):
                 total = add(total, more)
             return total
 
-        count = min(RUNS, len(starts))
-        bounds = [len(starts) * i // count for i in range(count + 1)]
-        runs = _Runs(run, list(itertools.pairwise(bounds)), stopped)
-        begun, helpers = perf_counter(), self._helpers(runs, block_rows)
-        total = runs.finish(_pool(self.threads), helpers)
-        self._seconds[block_rows] = (perf_counter() - begun) * (helpers + 1)
+        small = n * d < SMALL
+        total = self.threads.add_up(run, len(starts), block_rows=block_rows, small=small)
         return total, keeper.arrays
 
-    def _helpers(self, runs: "_Runs", block_rows: int) -> int:
-        """Return how many threads to wake; where that is not known, some runs are done first."""
-        known, small = self._seconds.get(block_rows), self.shape[0] * self.shape[1] < SMALL
-        left = runs.take_for(SHORT if known is None and small else 0.0)
-        short = known is not None and known < SHORT
-        return 0 if short else max(0, min(self.threads, left) - 1)
-
     def team(self, work: Callable[[], bool], help_out: Callable[[], Any]) -> None:
-        """Run `work` until it returns true; meanwhile, and for a while after, others help.
-
-        A thread helps until `help_out` returns, which it does when nothing was to be done for a
-        while. So one that is awake stays so from one call to the next, if that comes soon.
-        """
-        helpers = self.threads - 1 if self._seconds.get(0, SOON) >= SOON else 0
-        begun = perf_counter()
-        done = False
-        while not done:
-            for place in range(helpers):
-                self._wake(place, help_out)
-            done = work()
-        self._seconds[0] = (perf_counter() - begun) * (1 + helpers)
-
-    def _wake(self, place: int, help_out: Callable[[], Any]) -> None:
-        """Have the helper of this number help, if it does not."""
-        if place == len(self._helping):
-            self._helping.append(_pool(self.threads).submit(help_out))
-        elif self._helping[place].done():
-            self._helping[place].result()
-            self._helping[place] = _pool(self.threads).submit(help_out)
+        """Run `work` until it returns true; meanwhile, and for a while after, others help."""
+        self.threads.team(work, help_out)
 
     def together(self) -> AbstractContextManager[None]:
         """Hold BLAS to one thread: idle ones would go on spinning in the way of the sweeps."""
@@ -181,7 +125,7 @@ class HostRows(MemoryRows):
         return compact
 
     def _view(self, X: np.ndarray, members: np.ndarray | None) -> MemoryRows:
-        return HostRows(X, self.dtype, members, threads=self._asked)
+        return NumpyRows(X, self.dtype, members, threads=self.threads.asked)
 
     def _release(self, start: int, stop: int) -> None:
         """Give the pages of a mapped block back, so that the file never fills the memory."""
@@ -220,7 +164,7 @@ class _Keeper:
         self.n = n
         self.spare = spare
         self.arrays: tuple[np.ndarray, ...] = ()
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def keep(self, start: int, stop: int, kept: Kept) -> None:
         if not kept:
@@ -233,82 +177,6 @@ class _Keeper:
                 self.arrays = tuple(arrays)
         for whole, part in zip(self.arrays, kept, strict=True):
             whole[start:stop] = part
-
-
-class _Runs:
-    """Runs of blocks, which the calling thread and its helpers take one after the other."""
-
-    def __init__(
-        self,
-        run: Callable[[int, int], Any],
-        bounds: list[tuple[int, int]],
-        stopped: threading.Event,
-    ) -> None:
-        self._run = run
-        self._left = deque(enumerate(bounds))
-        self._stopped = stopped
-        # The sum of the first runs, how many those are, and what later ones came to. It is added up
-        # as they end: totals of all runs together may be larger than X.
-        self._total: Any = None
-        self._added = 0
-        self._waiting: dict[int, Any] = {}
-        self._lock = threading.Lock()
-
-    def finish(self, pool: ThreadPoolExecutor, helpers: int) -> Any:
-        """Return the sum of the runs in their order; on an error or Ctrl-C stop what is left."""
-        try:
-            futures = [pool.submit(self._take_all) for _ in range(helpers)]
-            self._take_all()
-            for future in futures:
-                # One that has not begun is not waited for: nothing is left for it.
-                if not future.cancel():
-                    future.result()
-        except BaseException:
-            self._stopped.set()
-            raise
-        return self._total
-
-    def take_for(self, seconds: float) -> int:
-        """Do runs for so long; return how many are left."""
-        end = perf_counter() + seconds
-        while self._left and perf_counter() < end:
-            self.take_one()
-        return len(self._left)
-
-    def take_one(self) -> bool:
-        """Do the next run, if one is left; return whether there was one."""
-        try:
-            place, bounds = self._left.popleft()
-        except IndexError:
-            return False
-        more = self._run(*bounds)
-        with self._lock:
-            self._waiting[place] = more
-            while self._added in self._waiting:
-                self._total = add(self._total, self._waiting.pop(self._added))
-                self._added += 1
-        return True
-
-    def _take_all(self) -> None:
-        try:
-            while not self._stopped.is_set() and self.take_one():
-                pass
-        except BaseException:
-            self._stopped.set()
-            raise
-
-
-_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
-
-
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """Return the pool of this many threads. A forked child has none of them, hence the pid."""
-    key = os.getpid(), threads
-    if key not in _pools:
-        _pools[key] = ThreadPoolExecutor(
-            threads, thread_name_prefix="kmeans_xp", initializer=one_blas_thread_from_now_on
-        )
-    return _pools[key]
 
 
 @dataclass(frozen=True)

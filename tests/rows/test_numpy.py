@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kmeans_xp.rows.host import HostRows
+from kmeans_xp.rows.numpy import NumpyRows
 from tests.rows.test_sweep import _first_and_double, _sum
 
 
 def test_the_number_of_threads_changes_no_bit() -> None:
     X = np.random.default_rng(0).normal(size=(50_000, 5)).astype(np.float32)
-    sums = [HostRows(X, threads=t).fold(_sum, block_rows=333).total.tobytes() for t in (1, 2, 5)]
+    sums = [NumpyRows(X, threads=t).fold(_sum, block_rows=333).total.tobytes() for t in (1, 2, 5)]
     assert len(set(sums)) == 1
 
 
@@ -30,16 +30,16 @@ def test_an_error_in_a_step_reaches_the_caller_and_stops_the_rest() -> None:
         raise ArithmeticError("in a step")
 
     with pytest.raises(ArithmeticError, match="in a step"):
-        HostRows(np.zeros((10_000, 2)), threads=2).fold(fail, block_rows=10)
+        NumpyRows(np.zeros((10_000, 2)), threads=2).fold(fail, block_rows=10)
     assert len(seen) < 1000
     # The pool is whole afterwards.
-    assert HostRows(np.ones((10_000, 2)), threads=2).fold(_sum, block_rows=10).rows == 10_000
+    assert NumpyRows(np.ones((10_000, 2)), threads=2).fold(_sum, block_rows=10).rows == 10_000
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_to_take_rows_copies_no_others(order) -> None:
     X = np.asarray(np.arange(400_000.0).reshape(-1, 4), order=order)
-    rows = HostRows(X)
+    rows = NumpyRows(X)
     some, _ = rows.subset(np.arange(len(X)) % 1000 == 0)
     tracemalloc.start()
     taken, block = rows.take([5, 99_999]), some.block(0, 100)
@@ -61,7 +61,7 @@ def test_a_team_shares_the_work() -> None:
             done.append(left.pop())
         return len(done) == 40
 
-    HostRows(np.zeros((10, 2)), threads=2).team(work, work)
+    NumpyRows(np.zeros((10, 2)), threads=2).team(work, work)
     assert sorted(done) == list(range(40))
     assert len(seen) == 2
 
@@ -73,12 +73,12 @@ def test_what_a_team_leaves_undone_is_waited_for() -> None:
         time.sleep(0.05)
         finished.append(True)
 
-    HostRows(np.zeros((10, 2)), threads=2).team(lambda: bool(finished), help_out)
+    NumpyRows(np.zeros((10, 2)), threads=2).team(lambda: bool(finished), help_out)
     assert finished
 
 
 def test_a_helper_goes_on_until_it_returns_and_is_woken_again() -> None:
-    rows, helpers, leave = HostRows(np.zeros((10, 2)), threads=2), [], threading.Event()
+    rows, helpers, leave = NumpyRows(np.zeros((10, 2)), threads=2), [], threading.Event()
 
     def help_out() -> None:
         helpers.append(threading.get_ident())
@@ -100,7 +100,7 @@ def test_an_error_in_a_team_reaches_the_caller() -> None:
         raise ArithmeticError("elsewhere")
 
     with pytest.raises(ArithmeticError, match="elsewhere"):
-        HostRows(np.zeros((10, 2)), threads=2).team(lambda: False, help_out)
+        NumpyRows(np.zeros((10, 2)), threads=2).team(lambda: False, help_out)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
@@ -108,9 +108,10 @@ def test_a_fork_gets_threads_of_its_own() -> None:
     # In a process of its own: libraries with threads warn of forks in this one.
     script = (
         "import os, numpy\n"
-        "from kmeans_xp.rows.host import HostRows\n"
+        "from kmeans_xp.rows.numpy import NumpyRows\n"
         "from tests.rows.test_sweep import _sum\n"
-        "fold = lambda: HostRows(numpy.ones((1000, 2)), threads=2).fold(_sum, block_rows=10).rows\n"
+        "rows = lambda: NumpyRows(numpy.ones((1000, 2)), threads=2)\n"
+        "fold = lambda: rows().fold(_sum, block_rows=10).rows\n"
         "fold()\n"
         "child = os.fork()\n"
         "if child == 0: os._exit(0 if fold() == 1000 else 1)\n"
@@ -131,7 +132,7 @@ def test_a_mapped_file_is_read_right_and_keeps_its_changes(
     X = np.load(tmp_path / "X.npy", mmap_mode=mode)
     if mode != "r":
         data[3] = X[3] = 1.5
-    rows = HostRows(X[1:], threads=2)
+    rows = NumpyRows(X[1:], threads=2)
     for _ in range(2):
         first, double = rows.map(_first_and_double, block_rows=100)
         np.testing.assert_array_equal(first, data[1:, 0])
