@@ -5,6 +5,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,17 @@ FLOORS = {
     "estimators": 3,
     "plotting": 4,
     "cli": 5,  # on the same floor as plotting, whose pictures it offers
+}
+# Floors inside kernels/: what a module's name begins with, the longest that fits.
+KERNEL_FLOORS = {
+    "shared": 0,
+    "interface": 1,
+    "choose.regimes": 1,
+    "portable": 2,
+    "numpy": 3,
+    "numba": 4,
+    "cuda": 4,
+    "choose": 5,
 }
 BACKENDS = re.compile(r"cupy|(?:py)?torch|jax|dask|array[_-]api[_-]strict", re.I)
 HOMES_OF_BACKENDS = {"arrays", "rows", "kernels"}
@@ -157,6 +169,52 @@ def test_imports_point_down(path):
             assert FLOORS[there] < FLOORS[here], f"{here} must not import {name}"
 
 
+def _module(path: Path) -> str:
+    """The full name of a module."""
+    return ".".join(["kmeans_xp", *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(
+        ".__init__"
+    )
+
+
+def _imported_modules(path: Path) -> set[str]:
+    """The modules of the house that a module imports, at whatever depth."""
+    known = {_module(p) for p in MODULES}
+    named = {name if name in known else name.rpartition(".")[0] for name in _imports(path)}
+    return named & known - {_module(path)}
+
+
+def _kernel_floor(module: str) -> int:
+    name = module.removeprefix("kmeans_xp.kernels.")
+    fitting = [part for part in KERNEL_FLOORS if name == part or name.startswith(f"{part}.")]
+    assert fitting, f"{module} has no floor in kernels/"
+    return KERNEL_FLOORS[max(fitting, key=len)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in MODULES if _part(p) == "kernels" and _module(p) != "kmeans_xp.kernels"],
+    ids=lambda p: p.relative_to(ROOT).as_posix(),
+)
+def test_imports_point_down_inside_kernels(path):
+    here = _kernel_floor(_module(path))
+    for name in _imported_modules(path):
+        if name.startswith("kmeans_xp.kernels."):
+            assert _kernel_floor(name) <= here, f"{_module(path)} must not import {name}"
+    folder = _module(path).split(".")[2]
+    if folder == "numpy":
+        assert not [n for n in _imports(path) if "numba" in n], "numpy/ knows nothing of Numba"
+
+
+def test_no_import_goes_in_a_circle():
+    # The package itself imports its public names when they are used.
+    graph = {_module(p): _imported_modules(p) for p in MODULES if p != ROOT / "__init__.py"}
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+    assert order.index("kmeans_xp.arrays.namespace") < order.index("kmeans_xp.cli.app")
+
+
 @each_module
 def test_a_backend_is_named_only_on_the_low_floors(path):
     if _part(path) in HOMES_OF_BACKENDS:
@@ -202,17 +260,6 @@ def test_no_warning_or_printing_in_a_loop(path):
                 if isinstance(node, ast.Call) and _part(path) != "cli":
                     name = ast.unparse(node.func)
                     assert name not in {"warnings.warn", "warn", "print"}, node.lineno
-
-
-@each_module
-def test_a_function_fits_a_screen(path):
-    docs = _docstrings(_tree(path))
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.FunctionDef):
-            first = node.body[0]
-            described = isinstance(first, ast.Expr) and id(first.value) in docs
-            start = first.end_lineno + 1 if described else first.lineno
-            assert node.end_lineno - start + 1 <= 35, f"{node.name} is too long"
 
 
 @each_module

@@ -8,8 +8,9 @@ import numpy as np
 
 from kmeans_xp.cli.errors import complain, optional
 from kmeans_xp.cli.family import Fitted, Job
-from kmeans_xp.cli.inputs import Choice, Data, Format, choose, read
+from kmeans_xp.cli.inputs import Choice, Data, Format, choose
 from kmeans_xp.cli.model_file import Model
+from kmeans_xp.cli.opening import read
 from kmeans_xp.cli.outputs import Outputs, write_labels
 from kmeans_xp.cli.picture import draw
 from kmeans_xp.cli.progress import progress

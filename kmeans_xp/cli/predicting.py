@@ -6,8 +6,9 @@ from time import perf_counter
 import numpy as np
 
 from kmeans_xp.cli.fitting import Talk
-from kmeans_xp.cli.inputs import Array, Data, Format, choose, read
+from kmeans_xp.cli.inputs import Array, Data, Format, choose
 from kmeans_xp.cli.model_file import Model, load
+from kmeans_xp.cli.opening import read
 from kmeans_xp.cli.outputs import Outputs, write_labels
 from kmeans_xp.cli.picture import draw
 from kmeans_xp.cli.report import Summary, show

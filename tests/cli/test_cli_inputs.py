@@ -11,7 +11,8 @@ from PIL import Image
 from sklearn import datasets
 
 from kmeans_xp.cli.errors import CliError
-from kmeans_xp.cli.inputs import Choice, Format, choose, read
+from kmeans_xp.cli.inputs import Choice, Format, choose
+from kmeans_xp.cli.opening import read
 from kmeans_xp.cli.samples import PHOTOGRAPHS, TABLES
 
 ROWS = [[1.0, 2.5, 3.0], [4.0, 5.0, -6.25], [7.0, 8.0, 9.0], [0.1, 1e-300, 1e300]]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from kmeans_xp.cli import outputs
-from kmeans_xp.cli.inputs import read
+from kmeans_xp.cli.opening import read
 from kmeans_xp.cli.outputs import atomic, write_labels
 
 AWKWARD = [
