@@ -342,6 +342,9 @@ class Engine:
         (k, d) -> rows that a block should have.
     labels, nearest, own_distances, distances, sum_by_label, count, sums_about, assign_and_sum
         Of a block, as `kmeans_xp.kernels.portable.nearest` specifies.
+    fused_iteration : callable
+        (rows, weights, k, origin) -> a `FusedIteration` over all rows; None where blocks are
+        faster.
     label_all, distances_all : callable
         Of all rows at once, what other operations find of blocks; None where blocks are faster.
     pair : callable
@@ -366,6 +369,7 @@ class Engine:
     count: Callable[[Array, int], Array]
     sums_about: Callable[[Array, Array | None, Array], tuple[Array, Array, Array]]
     assign_and_sum: Callable[..., ClusterTotals]
+    fused_iteration: Callable[[Source, Array | None, int, Array], FusedIteration | None]
     label_all: Callable[..., tuple[Array, Array, float] | None]
     distances_all: Callable[..., tuple[Array, float] | None]
     pair: Callable[[Array, float | None], Pair]

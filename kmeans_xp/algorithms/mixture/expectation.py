@@ -10,7 +10,7 @@ import numpy as np
 from kmeans_xp.algorithms.mixture.parameters import Mixture
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels.choose.mixture import find_em_for_pass
+from kmeans_xp.kernels.choose.mixture import find_em
 from kmeans_xp.kernels.interface import ExpectationMaximization
 from kmeans_xp.kernels.shared.gaussians import MATRICES, Components, monomial_count
 from kmeans_xp.rows.base import Rows
@@ -55,7 +55,7 @@ def expectation_of(
         exact = narrow or not loss * float(rows.xp.finfo(rows.wide).eps) < LOSS
     mixture = mixture.apart() if each and not exact else mixture
     count = monomial_count(mixture.kind, d)
-    em = find_em_for_pass(rows.xp, mixture.kind, rows.shape, k, exact=exact)
+    em = find_em(rows.xp, mixture.kind, d, exact=exact)
     origin = rows.small(mixture.origin, rows.wide)
     # The origin as it is there, so that means are about the same one as rows.
     about = to_host(origin).astype(np.float64)

@@ -108,7 +108,8 @@ class LloydMethod:
         """Return the iterations of a run, whose sums are taken about `origin`, (d,)."""
         method, workload = self.bound_method, self.workload
         if method is None or workload is None:
-            return FullSearch(rows, weights, self.engine, origin)
+            fused = self.engine.fused_iteration(rows, weights, k, origin)
+            return fused or FullSearch(rows, weights, self.engine, origin)
         block = rows.uncopied(method.fused_rows(workload))
         if block is not None and method.fused is not None:
             return method.fused(block, weights, k, origin, rows.team)

@@ -12,9 +12,6 @@ from kmeans_xp.kernels.shared.projection import width_of
 LOW_D_UP_TO, FEW_CENTERS, LOW_D_UP_TO_WITH_FEW = 32, 16, 96
 # Loops over fewer features than this never get up to speed: NumPy sums several rows as one.
 SUMMED_FROM = 8
-# Components and rows of a block up to which a compiled loop makes scores of Gaussian components
-# faster than BLAS, which spends most of its time on packing so few.
-FEW_COMPONENTS, FEW_ROWS = 16, 1 << 12
 
 
 def is_low_d(d: int, k: int) -> bool:
@@ -28,8 +25,3 @@ def projects_once(d: int, k: int) -> bool:
     For rows that are seen once, so that projecting them counts too.
     """
     return 2 * width_of(d) * (d + k) <= k * d
-
-
-def scores_in_loop(k: int, n: int) -> bool:
-    """Return whether a compiled loop makes scores of k components and n rows faster than BLAS."""
-    return k <= FEW_COMPONENTS and n <= FEW_ROWS

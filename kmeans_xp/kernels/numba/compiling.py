@@ -55,8 +55,7 @@ QUANTISED = _group(
 LOW_D_SEEDING = _group("low_d seeding", "low_d.seeding")
 TWO_MEANS = _group("two-means", "bisecting")
 BATCHES = _group("mini-batches", "minibatch")
-MIXTURE = _group("mixtures", "mixture")
-ALL = (LOW_D, PROJECTION, PRODUCT, LOW_D_SEEDING, QUANTISED, TWO_MEANS, BATCHES, MIXTURE)
+ALL = (LOW_D, PROJECTION, PRODUCT, LOW_D_SEEDING, QUANTISED, TWO_MEANS, BATCHES)
 # Operations of an iteration, of which a fit takes dozens, that repay loading compiled loops from
 # disk where Numba is there already, where it must be imported, and compiling them.
 LOADED, IMPORTED, COMPILED = 1 << 24, 1 << 28, 1 << 30

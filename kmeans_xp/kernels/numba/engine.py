@@ -4,15 +4,12 @@ Nothing here loads or compiles anything; `kmeans_xp.kernels.choose` does, where 
 compiled is imported only when it is called.
 """
 
-import numpy as np
 from array_api_compat import is_numpy_namespace
 
 from kmeans_xp.arrays import Namespace
 from kmeans_xp.kernels.interface import Batch, Halves, HalvesTask, Learned
 from kmeans_xp.kernels.numba import compiling, nearest
-from kmeans_xp.kernels.numpy import mixture as numpy_mixture
 from kmeans_xp.kernels.numpy.engine import NUMPY
-from kmeans_xp.kernels.shared.gaussians import Components
 
 
 def _runs_on(xp: Namespace) -> bool:
@@ -35,22 +32,6 @@ def _learn(batch: Batch) -> Learned:
     return minibatch.learn(batch)
 
 
-def _expect(found: np.ndarray, parts: Components) -> tuple[np.ndarray, np.ndarray]:
-    if not compiling.ready(np.float64, compiling.MIXTURE):
-        return NUMPY.polynomial.expect(found, parts)
-    from kmeans_xp.kernels.numba import mixture
-
-    return mixture.expect_by_polynomial(found, parts)
-
-
-def _scores(coefficients: np.ndarray, found: np.ndarray) -> np.ndarray:
-    if not compiling.ready(np.float64, compiling.MIXTURE):
-        return numpy_mixture.scores(coefficients, found)
-    from kmeans_xp.kernels.numba import mixture
-
-    return mixture.scores(coefficients, found)
-
-
 NUMBA = NUMPY.overriding(
     "numba",
     runs_on=_runs_on,
@@ -64,5 +45,4 @@ NUMBA = NUMPY.overriding(
     distances_all=nearest.distances_all,
     halves=_halves,
     learn=_learn,
-    polynomial=NUMPY.polynomial.overriding("numba polynomial", expect=_expect, scores=_scores),
 )

@@ -120,9 +120,5 @@ def sums_about(block: Array, weights: Array | None, about: Array) -> tuple[Array
     return xp.sum(w), w @ centred, w @ (centred * centred)
 
 
-def no_label_all(*_: object, **__: object) -> None:
-    """Return nothing: blocks are faster than all rows at once."""
-
-
-def no_distances_all(*_: object) -> None:
-    """Return nothing: blocks are faster than all rows at once."""
+def blocks_are_faster(*_: object, **__: object) -> None:
+    """Return nothing, where an engine could do all rows at once."""
