@@ -36,8 +36,8 @@ class Moments:
     @cached_property
     def about_origin(self) -> float:
         """Return the total of the squares about the origin."""
-        way = self.mean - to_host(self.origin).astype(np.float64)
-        return self.total + self.weight * float(way @ way)
+        difference = self.mean - to_host(self.origin).astype(np.float64)
+        return self.total + self.weight * float(difference @ difference)
 
     @property
     def variance(self) -> float:

@@ -129,8 +129,8 @@ def _descend(block: Array, *, pairs: list[Pair], children: list[list[int]]) -> A
         every = where.shape[0] == block.shape[0]
         labels = pairs[node].labels(block if every else xp.take(block, where, axis=0))
         for side, below in enumerate(children[node]):
-            (held,) = xp.nonzero(labels == side)
-            if held.shape[0]:
-                waiting.append((below, xp.take(where, held)))
+            (members,) = xp.nonzero(labels == side)
+            if members.shape[0]:
+                waiting.append((below, xp.take(where, members)))
     # A scatter by gathering: sorting the places brings the leaves into the order of the rows.
     return xp.take(xp.concat(found), xp.argsort(xp.concat(places)))

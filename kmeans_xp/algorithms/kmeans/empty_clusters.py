@@ -34,8 +34,8 @@ def relocate(
     clusters would take turns at rows for ever.
     """
     # Totals are small, and this is rare: on the host it is the same for every backend.
-    sums, held = to_host(totals.sums).copy(), to_host(totals.weights).copy()
-    empty = np.flatnonzero(held == 0)
+    sums, cluster_weights = to_host(totals.sums).copy(), to_host(totals.weights).copy()
+    empty = np.flatnonzero(cluster_weights == 0)
     step = partial(_nearest_step, engine=engine, prepared=prepared)
     size = engine.block_rows(*prepared.centers.shape)
     labels, distances = rows.map(step, weights, block_rows=size)
@@ -48,9 +48,9 @@ def relocate(
     shifted = to_host(rows.take(indices)).astype(sums.dtype) - to_host(prepared.origin)
     moved = np.ones(len(indices)) if weights is None else rows.pick(weights, indices)
     for j, x, w, old in zip(empty, shifted, moved, rows.pick(labels, indices), strict=False):
-        _lose(sums, held, int(old), w, x)
-        sums[j], held[j] = w * x, w
-    return ClusterTotals(rows.small(sums), rows.small(held))
+        _take_away(sums, cluster_weights, int(old), w, x)
+        sums[j], cluster_weights[j] = w * x, w
+    return ClusterTotals(rows.small(sums), rows.small(cluster_weights))
 
 
 def _far(rows: Rows, prepared: PreparedCenters, distances: Array, indices: list[int]) -> list[int]:
@@ -68,13 +68,15 @@ def _far(rows: Rows, prepared: PreparedCenters, distances: Array, indices: list[
     return [i for i, is_far in zip(indices, far, strict=True) if is_far]
 
 
-def _lose(sums: np.ndarray, held: np.ndarray, old: int, w: float, x: np.ndarray) -> None:
+def _take_away(
+    sums: np.ndarray, cluster_weights: np.ndarray, old: int, w: float, x: np.ndarray
+) -> None:
     """Take a row of weight `w` from cluster `old`; what only rounding leaves is nothing."""
-    before = held[old]
+    before = cluster_weights[old]
     sums[old] -= w * x
-    held[old] -= w
-    if held[old] <= 1e-12 * before:
-        sums[old], held[old] = 0, 0
+    cluster_weights[old] -= w
+    if cluster_weights[old] <= 1e-12 * before:
+        sums[old], cluster_weights[old] = 0, 0
 
 
 def _nearest_step(

@@ -11,7 +11,13 @@ from kmeans_xp.algorithms.final_assignment import Assignment, assigned
 from kmeans_xp.algorithms.kmeans.fit import KMeansResult
 from kmeans_xp.algorithms.loop import Callback, Report, Run, iterate, teller
 from kmeans_xp.algorithms.minibatch.running_means import Means, Rules, learn, rows_to_wait
-from kmeans_xp.algorithms.minibatch.start import among_all, check_sought, draw, start, surely_better
+from kmeans_xp.algorithms.minibatch.start import (
+    among_all,
+    check_init_size,
+    draw,
+    start,
+    surely_better,
+)
 from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.algorithms.seeding.fit import Init, check_starts
 from kmeans_xp.arrays import Array
@@ -55,7 +61,7 @@ class MiniBatchKMeansResult(KMeansResult):
     n_iter : int
         How often the batches went through as many rows as X has, rounded up.
     converged : bool
-        Whether they ended because the batches told nothing new.
+        Whether they ended because the batches brought nothing new.
     history : tuple of float
         After each batch, the inertia that the batches so far suggest, exponentially smoothed.
     sizes : array of shape (k,), int64
@@ -122,7 +128,7 @@ def minibatch_kmeans(
         Converged if the exponentially smoothed inertia reached no new low for so many batches,
         once they have had 100 rows a centre. None never stops.
     init_size : int, optional
-        Rows that a start is sought among; by default three times `batch_size`, or three times
+        Rows that a start is chosen from; by default three times `batch_size`, or three times
         `n_clusters` where that is more.
     reassignment_ratio : float
         A centre that no row came to goes to a row of the batch, drawn by squared distance, when
@@ -168,7 +174,7 @@ def minibatch_kmeans(
     rows = open_rows(X)
     k = check_clusters(n_clusters, rows.shape[0])
     size = check_count(batch_size, "batch_size")
-    sought = check_sought(init, init_size, k, min(size, rows.shape[0]))
+    init_rows = check_init_size(init, init_size, k, min(size, rows.shape[0]))
     starts = check_starts(n_init, init, random=3)
     epochs, tol = check_count(max_iter, "max_iter"), check_nonnegative(tol, "tol")
     patience = _check_patience(max_no_improvement)
@@ -182,9 +188,9 @@ def minibatch_kmeans(
     rules = Rules(k, engine, rows_to_wait(reassignment_ratio, k, n), as_generator(rng))
     tell = teller(callback, 1, rows, lambda state: state.means.rounded(rows))
     with rows.together():
-        whole = among_all(rows, weights, init, sought)
+        whole = among_all(rows, weights, init, init_rows)
         moments = _checked(rows, weights.array, engine, needed=tol > 0 or whole)
-        first = start(rows, weights, rules, init, starts, sought, moments if whole else None)
+        first = start(rows, weights, rules, init, starts, init_rows, moments if whole else None)
         state = _State(Means.at(first, rows, drawn=isinstance(init, str)))
         batches = _batches(rows, weights.array, size, rules.generator)
         alpha = min(1.0, SMOOTHING * size / (n + 1))
@@ -274,7 +280,7 @@ class _Fit:
     fade: float
 
     def step(self, state: _State) -> tuple[_State, Report]:
-        """Learn from one batch, and judge by smoothed values whether it told anything new.
+        """Learn from one batch, and judge by smoothed values whether it brought anything new.
 
         They start from what the first batch cost, which the start does. That is high, so that
         they fall for as long as the batches that follow are cheaper than the average so far;

@@ -6,7 +6,7 @@ import numpy as np
 
 from kmeans_xp.algorithms.final_assignment import Assignment, assigned
 from kmeans_xp.algorithms.minibatch.running_means import Means, Rules, learn, rows_to_wait
-from kmeans_xp.algorithms.minibatch.start import check_sought, start
+from kmeans_xp.algorithms.minibatch.start import check_init_size, start
 from kmeans_xp.algorithms.seeding.fit import Init, check_starts
 from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.checks import check_clusters, check_count
@@ -60,9 +60,9 @@ def learn_batch(
     check_rows(rows, block_rows=engine.block_rows(1, rows.shape[1]))
     if means is None:
         size = check_count(batch_size, "batch_size")
-        sought = check_sought(init, init_size, k, size)
+        init_rows = check_init_size(init, init_size, k, size)
         starts = check_starts(n_init, init, random=3)
-        here = Means.at(start(rows, weights, rules, init, starts, sought), rows)
+        here = Means.at(start(rows, weights, rules, init, starts, init_rows), rows)
     elif means.centers.shape[1] != rows.shape[1]:
         raise ValueError(
             f"X must have as many features as cluster_centers_, got {rows.shape[1]} with "

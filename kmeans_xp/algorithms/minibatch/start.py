@@ -1,4 +1,4 @@
-"""Starts that are sought among some random rows, and judged on others; so are their ends."""
+"""Starts that are chosen from random rows, and whether what they lead to is surely better."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from kmeans_xp.rows.arguments import Weights
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.open import open_rows
 
-# Rows that a start is sought among, as a multiple of the batch and of k.
+# Rows that a start is chosen from, as a multiple of the batch and of k.
 START_ROWS = 3
 # Random rows that an end is first compared with its start on, and by how many standard errors it
 # must be better there lest all rows be asked.
@@ -23,8 +23,8 @@ JUDGES = 1024
 ERRORS = 5
 
 
-def check_sought(init: Init, init_size: int | None, k: int, batch_size: int) -> int:
-    """Return how many rows a start is sought among."""
+def check_init_size(init: Init, init_size: int | None, k: int, batch_size: int) -> int:
+    """Return how many rows a start is chosen from."""
     check_init(init)
     if init_size is None:
         return START_ROWS * max(batch_size, k)
@@ -38,9 +38,9 @@ def draw(rows: Rows, weights: Array | None, count: int, generator: np.random.Gen
     return rows.sample(weights, generator.random(count))[0]
 
 
-def among_all(rows: Rows, weights: Weights, init: Init, sought: int) -> bool:
-    """Return whether a start is sought among the rows themselves, and needs their moments."""
-    return isinstance(init, str) and rows.in_memory and sought >= weights.count
+def among_all(rows: Rows, weights: Weights, init: Init, init_size: int) -> bool:
+    """Return whether a start is chosen from the rows themselves, and needs their moments."""
+    return isinstance(init, str) and rows.in_memory and init_size >= weights.count
 
 
 def start(
@@ -49,16 +49,16 @@ def start(
     rules: Rules,
     init: Init,
     starts: int,
-    sought: int,
+    init_size: int,
     moments: Moments | None = None,
 ) -> Array:
-    """Return the best of a few starts, each sought among some random rows.
+    """Return the best of a few starts, each chosen from some random rows.
 
     Those are all rows where their `moments` are given.
     """
-    tries = [_seed(rows, weights, rules, init, sought, moments) for _ in range(starts)]
+    tries = [_seed(rows, weights, rules, init, init_size, moments) for _ in range(starts)]
     if starts > 1:
-        drawn = draw(rows, weights.array, min(sought, weights.count), rules.generator)
+        drawn = draw(rows, weights.array, min(init_size, weights.count), rules.generator)
         judge, engine = open_rows(rows.take(drawn)), rules.engine
         costs = [assigned(judge, None, prepare(centers), engine).inertia for centers in tries]
         tries = [tries[int(np.argmin(costs))]]
@@ -89,7 +89,7 @@ def _seed(
     opened: Weights,
     rules: Rules,
     init: Init,
-    sought: int,
+    init_size: int,
     moments: Moments | None,
 ) -> Array:
     n, engine, generator = rows.shape[0], rules.engine, rules.generator
@@ -98,14 +98,14 @@ def _seed(
         return seed(rows, None, rules.k, init, weights, moments, generator, engine)
     if not (isinstance(init, str) or callable(init)):
         return given_centers(rows, init, "init", rules.k)
-    if sought >= opened.count:
+    if init_size >= opened.count:
         # Those that weigh something, of which there may be few among many.
         all_rows = weights is None or opened.count == n
         indices = np.arange(n) if all_rows else np.sort(rows.largest(weights, opened.count))
     elif weights is None:
-        indices = generator.choice(n, sought, replace=False)
+        indices = generator.choice(n, init_size, replace=False)
     else:
-        indices, weights = draw(rows, weights, sought, generator), None
+        indices, weights = draw(rows, weights, init_size, generator), None
     sample = rows.take(indices)
     few = open_rows(sample)
     if weights is not None:

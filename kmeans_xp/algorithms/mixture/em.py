@@ -152,9 +152,9 @@ class EM:
         polynomial the origin, (d,).
         """
         step = partial(_em_step, em=ready.em, parts=ready.parts, about=about)
-        held = None if ready.em.exact else self.monomials
+        monomials = None if ready.em.exact else self.monomials
         with quiet():
-            totals = self.rows.fold(step, self.weights, held, block_rows=ready.block_rows)
+            totals = self.rows.fold(step, self.weights, monomials, block_rows=ready.block_rows)
         moments = to_host(totals.moments).astype(np.float64)
         anchors = to_host(about.origin).astype(np.float64)
         if ready.em.exact:
@@ -180,8 +180,8 @@ class EM:
             if callback is None:
                 return False
             means = delivered(self.rows, state.mixture.means)
-            told = MixtureIteration(run, number, report.objective, report.shift, means)
-            return callback(told)
+            iteration = MixtureIteration(run, number, report.objective, report.shift, means)
+            return callback(iteration)
 
         return tell
 
@@ -244,14 +244,14 @@ def _prepare_step(
 def _em_step(
     block: Array,
     weights: Array | None,
-    held: Array | None,
+    monomials: Array | None,
     *,
     em: ExpectationMaximization,
     parts: Components,
     about: Components,
 ) -> _EMTotals:
     xp = namespace_of(block)
-    prepared = em.prepare(block, parts.origin, parts.kind) if held is None else held.T
+    prepared = em.prepare(block, parts.origin, parts.kind) if monomials is None else monomials.T
     shares, logs = em.expect(prepared, parts)
     if weights is not None:
         shares, logs = shares * weights, logs * weights

@@ -144,8 +144,8 @@ class Mixture:
         means from there, in units of the variances, had to cancel. Only components that have a
         share count: the others keep what they had.
         """
-        held = self.weights > 0
-        shifts = np.square(self.means - anchors) * held[:, None]
+        occupied = self.weights > 0
+        shifts = np.square(self.means - anchors) * occupied[:, None]
         if self.kind in ("tied", "shared"):
             shifts = (self.weights @ shifts)[None]
         return float(self._standardized(shifts).max())
@@ -173,14 +173,14 @@ def maximize(
     """
     d = mixture.means.shape[1]
     totals, second = moments[:, 0], moments[:, d + 1 :]
-    held, shifts = totals > 0, shifts_of(moments, d)
+    occupied, shifts = totals > 0, shifts_of(moments, d)
     weights = totals / totals.sum()
-    means = np.where(held[:, None], anchors + shifts, mixture.means)
+    means = np.where(occupied[:, None], anchors + shifts, mixture.means)
     found = replace(mixture, weights=weights, means=means)
     if reg_covar is None:
         return found
     products = _products(shifts, mixture.kind)
-    divisors = np.where(held, totals, 1.0)[:, None]
+    divisors = np.where(occupied, totals, 1.0)[:, None]
     # Without squares of their own, components share those of all rows.
     squares = second / divisors if second.size else np.full((len(totals), 1), mixture.spread.sum())
     if mixture.kind in ("tied", "shared"):
@@ -192,7 +192,7 @@ def maximize(
     )
     covariances = regularized(covariances, mixture.kind, reg_covar)
     if mixture.kind not in ("tied", "shared"):
-        keep = held.reshape(-1, *[1] * (covariances.ndim - 1))
+        keep = occupied.reshape(-1, *[1] * (covariances.ndim - 1))
         covariances = np.where(keep, covariances, mixture.covariances)
     factors = factors_of(covariances, mixture.kind, bound)
     return replace(found, covariances=covariances, factors=factors)
@@ -215,8 +215,8 @@ def attempted(
         found = maximize(mixture, moments, anchors, reg_covar)
     except CollapsedCovariance:
         return None
-    told = reg_covar is None or found.cancelled(anchors) <= eps**-0.5
-    return found if told else None
+    certain = reg_covar is None or found.cancelled(anchors) <= eps**-0.5
+    return found if certain else None
 
 
 def shifts_of(moments: np.ndarray, d: int) -> np.ndarray:
