@@ -10,9 +10,8 @@ import argparse
 import os
 from collections.abc import Sequence
 
+from benchmarks import PROGRAM
 from benchmarks.machine import limit_threads, usable_cpus
-
-PROGRAM = "python -m benchmarks"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,8 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import grid, growth, memory, peers, scaling
-from benchmarks.cli import PROGRAM
+from benchmarks import PROGRAM, compare, grid, growth, memory, peers, scaling
 from benchmarks.contest import Settings
 from benchmarks.datasets import GENERATED, UnavailableError, check
 from benchmarks.races import RACES, Race
@@ -21,14 +20,14 @@ GROWTH = Settings(rounds=3, max_seconds=20.0)
 
 
 def main(arguments: Sequence[str] | None, parents: Sequence[argparse.ArgumentParser]) -> int:
-    """Parse and run."""
+    """Parse and run; the exit status is the command's own, where it has one."""
     parser = _parser(parents)
     options = parser.parse_args(arguments)
     try:
-        options.run(options, command_of(options, parser))
+        status = options.run(options, command_of(options, parser))
     except (ValueError, UnavailableError) as error:
         parser.exit(2, f"{PROGRAM} {options.benchmark}: error: {error}\n")
-    return 0
+    return status or 0
 
 
 def _parser(parents: Sequence[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -39,6 +38,7 @@ def _parser(parents: Sequence[argparse.ArgumentParser]) -> argparse.ArgumentPars
         (scaling, _scaling_options(), _scaling),
         (growth, _growth_options(), _growth),
         (memory, _memory_options(), _memory),
+        (compare, _compare_options(), _compare),
     ):
         summary = (module.__doc__ or "").partition(": ")[2].strip()
         command = commands.add_parser(
@@ -66,12 +66,19 @@ def _races_options(races: Mapping[str, Race]) -> argparse.ArgumentParser:
     add = options.add_argument
     add("--sets", nargs="+", metavar="SET", help="default: each race's own; see datasets.py")
     add("--races", nargs="+", choices=list(races), default=list(races))
-    add("--only", nargs="+", default=[], metavar="WORD", help="only peers named with a WORD")
+    return options
+
+
+def _only_option() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    words = "only peers named with a WORD"
+    options.add_argument("--only", nargs="+", default=[], metavar="WORD", help=words)
     return options
 
 
 def _peers_options() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(add_help=False, parents=[_races_options(RACES)])
+    parents = [_races_options(RACES), _only_option()]
+    options = argparse.ArgumentParser(add_help=False, parents=parents)
     add = options.add_argument
     on = "where ours runs too; default: on every backend that finds a GPU"
     add("--on", nargs="+", metavar="BACKEND[=DEVICE]", help=on)
@@ -94,10 +101,9 @@ def _scaling_options() -> argparse.ArgumentParser:
 
 
 def _growth_options() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(add_help=False)
+    options = argparse.ArgumentParser(add_help=False, parents=[_only_option()])
     add = options.add_argument
     add("--rows-of", choices=list(GENERATED), default="normal", help="default: normal")
-    add("--only", nargs="+", default=[], metavar="WORD", help="only peers named with a WORD")
     add("--rounds", type=_positive_int, metavar="N", default=GROWTH.rounds)
     budget = f"begin no further round of a size after this; default: {GROWTH.max_seconds:g}"
     add("--max-seconds", type=_positive_float, metavar="S", default=GROWTH.max_seconds, help=budget)
@@ -105,12 +111,25 @@ def _growth_options() -> argparse.ArgumentParser:
 
 
 def _memory_options() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(add_help=False, parents=[_races_options(memory.RACES)])
+    parents = [_races_options(memory.RACES), _only_option()]
+    options = argparse.ArgumentParser(add_help=False, parents=parents)
     add = options.add_argument
     processes = f"processes that a growth is the median of; default: {memory.ROUNDS}"
     add("--rounds", type=_positive_int, metavar="N", help=processes)
     own = ", ".join(f"{race.max_iter} in {name}" for name, race in memory.RACES.items())
     add("--max-iter", type=_positive_int, metavar="N", help=f"default: {own}")
+    return options
+
+
+def _compare_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False, parents=[_races_options(RACES)])
+    add = options.add_argument
+    add("other", type=Path, metavar=compare.OTHER, help="a folder with another kmeans_xp")
+    pairs = f"pairs of processes; default, and least without --quick: {compare.ROUNDS}"
+    add("--rounds", type=_positive_int, metavar="N", help=pairs)
+    own = ", ".join([f"{compare.LIMIT}", *(f"{v} for {k}" for k, v in compare.LIMITS.items())])
+    add("--limit", type=_positive_float, metavar="RATIO", help=f"default: {own}")
+    add("--without-numba", action="store_true", help="compare without Numba as well")
     return options
 
 
@@ -180,6 +199,25 @@ def _memory(options: argparse.Namespace, command: str) -> None:
     memory.run(plan)
 
 
+def _compare(options: argparse.Namespace, command: str) -> int:
+    least = 1 if options.quick else compare.ROUNDS
+    rounds = options.rounds or least
+    if rounds < least:
+        raise ValueError(f"--rounds must be at least {least} without --quick, got {rounds}")
+    plan = compare.Plan(
+        other=options.other.resolve(),
+        races=_races(options, RACES),
+        rounds=rounds,
+        limit=options.limit,
+        without_numba=options.without_numba,
+        skip_missing=options.sets is None,
+        command=command,
+        name=_name(options),
+        folder=options.out,
+    )
+    return 0 if compare.run(plan) else 1
+
+
 def _targets(named: Sequence[str] | None) -> list[grid.Target]:
     """Where ours runs besides NumPy: as named, else on every GPU that a backend finds."""
     found = grid.targets()
@@ -197,11 +235,12 @@ def _targets(named: Sequence[str] | None) -> list[grid.Target]:
 
 
 def command_of(options: argparse.Namespace, parser: argparse.ArgumentParser) -> str:
-    """The command that repeats a run: what differs from the defaults, but not its folder."""
-    defaults = vars(parser.parse_args([options.benchmark]))
-    words = [*PROGRAM.split(), options.benchmark]
+    """The command that repeats a run: what differs from the defaults, but none of its folders."""
+    given = [options.benchmark, *([compare.OTHER] if "other" in options else [])]
+    defaults = vars(parser.parse_args(given))
+    words = [*PROGRAM.split(), *given]
     for option, value in vars(options).items():
-        if value == defaults[option] or option in {"out", "name"}:
+        if value == defaults[option] or option in {"other", "out", "name"}:
             continue
         words.append(f"--{option.replace('_', '-')}")
         if isinstance(value, list):

@@ -44,6 +44,28 @@ class Grid:
     max_bytes: int = 4 * 2**30
 
 
+@dataclass(frozen=True)
+class Point:
+    """One target at one size."""
+
+    backend: str
+    device: str
+    kind: str
+    n: int
+    d: int
+    k: int
+    seconds_per_iteration: float
+    seconds_fit: float
+    iterations: int
+    inertia: float
+    kernel: str
+
+    @property
+    def name(self) -> str:
+        """The line of a table or plot that the point belongs to."""
+        return f"{self.backend} {self.kind}"
+
+
 _SIZES = ((3, 16), (16, 64), (64, 256), (256, 1024))
 
 GRIDS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -13,9 +13,10 @@ import numpy as np
 from benchmarks import machine, neighbours, report, roofline
 from benchmarks.contest import Score, Settings, contest
 from benchmarks.datasets import load
+from benchmarks.growth_plot import draw_growth
 from benchmarks.peers import entries_of
 from benchmarks.races import RACES
-from benchmarks.roofline import Roof
+from benchmarks.sweeps import Growth, Size, Sweep, sweeps
 
 NOTE = """\
 Seconds of a Lloyd fit over its iterations, everybody from the same float32 rows with tol=0:
@@ -23,45 +24,6 @@ the shortest of the rounds. *Grows as* is the exponent p of x^p that the last th
 suggest. The *roofline* is the least that an iteration takes which computes every product of
 rows and centres, by rates measured in the same run:
 """
-
-
-@dataclass(frozen=True)
-class Size:
-    """A fit's rows, features, clusters and iterations."""
-
-    rows: int
-    features: int
-    clusters: int
-    iterations: int
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """One quantity varied, the others held."""
-
-    quantity: str
-    values: tuple[int, ...]
-    base: Size
-
-    @property
-    def sizes(self) -> list[Size]:
-        """The fits of the sweep."""
-        return [replace(self.base, **{self.quantity: value}) for value in self.values]
-
-    @property
-    def held(self) -> str:
-        """The other quantities, in words."""
-        others = ((name, held) for name, held in asdict(self.base).items() if name != self.quantity)
-        return ", ".join(f"{held:,} {name}" for name, held in others)
-
-
-def sweeps(base: Size, steps: Sequence[float]) -> list[Sweep]:
-    """Every quantity in its turn, at these multiples of its base."""
-    return [
-        Sweep(name, tuple(max(1, round(value * step)) for step in steps), base)
-        for name, value in asdict(base).items()
-    ]
-
 
 SWEEPS = sweeps(Size(64_000, 32, 128, 8), (1 / 16, 1 / 4, 1, 4, 16))
 QUICK = sweeps(Size(2_000, 8, 8, 4), (1 / 4, 1, 4))
@@ -78,33 +40,6 @@ class Plan:
     command: str
     name: str
     folder: Path
-
-
-@dataclass(frozen=True)
-class Growth:
-    """What was measured: everybody's seconds of an iteration, by name and size."""
-
-    roof: Roof
-    seconds: dict[tuple[str, Size], float] = field(default_factory=dict)
-    failures: list[str] = field(default_factory=list)
-
-    @property
-    def names(self) -> list[str]:
-        """The contestants, ours first."""
-        return list(dict.fromkeys(name for name, _ in self.seconds))
-
-    def line(self, name: str, sweep: Sweep) -> tuple[list[int], list[float]]:
-        """A contestant's points in a sweep: the sizes that it managed, and its times."""
-        found = [
-            (value, self.seconds[name, size])
-            for value, size in zip(sweep.values, sweep.sizes, strict=True)
-            if (name, size) in self.seconds
-        ]
-        return [value for value, _ in found], [seconds for _, seconds in found]
-
-    def roofline(self, sweep: Sweep) -> list[float]:
-        """The least time of plain Lloyd at each size of a sweep."""
-        return [self.roof.seconds(s.rows, s.features, s.clusters) for s in sweep.sizes]
 
 
 def run(plan: Plan) -> None:
@@ -127,8 +62,6 @@ def run(plan: Plan) -> None:
         ],
     }
     report.write(plan.folder, plan.name, markdown(growth, plan, here), content)
-    from benchmarks.growth_plot import draw_growth
-
     draw_growth(growth, plan.sweeps, plan.folder / f"{plan.name}.png", here)
 
 

@@ -7,8 +7,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from benchmarks.growth import Growth, Sweep
 from benchmarks.panels import INK, caption, count_ticks, lines_shown, log_panels
+from benchmarks.sweeps import Growth, Sweep
 
 # Ours first; from the Okabe-Ito palette, which colour-blind readers can tell apart.
 COLORS = ("#0072B2", "#E69F00", "#D55E00", "#CC79A7", "#009E73", "#56B4E9", "#F0E442")

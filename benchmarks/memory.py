@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +19,7 @@ from benchmarks.datasets import DataSet, UnavailableError
 from benchmarks.footprint import Reading, Task, task_of
 from benchmarks.peers import RACED, entries_of, load_sets, raced
 from benchmarks.problem import Problem, pose
+from benchmarks.processes import ProcessError, answer
 from benchmarks.races import BARE, OURS, Entry, Race
 
 NOTE = """\
@@ -50,10 +49,6 @@ RACES = {
 ROUNDS = 3
 SEED = 0
 CHILD = "from benchmarks.footprint import main; main()"
-
-
-class ProcessError(RuntimeError):
-    """A process that ended without a reading."""
 
 
 @dataclass(frozen=True)
@@ -151,21 +146,8 @@ def usage_of(entry: Entry, problem: Problem, folder: Path, rounds: int) -> Usage
 
 def read(measure: str, task: Task) -> Reading:
     """Have a new process, which finds the modules that this one finds, measure a task."""
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, measure],
-        input=pickle.dumps(task),
-        capture_output=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        check=False,
-    )
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        # A process that was killed has said nothing of it.
-        lines = said.splitlines() if done.returncode == 1 else []
-        error = ProcessError(lines[-1] if lines else f"ended with status {done.returncode}")
-        error.add_note(said)
-        raise error
-    return Reading(**json.loads(done.stdout.splitlines()[-1]))
+    line = answer(["-c", CHILD, measure], pickle.dumps(task), sys.path)
+    return Reading(**json.loads(line))
 
 
 def markdown(results: Sequence[Result], plan: Plan, here: Mapping[str, Any]) -> str:

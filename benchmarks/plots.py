@@ -7,8 +7,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.grid import Point
 from benchmarks.panels import OTHER, caption, count_ticks, lines_shown, log_panels
-from benchmarks.scaling import Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

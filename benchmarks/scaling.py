@@ -13,35 +13,14 @@ import numpy as np
 
 from benchmarks import machine, neighbours, report
 from benchmarks.datasets import Matrix
-from benchmarks.grid import Grid, Target
+from benchmarks.grid import Grid, Point, Target
+from benchmarks.plots import draw_scaling
 
 NOTE = """\
 Seconds of one Lloyd iteration on float32 rows, all contestants from the same start: the
 shortest time between two calls of the callback, each of which follows the iteration's
 one synchronisation with the host. A whole fit adds its checks and the last assignment.
 """
-
-
-@dataclass(frozen=True)
-class Point:
-    """One target at one size."""
-
-    backend: str
-    device: str
-    kind: str
-    n: int
-    d: int
-    k: int
-    seconds_per_iteration: float
-    seconds_fit: float
-    iterations: int
-    inertia: float
-    kernel: str
-
-    @property
-    def name(self) -> str:
-        """The line of a table or plot that the point belongs to."""
-        return f"{self.backend} {self.kind}"
 
 
 @dataclass(frozen=True)
@@ -73,8 +52,6 @@ def run(plan: Plan) -> None:
         "points": [asdict(point) for point in points],
     }
     report.write(plan.folder, plan.name, markdown(points, plan, here), content)
-    from benchmarks.plots import draw_scaling
-
     if points:
         draw_scaling(points, plan.folder / f"{plan.name}.png", here)
     if failures:

@@ -16,12 +16,13 @@ from benchmarks.cli import main
 from benchmarks.contest import Score, Settings, contest
 from benchmarks.contestants import ours
 from benchmarks.datasets import DataSet, UnavailableError, check, load
-from benchmarks.grid import GRIDS, Target, choose
+from benchmarks.grid import GRIDS, Point, Target, choose
 from benchmarks.judge import judge
 from benchmarks.machine import describe
 from benchmarks.measures import INERTIA, LIKELIHOOD
 from benchmarks.mixtures import Mixture, likelihood, start_of
 from benchmarks.problem import Outcome, pose
+from benchmarks.processes import ProcessError
 from benchmarks.races import RACES, Entry, Race
 from benchmarks.timing import Budget, turns
 from kmeans_xp import kmeans
@@ -436,14 +437,14 @@ def _die(problem):
 
 @linux
 def test_a_process_that_is_killed_is_reported(measured):
-    with pytest.raises(memory.ProcessError, match="ended with status -6"):
+    with pytest.raises(ProcessError, match="ended with status -6"):
         measured("whole", _die)
 
 
 @linux
 def test_our_process_must_not_fail(tmp_path):
     race = replace(memory.RACES["fit"], entries=(Entry("kmeans_xp", _fail),))
-    with pytest.raises(memory.ProcessError, match="OSError: no such library"):
+    with pytest.raises(ProcessError, match="OSError: no such library"):
         memory.run(_memory_plan(race, tmp_path))
 
 
@@ -522,7 +523,7 @@ def test_the_plot_has_gpus_and_processors(tmp_path):
     pytest.importorskip("matplotlib")
     from benchmarks.plots import draw_scaling
 
-    cpu = scaling.Point("numpy", "cpu", "CPU", 1000, 3, 16, 1e-3, 1e-2, 5, 1.0, "numpy")
+    cpu = Point("numpy", "cpu", "CPU", 1000, 3, 16, 1e-3, 1e-2, 5, 1.0, "numpy")
     gpu = replace(cpu, backend="cupy", device="cuda:0", kind="GPU", seconds_per_iteration=1e-4)
     points = [cpu, replace(cpu, n=10_000), gpu, replace(gpu, d=4)]
     machine = {"gpus": ["A GPU"], "cpu": "A processor", "threads": 2}
