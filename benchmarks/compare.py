@@ -22,8 +22,8 @@ from benchmarks.races import Race
 
 NOTE = """\
 Every time comes from a new process, which loads the Numba kernels that were compiled before, runs
-the call once untimed, then several times, and tells the least. Processes come in pairs, one of
-each checkout with the same rows, start and seed, and take turns in going first. *Ratio* is the
+the call once untimed, then several times, and reports the fastest run. Processes come in pairs, one
+of each checkout with the same rows, start and seed, and take turns in going first. *Ratio* is the
 median over the pairs of this checkout's time over the other's: above 1 this one is slower. The
 *interval* holds that median with a probability of at least 95%, whatever the distribution of the
 ratios; fewer than six pairs give none. This checkout counts as *slower* where the whole interval
@@ -74,7 +74,7 @@ class Comparison:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Between which ratios the median lies."""
+        """The ratios between which the median lies; None where there are too few pairs."""
         return median_interval(self.ratios)
 
     @property
@@ -84,7 +84,7 @@ class Comparison:
 
 
 def run(plan: Plan) -> bool:
-    """Compare, print every ratio as it is known, store the report; whether all is fast enough."""
+    """Compare, print each ratio as it is known, store the report; return whether none is slower."""
     check_checkout(plan.other)
     others = neighbours.Neighbours()
     for checkout in dict.fromkeys((ROOT, plan.other)):
@@ -117,7 +117,12 @@ def check_checkout(path: Path) -> None:
 
 def commit_of(checkout: Path) -> str | None:
     """What git calls a checkout's state, where it is a checkout of git's."""
-    git = ["git", f"--git-dir={checkout / '.git'}", f"--work-tree={checkout}"]
+    git = [
+        "git",
+        "--no-optional-locks",
+        f"--git-dir={checkout / '.git'}",
+        f"--work-tree={checkout}",
+    ]
     try:
         done = subprocess.run(
             [*git, "describe", "--always", "--dirty"], capture_output=True, text=True, check=True

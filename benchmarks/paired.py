@@ -27,7 +27,7 @@ class Call:
 
     name: str
     method: str | None = None
-    options: Mapping[str, float | str | None] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     arrays: Mapping[str, Matrix] = field(default_factory=dict)
     # Whether the estimator is fitted before the clock starts.
     fitted: bool = False
@@ -127,15 +127,15 @@ def paired(tasks: Sequence[Task], checkouts: tuple[Path, Path]) -> tuple[list[fl
 
 def compile_kernels(checkout: Path) -> None:
     """Have a checkout's kernels compiled, so that no timed process waits for it."""
-    _told(checkout, None)
+    _answer_of(checkout, None)
 
 
 def seconds(task: Task, checkout: Path) -> float:
     """Seconds of a task, measured in a new process that imports a checkout."""
-    return _told(checkout, asdict(task))
+    return _answer_of(checkout, asdict(task))
 
 
-def _told(checkout: Path, task: dict[str, Any] | None) -> Any:
+def _answer_of(checkout: Path, task: dict[str, Any] | None) -> Any:
     # Not the script's folder, nor the current one, may come before the checkout.
     arguments = ["-P", timed_process.__file__, str(checkout)]
     try:

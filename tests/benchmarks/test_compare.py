@@ -62,8 +62,8 @@ def compared(checkout, tmp_path, monkeypatch):
             paired, "seconds", lambda task, root: next(times["this" if root == ROOT else "other"])
         )
         line = ["compare", str(checkout), *words.split()]
-        status = main([*line, "--out", str(tmp_path), "--name", "told"])
-        return status, json.loads((tmp_path / "told.json").read_text())["comparisons"]
+        status = main([*line, "--out", str(tmp_path), "--name", "small"])
+        return status, json.loads((tmp_path / "small.json").read_text())["comparisons"]
 
     return run
 
@@ -88,7 +88,7 @@ def _times(ratio):
         (9.0, f"--sets {SET} --quick --rounds 6", 1),
     ],
 )
-def test_a_slower_checkout_is_told(compared, capsys, ratio, words, status):
+def test_a_slower_checkout_is_reported(compared, capsys, ratio, words, status):
     found, (comparison,) = compared(f"--races lloyd {words}", _times(ratio))
     assert found == status
     assert comparison["slower"] == (status == 1)
