@@ -168,7 +168,7 @@ def unreadied(prepare: Prepare, problem: Problem) -> Run:
 
 @contextmanager
 def _replaced(**functions: Any) -> Iterator[None]:
-    """Have these functions in the place of fast_compile's own."""
+    """Have these functions in the place of those of `compiling`."""
     from kmeans_xp.kernels.numba import compiling
 
     held = {name: getattr(compiling, name) for name in functions}
