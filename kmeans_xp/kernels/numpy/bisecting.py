@@ -7,13 +7,13 @@ decide about rows that are closer to the middle than that. One bound for all row
 costs no pass.
 
 Scores for an earlier pair of centres bound those for later ones (`ScoreBounds`), which spares most
-rows the product. The constants were found by fits; `benchmarks/NOTES.md` has the figures.
+rows the product.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple, Self, final
 
 import numpy as np
@@ -269,18 +269,12 @@ def advance(
 def _rounding(line: np.ndarray, max_norm: float, dtype: np.dtype) -> float:
     """Return how much rounding moves a score at most."""
     product = 2 * math.sqrt(line.dot(line)) * max_norm
-    eps, smallest, largest = _limits(dtype)
-    # A product that is too large for the rows' precision leaves no row sure.
-    if not product < largest:
+    d, info = len(line), np.finfo(dtype)
+    # A product that is too large for the rows' precision leaves all rows undecided.
+    if not product < float(info.max):
         return math.inf
-    d = len(line)
-    return (d + 8) * eps * product + (d + 16) * smallest * (1 + max_norm)
-
-
-@cache
-def _limits(dtype: np.dtype) -> tuple[float, float, float]:
-    info = np.finfo(dtype)
-    return float(info.eps), float(info.smallest_normal), float(info.max)
+    underflow = (d + 16) * float(info.smallest_normal) * (1 + max_norm)
+    return (d + 8) * float(info.eps) * product + underflow
 
 
 def _gains(

@@ -1,7 +1,4 @@
-"""Hamerly bounds in NumPy: rows whose bound gap is used up are compared by one matrix product.
-
-The constants were found by fits; `benchmarks/NOTES.md` has the figures.
-"""
+"""Hamerly bounds in NumPy: rows whose bound gap is used up are compared by one matrix product."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -38,15 +35,9 @@ AUGMENTED_UP_TO = 1 << 18
 
 
 class Search(NamedTuple):
-    """The outcome of a search of B rows.
+    """Nearest centres, lower bounds of gaps and upper bounds of own distances; (B,) each.
 
-    Attributes
-    ----------
-    labels : ndarray of shape (B,), int32
-    gaps : ndarray of shape (B,)
-        Lower bounds of the gaps, -inf where nothing is known.
-    own_distances : ndarray of shape (B,)
-        Upper bounds of the distances to the own centres, inf where nothing is known.
+    Gaps are -inf and distances inf where nothing is known.
     """
 
     labels: np.ndarray
@@ -120,18 +111,9 @@ def search(
     *,
     max_changing: float = 1.0,
 ) -> Search:
-    """Return the nearest centres of rows and what bounds them.
+    """Search rows whose labels were `before`, or -1; `augmented` if they are augmented already.
 
-    Parameters
-    ----------
-    rows : ndarray of shape (B, d)
-    before : ndarray of shape (B,), int32
-        Their labels before; -1 if they have none.
-    prepared : PreparedCenters
-    augmented : ndarray of shape (B, d + 2), optional
-        The rows as `kmeans_xp.kernels.numpy.nearest.augment` returns them.
-    max_changing : float
-        Gaps and distances are unknown where a larger share of the rows may change their label.
+    Bounds remain unknown where a larger share of the rows than `max_changing` may change its label.
     """
     labels, dtype = before.copy(), rows.dtype
     gaps, own = np.full(len(rows), -np.inf, dtype), np.full(len(rows), np.inf, dtype)

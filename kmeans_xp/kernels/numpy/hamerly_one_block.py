@@ -1,12 +1,9 @@
 """Hamerly bounds in NumPy for a single block of rows: an iteration is some forty bare calls.
 
-With few rows the number of calls is what an iteration costs. Hence it prepares no centres, and has
-one error and one drift limit for all rows. One product gives half the squared distances, about an
-origin amid the rows, to within an error e that is the same for all centres. A centre that is nearer
-than all others by more than 2e is the nearest; where several may be, direct differences in float64
-decide.
-
-The constants were found by fits; `benchmarks/NOTES.md` has the figures.
+With few rows the number of calls is what an iteration costs. Hence it prepares no centres, and all
+rows have one drift limit. One product gives half the squared distances about an origin, to within
+an error e that is the same for all centres. A centre that is nearer than all others by more than 2e
+is the nearest; where several may be, direct differences in float64 decide.
 """
 
 import math
@@ -15,7 +12,7 @@ import numpy as np
 
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels.interface import FusedIteration
-from kmeans_xp.kernels.numpy.memory import rows_in_scratch, scratch
+from kmeans_xp.kernels.numpy.memory import in_float64, rows_in_scratch
 from kmeans_xp.kernels.numpy.nearest import BLOCK_ENTRIES, CENTER_MAJOR_UP_TO, DIFFERENCE_ENTRIES
 from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals, Move
@@ -231,10 +228,7 @@ class OneBlockIteration(FusedIteration):
 
     def _about_origin(self, which: np.ndarray) -> np.ndarray:
         """Return rows less the origin in float64, in scratch memory."""
-        rows = rows_in_scratch(self._block, which, "rows")
-        wide = scratch("wide", rows.shape, np.float64)
-        # Converted first, since a subtraction that converts takes three times as long.
-        wide[...] = rows
+        wide = in_float64(rows_in_scratch(self._block, which, "rows"))
         wide -= self._wide_origin
         return wide
 

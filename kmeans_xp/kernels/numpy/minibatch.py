@@ -17,18 +17,15 @@ def sum_batch(
     block: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, centers: np.ndarray
 ) -> BatchSums:
     """Return sums of the rows of each label about its centre."""
-    # Imported here: SciPy takes longer to import than the rest of the package together.
-    from scipy.sparse import csc_array
-
-    n, k = len(block), len(centers)
+    k = len(centers)
     differences = scratch("differences", block.shape, np.float64)
     # With any other mode `take` writes to a buffer first. The labels are never out of range.
     np.take(centers, labels, axis=0, out=differences, mode="clip")
     np.subtract(block, differences, out=differences)
     totals = np.bincount(labels, weights, k).astype(np.float64, copy=False)
     if weights is None:
-        weights, cost = np.ones(n), np.vdot(differences, differences)
+        cost = np.vdot(differences, differences)
     else:
         cost = np.vecdot(differences, differences) @ weights
-    member = csc_array((weights, labels, np.arange(n + 1, dtype=np.int32)), shape=(k, n))
-    return BatchSums(member @ differences, totals, np.asarray(cost))
+    sums = nearest.members(labels, weights, k) @ differences
+    return BatchSums(sums, totals, np.asarray(cost))

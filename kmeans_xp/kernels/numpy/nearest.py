@@ -3,8 +3,6 @@
 One matrix product gives lower bounds of all scores, as described in
 `kmeans_xp.kernels.shared.prepared_centers`. They leave one candidate for most rows and a few for
 the others, among which direct differences in float64 decide.
-
-The constants were found by fits; `benchmarks/NOTES.md` has the figures.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kmeans_xp.kernels.numpy.memory import rows_in_scratch, scratch
+from kmeans_xp.kernels.numpy.memory import in_float64, rows_in_scratch, scratch
 from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, tied
@@ -73,7 +71,7 @@ def own_distances(block: np.ndarray, prepared: PreparedCenters, labels: np.ndarr
             x -= centers.take(labels[part], axis=1)
             np.square(x, out=x).sum(axis=0, out=squares[part])
         else:
-            x = _in_float64(block[part])
+            x = in_float64(block[part])
             x -= rows_in_scratch(centers, labels[part], "own")
             squares[part] = np.vecdot(x, x)
     return squares
@@ -107,7 +105,7 @@ def sum_by_label(
     block: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, prepared: PreparedCenters
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return weighted sums of x - origin, (k, d), and weights, (k,), by label, in float64."""
-    (n, d), k = block.shape, len(prepared.centers)
+    d, k = block.shape[1], len(prepared.centers)
     which = labels.astype(np.intp)
     totals = np.bincount(which, weights, k).astype(np.float64, copy=False)
     if d <= BINCOUNT_UP_TO:
@@ -116,13 +114,7 @@ def sum_by_label(
             x = x - prepared.wide_origin[j]
             sums[:, j] = np.bincount(which, x if weights is None else x * weights, k)
         return sums, totals
-    shifted = shift(block, prepared.wide_origin)
-    # Imported here: SciPy takes longer to import than the rest of the package together.
-    from scipy.sparse import csc_array
-
-    weights = np.ones(n) if weights is None else weights
-    member = csc_array((weights, labels, np.arange(n + 1, dtype=np.int32)), shape=(k, n))
-    return member @ shifted, totals
+    return members(labels, weights, k) @ shift(block, prepared.wide_origin), totals
 
 
 def assign_and_sum(
@@ -153,6 +145,16 @@ def sums_about(
         first += sums[0]
         second += sums[1]
     return total, first, second
+
+
+def members(labels: np.ndarray, weights: np.ndarray | None, k: int) -> Any:
+    """Return the sparse matrix, (k, B), of each row's weight in its cluster."""
+    # Imported here: SciPy takes longer to import than the rest of the package together.
+    from scipy.sparse import csc_array
+
+    n = len(labels)
+    weights = np.ones(n) if weights is None else weights
+    return csc_array((weights, labels, np.arange(n + 1, dtype=np.int32)), shape=(k, n))
 
 
 def shift(block: np.ndarray, origin: np.ndarray) -> np.ndarray:
@@ -197,8 +199,8 @@ class Shortlist:
         """
         if self.undecided.size:
             undecided = self.undecided if which is None else which[self.undecided]
-            found = _nearest_candidates(rows, prepared, undecided, self.candidates)
-            self.best[self.undecided] = found
+            best = _nearest_candidates(rows, prepared, undecided, self.candidates)
+            self.best[self.undecided] = best
         return self.best
 
 
@@ -246,8 +248,8 @@ def scores(augmented: np.ndarray, prepared: PreparedCenters) -> np.ndarray:
 
 def shortlist(lower: np.ndarray, norms: np.ndarray, prepared: PreparedCenters) -> Shortlist:
     """Return the candidates by what `scores` returned, which is overwritten."""
-    by_layout = _shortlist_by_center if is_center_major(prepared) else _shortlist_by_row
-    return by_layout(lower, norms, prepared)
+    find = _shortlist_by_center if is_center_major(prepared) else _shortlist_by_row
+    return find(lower, norms, prepared)
 
 
 def _shortlist_by_center(
@@ -329,19 +331,12 @@ def _pair_distances(
     return np.vecdot(difference, difference)
 
 
-def _in_float64(rows: np.ndarray) -> np.ndarray:
-    """Return a copy of rows in scratch memory: to subtract from it takes no buffer."""
-    wide = scratch("wide", rows.shape, np.float64)
-    wide[...] = rows
-    return wide
-
-
 def _sums_of_piece(
     rows: np.ndarray, weights: np.ndarray | None, about: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return weighted sums of x - about and of its squares, each (d,)."""
     d = rows.shape[1]
-    centered = _in_float64(rows)
+    centered = in_float64(rows)
     together = max(1, SUM_TILE_ENTRIES // d) if weights is None else 1
     tiles, rest = _subtract_tiled(centered, about, together)
     tile_weights = np.ones(len(tiles)) if weights is None else weights

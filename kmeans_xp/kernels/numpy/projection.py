@@ -1,9 +1,6 @@
-"""Bounds by projected rows in NumPy: only the centres that these do not exclude are compared.
+"""Bounds by projected rows in NumPy: only the centres that these do not exclude are compared."""
 
-The constants were found by fits; `benchmarks/NOTES.md` has the figures.
-"""
-
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -92,14 +89,6 @@ def project(block: np.ndarray, iteration: ProjectedIteration, out: np.ndarray) -
         out[part] = iteration.directions.rows(block[part])
 
 
-class _TwoNearest(NamedTuple):
-    """The nearest centre of each row, its squared distance and that of the second; (B,) each."""
-
-    labels: np.ndarray
-    least: np.ndarray
-    second: np.ndarray
-
-
 def _settle(
     block: np.ndarray,
     which: np.ndarray,
@@ -127,13 +116,13 @@ def _settle(
     # NumPy finds the place of a largest entry several times as fast as its value.
     largest = scores[np.arange(len(which)), scores.argmax(axis=1)].astype(np.float64)
     pairs = np.flatnonzero(~crowded[i])
-    nearest = _nearest_two(x, own, own_squares, i[pairs], j[pairs], iteration)
+    nearest, least, second = _nearest_two(x, own, own_squares, i[pairs], j[pairs], iteration)
     excluded_squares = np.maximum(squares - 2 * largest, 0)
-    gaps = np.sqrt(np.minimum(nearest.second, excluded_squares)) * (1 - FLOAT64_ROUNDING)
-    gaps -= np.sqrt(nearest.least) * (1 + FLOAT64_ROUNDING)
+    gaps = np.sqrt(np.minimum(second, excluded_squares)) * (1 - FLOAT64_ROUNDING)
+    gaps -= np.sqrt(least) * (1 + FLOAT64_ROUNDING)
     settled = np.flatnonzero(~crowded)
     at = which[settled]
-    labels[at] = nearest.labels[settled]
+    labels[at] = nearest[settled]
     remember(bound_gaps, at, gaps[settled], labels, iteration.drift_limits)
     return which[crowded]
 
@@ -157,8 +146,11 @@ def _nearest_two(
     i: np.ndarray,
     j: np.ndarray,
     iteration: ProjectedIteration,
-) -> _TwoNearest:
-    """Return the nearest two of the own centre and the candidates j[p] of the rows x[i[p]]."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the nearest of the own centre and the candidates, and the least two squares.
+
+    Row i[p] of `x` has the candidate j[p].
+    """
     squares = np.empty(len(i))
     for part in parts(len(i), BLOCK_ENTRIES // x.shape[1]):
         rows = rows_in_scratch(x, i[part], "pairs")
@@ -172,4 +164,4 @@ def _nearest_two(
     second = np.where(labels == own, np.inf, own_squares)
     others = np.flatnonzero(j != labels[i])
     np.minimum.at(second, i[others], squares[others])
-    return _TwoNearest(labels, least, second)
+    return labels, least, second

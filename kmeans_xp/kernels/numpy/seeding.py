@@ -5,8 +5,6 @@ B has q orthonormal rows and t = ‖x' - BᵀBx'‖ is rounded up. As x'·c' is 
 its product with (-2Bc', -2t_c, 1, ‖c'‖²) is a lower bound of ‖x - c‖², once the share m of
 ‖x'‖² + ‖c'‖² is taken off for rounding. Where the bound is above a row's distance so far, the
 candidate is no nearer. Few features need no B: the bound is the distance itself, up to rounding.
-
-The constants were found by measurement; `benchmarks/NOTES.md` has the figures.
 """
 
 from functools import partial
@@ -148,11 +146,7 @@ class Candidates:
         return float(least @ ones) - (lowered @ ones).astype(np.float64)
 
     def _pair_gains(
-        self,
-        rows: np.ndarray,
-        weights: np.ndarray | None,
-        least: np.ndarray,
-        nearer: np.ndarray,
+        self, rows: np.ndarray, weights: np.ndarray | None, least: np.ndarray, nearer: np.ndarray
     ) -> np.ndarray:
         """Return the gains by the differences of the pairs that are `nearer`."""
         pairs = np.flatnonzero(nearer)

@@ -50,8 +50,7 @@ class BoundedSearch(LloydRun):
         self.engine = engine
         self.origin = origin
         self.bounds = bounds
-        # The changes since the first iteration, added up; and the largest weight of each cluster
-        # since its rows were last summed afresh.
+        # All changes so far; and each cluster's largest weight since all rows were last summed.
         self._sums_so_far: Changes | None = None
         self._heaviest: Array | None = None
         self._totals: ClusterTotals

@@ -88,9 +88,8 @@ def expect_by_difference(x: Array, components: Components) -> tuple[Array, Array
     # A scale of all components is applied last: its products may overflow, but not those of the
     # nearest component.
     scale = components.factors * components.factors if components.kind == "shared" else 1.0
-    count = components.means.shape[0]
-    squares = [_mahalanobis(x - components.means[j, :], components, j) for j in range(count)]
-    squares = xp.stack(squares)
+    k = components.means.shape[0]
+    squares = xp.stack([_mahalanobis(x - components.means[j, :], components, j) for j in range(k)])
     least = xp.min(squares, axis=0)
     scores = components.constants[:, None] - 0.5 * scale * (squares - least)
     shares, logs = share(scores, components.dtype)

@@ -8,8 +8,7 @@ from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, tied
 
-# Entries of a block's scores, and of direct differences at a time, which bound the memory of a
-# block.
+# Entries of a block's scores, and of differences at a time, which bound the memory of a block.
 SCORE_ENTRIES, DIFFERENCE_ENTRIES = 1 << 23, 1 << 22
 
 

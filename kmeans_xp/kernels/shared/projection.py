@@ -177,14 +177,7 @@ class ProjectionBounds(Bounds):
     """
 
     def __init__(
-        self,
-        advance: Step,
-        n: int,
-        k: int,
-        *,
-        block_rows: int,
-        directions: Directions,
-        dtype: Any,
+        self, advance: Step, n: int, k: int, *, block_rows: int, directions: Directions, dtype: Any
     ) -> None:
         super().__init__(k, block_rows)
         self.memory = (
