@@ -123,7 +123,7 @@ class ScoreBounds(NamedTuple):
         assert pair.rounding is not None
         factor = pair.line @ known.line / (known.line @ known.line)
         rest = pair.line - factor * known.line
-        # Scores use less than half of either; the rest covers the rounding of these bounds.
+        # Scores need less than half of each rounding; the rest is for that of these bounds.
         slack = abs(factor) * known.rounding + pair.rounding
         return cls(factor, pair.middle - about @ rest, np.sqrt(rest @ rest), slack)
 

@@ -45,7 +45,7 @@ class Drift:
         self._before: np.ndarray | None = None
 
     def follow(self, centers: np.ndarray) -> None:
-        """Add what centres moved to those of the next iteration, (k, d) float64."""
+        """Add how far centres moved to be those of the next iteration, (k, d) float64."""
         if self._before is not None:
             difference = centers - self._before
             moved = np.sqrt(np.vecdot(difference, difference)) * (1 + ROUNDING)
@@ -76,7 +76,7 @@ class Bounds(ABC):
 
     @property
     def drift_limits(self) -> np.ndarray:
-        """Return the limits now, (k,): a row keeps its label if its bound gap is above them."""
+        """Return the limits now, (k,): rows whose bound gap is above their label's keep it."""
         return self._drift.drift_limits
 
     @abstractmethod

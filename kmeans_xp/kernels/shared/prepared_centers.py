@@ -101,7 +101,7 @@ class PreparedCenters(Derivable):
     def slack(self) -> Array:
         """Return (2γ‖c'‖, (γ + 2τ)‖c'‖² + 2δ), (k, 2).
 
-        The first times ‖x'‖ plus the second is 2e_j and part of a tie; τ‖x'‖² makes that a whole.
+        The first times ‖x'‖, the second and τ‖x'‖² add up to 2e_j and as much as ties may differ.
         """
         return self._product[1]
 

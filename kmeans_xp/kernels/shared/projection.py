@@ -16,11 +16,9 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels.shared.hamerly import Bounds, Step
+from kmeans_xp.kernels.shared.hamerly import ROUNDING, Bounds, Step
 from kmeans_xp.kernels.shared.prepared_centers import Derivable, PreparedCenters
 
-# More than the relative rounding error of a sum of squares in float64, and of directions' norms.
-ROUNDING = 1e-10
 # A projected row has an entry for about so many features, in whole SIMD vectors of 16. More exclude
 # more centres, for a longer product: of the rows of patches, d = 192, 32 entries leave 38% to
 # search, 16 leave 45% and 48 leave 31%.
