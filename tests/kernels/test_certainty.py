@@ -111,7 +111,7 @@ def test_well_separated_rows_are_certain(monkeypatch: pytest.MonkeyPatch) -> Non
     rng = np.random.default_rng(0)
     C = rng.normal(size=(20, 5)).astype(np.float32) * 100
     X = (C[rng.integers(0, 20, 1000)] + rng.normal(size=(1000, 5))).astype(np.float32)
-    monkeypatch.setattr(numpy_nearest, "_decide", None)
+    monkeypatch.setattr(numpy_nearest, "_nearest_candidates", None)
     np.testing.assert_array_equal(numpy_nearest.labels(X, prepare(C)), _brute(X, C))
 
 

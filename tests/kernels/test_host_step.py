@@ -7,8 +7,7 @@ from kmeans_xp import kmeans
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels.numpy import hamerly_one_block
 from kmeans_xp.kernels.numpy.hamerly_one_block import OneBlockIteration
-from kmeans_xp.kernels.shared import cluster_totals as shared_cluster_totals
-from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
+from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals, move
 from kmeans_xp.kernels.shared.prepared_centers import prepare
 from tests.data import blobs, cloud, some_rows
 
@@ -52,9 +51,9 @@ each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.fixture(params=[False, True], ids=["all rows", "gaps"])
 def gaps(request, monkeypatch):
     """Whether gaps are kept, however small the work."""
-    monkeypatch.setattr(hamerly_one_block, "WORTH", 0 if request.param else np.inf)
+    monkeypatch.setattr(hamerly_one_block, "GAPS_FROM", 0 if request.param else np.inf)
     if request.param:
-        monkeypatch.setattr(hamerly_one_block, "RESTLESS", 0.5)
+        monkeypatch.setattr(hamerly_one_block, "MAX_CHANGING", 0.5)
     return request.param
 
 
@@ -83,11 +82,11 @@ def test_labels_are_those_of_a_full_search_and_gaps_hold(name, dtype, gaps):
         with quiet():
             moved = stepper.step(C)
         distances = _distances(X, C)
-        np.testing.assert_array_equal(stepper.labels, distances.argmin(axis=1))
-        if stepper._calm:
-            own = distances[rows, stepper.labels]
-            distances[rows, stepper.labels] = np.inf
-            held = np.sqrt(2) * (stepper._gaps.astype(np.longdouble) - stepper._limit)
+        np.testing.assert_array_equal(stepper.row_labels, distances.argmin(axis=1))
+        if stepper._has_gaps:
+            own = distances[rows, stepper.row_labels]
+            distances[rows, stepper.row_labels] = np.inf
+            held = np.sqrt(2) * (stepper._gaps.astype(np.longdouble) - stepper._drift_limit)
             known = held > 0
             assert (held <= distances.min(axis=1) - own)[known].all()
         C = moved.centers
@@ -103,12 +102,12 @@ def test_centres_move_as_they_do_everywhere(name, weighted, gaps):
         with quiet():
             moved = stepper.step(C)
         prepared = prepare(C, X[len(X) // 2])
-        own = np.eye(len(C))[stepper.labels] * weights[:, None]
+        own = np.eye(len(C))[stepper.row_labels] * weights[:, None]
         wanted = ClusterTotals(own.T @ (X - prepared.wide_origin), own.sum(axis=0))
         size = np.abs(X - prepared.wide_origin).max() * weights.sum()
         np.testing.assert_allclose(stepper.totals.weights, wanted.weights, rtol=1e-12)
         np.testing.assert_allclose(stepper.totals.sums, wanted.sums, atol=1e-14 * size)
-        expected = shared_cluster_totals(prepared, stepper.totals)
+        expected = move(prepared, stepper.totals)
         np.testing.assert_array_equal(moved.centers, expected.centers)
         assert moved.empty == expected.empty
         np.testing.assert_allclose(moved.shift, expected.shift, rtol=1e-9)
@@ -124,8 +123,10 @@ def test_rows_that_keep_their_label_are_not_looked_at(gaps):
         C = stepper.step(C).centers
     # Rows that are looked at are all unsure if they are NaN.
     stepper._rows[:] = np.nan
-    looked, decide = [], stepper._decide
-    stepper._decide = lambda which, centers: looked.extend(which) or decide(which, centers)
+    looked, decide = [], stepper._nearest_by_differences
+    stepper._nearest_by_differences = lambda which, centers: (
+        looked.extend(which) or decide(which, centers)
+    )
     stepper.step(C)
     assert len(looked) == (0 if gaps else 3000)
 
@@ -157,7 +158,9 @@ def test_a_fit_asks_for_it_and_gives_lloyds_answer(order, dtype, monkeypatch):
     X = np.asarray(cloud(5000, 12), dtype=dtype, order=order)
     weights = _weights(5000)
     asked, start = [], OneBlockIteration
-    monkeypatch.setattr(hamerly_one_block, "HostStepper", lambda *a: asked.append(1) or start(*a))
+    monkeypatch.setattr(
+        hamerly_one_block, "OneBlockIteration", lambda *a: asked.append(1) or start(*a)
+    )
     for w in (None, weights):
         options = {"init": X[:20], "tol": 0, "max_iter": 60, "sample_weight": w}
         full = kmeans(X, 20, algorithm="lloyd", **options)
@@ -171,7 +174,7 @@ def test_a_fit_asks_for_it_and_gives_lloyds_answer(order, dtype, monkeypatch):
 
 
 def test_rows_of_more_than_a_block_are_left_to_blocks(monkeypatch):
-    monkeypatch.setattr(hamerly_one_block, "HostStepper", None)
+    monkeypatch.setattr(hamerly_one_block, "OneBlockIteration", None)
     for n, d, k in ((70_000, 8, 2), (6000, 2, 100), (500, 2, 129)):
         X = cloud(n, d)
         assert kmeans(X, k, init=X[:k], max_iter=2, algorithm="numpy hamerly").n_iter == 2

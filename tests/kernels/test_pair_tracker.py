@@ -31,8 +31,8 @@ each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 @pytest.fixture(autouse=True)
 def _always_bounded(monkeypatch):
-    monkeypatch.setattr(numpy_bisecting, "NARROW", 1)
-    monkeypatch.setattr(numpy_bisecting, "SMALL", 0)
+    monkeypatch.setattr(numpy_bisecting, "BOUNDS_FROM_FEATURES", 1)
+    monkeypatch.setattr(numpy_bisecting, "BOUNDS_FROM_ENTRIES", 0)
 
 
 def tracker_of(X, about, module):

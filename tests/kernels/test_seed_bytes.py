@@ -17,7 +17,7 @@ from kmeans_xp.kernels.numba.simd import byte_tiles
 from kmeans_xp.kernels.numba.simd.byte_tiles import ROWS, byte_tile
 from kmeans_xp.kernels.numpy.seeding import SketchSeeder
 from kmeans_xp.kernels.shared.prepared_centers import prepare
-from kmeans_xp.kernels.shared.quantised import part_left
+from kmeans_xp.kernels.shared.quantised import candidate_share
 from kmeans_xp.rows.numpy import NumpyRows
 
 numba = pytest.importorskip("numba")
@@ -249,6 +249,6 @@ def test_labels_are_those_of_a_brute_force(name: str, dtype: type) -> None:
 
 def test_the_part_left_is_that_of_pairs_that_bounds_leave() -> None:
     X = _normal(256)
-    assert part_left(X, 60) < 0.05
+    assert candidate_share(X, 60) < 0.05
     X[::2] += 1e4
-    assert part_left(X, 60) > 0.4
+    assert candidate_share(X, 60) > 0.4

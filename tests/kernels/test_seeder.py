@@ -13,7 +13,7 @@ from kmeans_xp.kernels.choose.seeding import find_seeder
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.compiling import LOW_D_SEEDING, QUANTISED
 from kmeans_xp.kernels.numpy import seeding as numpy_seeding
-from kmeans_xp.kernels.numpy.seeding import Scored, SketchSeeder
+from kmeans_xp.kernels.numpy.seeding import Candidates, SketchSeeder
 from tests.data import blobs, cloud
 
 SEEDS = range(6)
@@ -38,7 +38,7 @@ def sketch(request, monkeypatch):
         monkeypatch.setattr(choose_seeding, "MANY", 2)
         monkeypatch.setattr(choose_seeding, "NARROW", 2)
     monkeypatch.setattr(numpy_seeding, "BLOCK_ROWS", 700)
-    monkeypatch.setattr(numpy_seeding, "PIECE", 300)
+    monkeypatch.setattr(numpy_seeding, "PIECE_ROWS", 300)
     return request.param
 
 
@@ -150,8 +150,8 @@ def test_the_bound_is_one(sketch):
     seeder = find_seeder(rows.shape, 20, 4, rows[3], np.float32, lambda count: rows[:count])
     assert (seeder.basis is None) == (sketch == "features")
     drawn = np.empty((seeder.memory[1].shape[1], 500), np.float32)
-    seeder.draw(rows - rows[3], drawn)
-    scored = Scored(seeder, rows[:4])
+    seeder.sketch(rows - rows[3], drawn)
+    scored = Candidates(seeder, rows[:4])
     bounds = scored.columns @ drawn
     wide = rows.astype(np.float64)
     exact = np.sum((wide[None] - wide[:4, None]) ** 2, axis=2)

@@ -20,7 +20,7 @@ from kmeans_xp.kernels.numpy import hamerly_one_block
 from kmeans_xp.kernels.numpy import projection as numpy_projection
 from kmeans_xp.kernels.portable.lloyd import BoundedSearch, FullSearch
 from kmeans_xp.kernels.shared.hamerly import Bounds
-from kmeans_xp.kernels.shared.quantised import BYTES_UP_TO, part_left
+from kmeans_xp.kernels.shared.quantised import BYTES_UP_TO, candidate_share
 
 # With fewer features or centres, a product of projected rows costs as much as it saves; so it does
 # where it leaves more than this part of the centres near a row.
@@ -142,7 +142,7 @@ def _is_large_high_d(workload: Workload) -> bool:
 
 
 def _has_few_directions(workload: Workload) -> bool:
-    return _is_large_high_d(workload) and workload.part_left < LEFT
+    return _is_large_high_d(workload) and workload.candidate_share < LEFT
 
 
 def _projection_bounds(workload: Workload) -> Bounds:
@@ -161,7 +161,7 @@ def _suits_bytes(workload: Workload) -> bool:
     fits = _is_large_high_d(workload) and workload.d <= BYTES_UP_TO
     if not (fits and compiling.byte_products()):
         return False
-    return part_left(workload.sample, workload.k) < workload.d / SAVED
+    return candidate_share(workload.sample, workload.k) < workload.d / SAVED
 
 
 def _byte_bounds(workload: Workload) -> Bounds:

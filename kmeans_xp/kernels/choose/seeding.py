@@ -12,7 +12,7 @@ from kmeans_xp.kernels.numba.compiling import LOW_D_SEEDING, QUANTISED
 from kmeans_xp.kernels.numpy.seeding import SketchSeeder
 from kmeans_xp.kernels.portable.seeding import TOGETHER, ComputedPotential, RememberedPotential
 from kmeans_xp.kernels.shared.projection import directions_of
-from kmeans_xp.kernels.shared.quantised import BYTES_UP_TO, part_left
+from kmeans_xp.kernels.shared.quantised import BYTES_UP_TO, candidate_share
 
 # Entries that are remembered of all rows: where there would be more, nothing is.
 ENTRIES = 1 << 27
@@ -128,5 +128,5 @@ def _suits_bytes(seeding: Seeding, work: int) -> bool:
     # A look at a sample takes milliseconds: long where X is small, and nothing to a compiler.
     if n * d <= SMALL:
         fits = fits and compiling.worthwhile(work, dtype, QUANTISED)
-    pays = fits and part_left(seeding.rows.evenly(SAMPLE), seeding.k) < LEFT
+    pays = fits and candidate_share(seeding.rows.evenly(SAMPLE), seeding.k) < LEFT
     return pays and compiling.worthwhile(work, dtype, QUANTISED)

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from kmeans_xp.arrays import Array
 from kmeans_xp.kernels.interface import Source
-from kmeans_xp.kernels.shared.projection import Directions, directions_of, part_left
+from kmeans_xp.kernels.shared.projection import Directions, candidate_share, directions_of
 
 # Rows that tell what products of projected rows exclude: a glance at them takes milliseconds.
 SAMPLE = 4096
@@ -48,9 +48,9 @@ class Workload:
         return directions_of(self.sample)
 
     @cached_property
-    def part_left(self) -> float:
-        """Return which part of the centres products of projected rows leave near a row."""
-        return part_left(self.directions, self.sample, self.k)
+    def candidate_share(self) -> float:
+        """Return the share of centres that projected rows leave as candidates."""
+        return candidate_share(self.directions, self.sample, self.k)
 
     @cached_property
     def sample(self) -> Array:

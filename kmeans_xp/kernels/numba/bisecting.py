@@ -19,7 +19,7 @@ NONE = 0.0, 0.0, 0.0, math.inf
 
 def halves(task: HalvesTask) -> Halves:
     """Return the rows that are to be divided."""
-    if numpy_bisecting.remembered(task):
+    if numpy_bisecting.is_bounded(task):
         return BoundedHalves(task, measure, advance)
     return numpy_bisecting.halves(task)
 

@@ -1,1 +1,1 @@
-"""Operations tuned with NumPy and SciPy. Knows nothing of Numba."""
+"""Operations tuned with NumPy and SciPy; `benchmarks/NOTES.md` has the fits behind constants."""

@@ -1,9 +1,9 @@
-"""A whole iteration of Lloyd's algorithm in a few calls of NumPy, for rows of one block.
+"""Hamerly bounds in NumPy for a single block of rows: an iteration is some forty bare calls.
 
-Where rows are few, it is calls that an iteration costs. Hence no frame, and no totals of blocks.
-One product gives half the squared distances, about an origin amid the rows, to within an error e
-that is the same for all centres. A centre that is nearer than all others by more than 2e is the
-nearest; where several may be, direct differences in float64 decide.
+With few rows the number of calls is what an iteration costs. Hence it prepares no centres, and all
+rows have one drift limit. One product gives half the squared distances about an origin, to within
+an error e that is the same for all centres. A centre that is nearer than all others by more than 2e
+is the nearest; where several may be, direct differences in float64 decide.
 """
 
 import math
@@ -12,29 +12,32 @@ import numpy as np
 
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels.interface import FusedIteration
-from kmeans_xp.kernels.numpy.memory import scratch, taken
-from kmeans_xp.kernels.numpy.nearest import BLOCK, DIFFERENCES, FEW
+from kmeans_xp.kernels.numpy.memory import in_float64, rows_in_scratch
+from kmeans_xp.kernels.numpy.nearest import BLOCK_ENTRIES, CENTER_MAJOR_UP_TO, DIFFERENCE_ENTRIES
 from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals, Move
-from kmeans_xp.kernels.shared.hamerly import ROUNDING, STIRRED
+from kmeans_xp.kernels.shared.hamerly import CANCELLATION_LIMIT, ROUNDING
 from kmeans_xp.kernels.shared.prepared_centers import tied
 
-# Operations of a search that are worth the calls that tell which rows need none.
-WORTH = 1 << 19
-# Part of the rows that may change their label while gaps would not last, and part of them from
-# which on all are searched, sooner than some are picked.
-RESTLESS, PICKED = 0.02, 0.4
-# Rows that moved, by centres, for each row: from there on all are summed sooner.
-MOVED = 4
-# More than the number of any centre.
-ONE = np.uint16(2 * FEW)
-# BLAS takes so many centres in one go, and those that are left one by one.
-AT_A_TIME = 4
+# From so many operations of a search on, gaps repay the calls that they take.
+GAPS_FROM = 1 << 19
+# No gaps are taken where a larger share of the rows changed its label: they would not last.
+MAX_CHANGING = 0.02
+# Where a larger share of the rows has used up its gap, all are searched without gathering them.
+SEARCH_ALL_ABOVE = 0.4
+# Where rows that moved, times centres, are more than so many times all rows, all are summed.
+SUM_ALL_ABOVE = 4
+# Added to a centre's number, it makes a code: the sum of the near centres' codes less this is the
+# number of the near centre only where there is exactly one.
+CODE = np.uint16(2 * CENTER_MAJOR_UP_TO)
+# BLAS takes so many centres at a time and the rest one by one, so columns are padded: k = 7 takes
+# 30 µs instead of 41.
+BLAS_COLUMNS = 4
 
 
 def most_rows(d: int, k: int) -> int:
-    """Return up to how many rows an iteration is done so."""
-    return BLOCK // max(d, k) if k <= FEW else 0
+    """Return up to how many rows this way of iterating serves."""
+    return BLOCK_ENTRIES // max(d, k) if k <= CENTER_MAJOR_UP_TO else 0
 
 
 class OneBlockIteration(FusedIteration):
@@ -46,7 +49,7 @@ class OneBlockIteration(FusedIteration):
         All rows.
     weights : ndarray of shape (n,) or None
     k : int
-        How many clusters, at most `host.FEW`.
+        How many clusters, at most `kmeans_xp.kernels.numpy.nearest.CENTER_MAJOR_UP_TO`.
     origin : ndarray of shape (d,)
         A point amid the rows, about which they are summed.
     """
@@ -65,30 +68,29 @@ class OneBlockIteration(FusedIteration):
         shifted = np.subtract(block, origin, out=self._rows[:, :d])
         squares = np.vecdot(shifted, shifted)
         self._rows[:, d], self._rows[:, d + 1] = squares * 0.5, 1
-        self._columns = np.ones((math.ceil(k / AT_A_TIME) * AT_A_TIME, d + 2), block.dtype)
+        self._columns = np.ones((math.ceil(k / BLAS_COLUMNS) * BLAS_COLUMNS, d + 2), block.dtype)
         self._scores = np.empty(len(self._columns) * n, block.dtype)
-        self._near, self._named = np.empty(k * n, np.bool_), np.empty(k * n, np.uint16)
-        self._names = ONE + np.arange(k, dtype=np.uint16)[:, None]
-        self._numbers = np.arange(n)
-        # 2e, of which the centres' part is added: half an ε for each term of a product, half as
-        # many for ‖x'‖², what follows from them and ties; what underflow may lose; and all of it
-        # where something may overflow.
-        self._part = 2 * ((0.75 * d + 10) * float(info.eps) + tied(d) - 1)
-        lost = 32 * (d + 2) * float(info.smallest_normal)
-        self._errors = squares * self._part + lost
-        self._largest = float(info.max) / 4
-        self._errors[~(squares < self._largest)] = np.inf
-        self._sums, self._held = np.zeros((k, d)), np.zeros(k)
-        self._farthest, self._stirred = math.sqrt(float(squares.max()) + lost), 0.0
-        # Whether gaps are kept, and are known; of half the squared distances, like their limit.
-        self._keeps, self._calm = k > 1 and n * k * (d + 8) >= WORTH, False
-        self._gaps, self._limit, self._rounding = squares, 0.0, 4 * float(info.eps)
-        self._before = np.empty((k, d), block.dtype)
+        self._near, self._near_codes = np.empty(k * n, np.bool_), np.empty(k * n, np.uint16)
+        self._codes = CODE + np.arange(k, dtype=np.uint16)[:, None]
+        self._indices = np.arange(n)
+        # The rows' part of 2e: half an ε for each term of a product, half as many for ‖x'‖², what
+        # follows from them, ties, and underflow. It is infinite where something may overflow.
+        self._relative_error = 2 * ((0.75 * d + 10) * float(info.eps) + tied(d) - 1)
+        underflow = 32 * (d + 2) * float(info.smallest_normal)
+        self._errors = squares * self._relative_error + underflow
+        self._largest_square = float(info.max) / 4
+        self._errors[~(squares < self._largest_square)] = np.inf
+        self._sums, self._cluster_weights = np.zeros((k, d)), np.zeros(k)
+        self._max_norm, self._rounding_mass = math.sqrt(float(squares.max()) + underflow), 0.0
+        # Gaps and their drift limit are those of roots of half the squared distances.
+        self._keeps_gaps, self._has_gaps = k > 1 and n * k * (d + 8) >= GAPS_FROM, False
+        self._gaps, self._drift_limit, self._gap_rounding = squares, 0.0, 4 * float(info.eps)
+        self._centers_before = np.empty((k, d), block.dtype)
 
     @property
     def totals(self) -> ClusterTotals:
         """Return the totals of the clusters after the last step."""
-        return ClusterTotals(self._sums, self._held)
+        return ClusterTotals(self._sums, self._cluster_weights)
 
     def step(self, centers: np.ndarray) -> Move:
         """Search the rows whose label may change, and move each centre to the mean of its rows."""
@@ -97,29 +99,29 @@ class OneBlockIteration(FusedIteration):
         squares = np.vecdot(shifted, shifted)
         np.subtract(self._origin, centers, out=self._columns[:k, :d])
         self._columns[:k, d + 1] = squares * 0.5
-        which = self._unsettled(centers) if self._calm else None
+        which = self._unsettled(centers) if self._has_gaps else None
         if which is None or which.size:
             largest = max(squares.tolist())
-            error = self._part * largest if largest < self._largest else math.inf
-            self._assign(which, centers, error)
+            bounded = largest < self._largest_square
+            self._assign(which, centers, self._relative_error * largest if bounded else math.inf)
         moved, empty = self._means(centers)
-        way = np.subtract(moved, centers, dtype=np.float64)
-        # Of a centre without rows nothing counts, however far it is.
-        gain = np.vdot(shifted, self._held[:, None] * shifted - 2 * self._sums)
-        return Move(moved, float(gain), float(np.vdot(way, way)), empty)
+        drift = np.subtract(moved, centers, dtype=np.float64)
+        # A centre without rows adds nothing, however far it is.
+        gain = np.vdot(shifted, self._cluster_weights[:, None] * shifted - 2 * self._sums)
+        return Move(moved, float(gain), float(np.vdot(drift, drift)), empty)
 
     def _unsettled(self, centers: np.ndarray) -> np.ndarray | None:
-        """Return the rows whose gap is used up; None for all, where these are many."""
-        way = np.subtract(centers, self._before, dtype=np.float64)
-        second, most = np.sort(np.vecdot(way, way))[-2:].tolist()
-        self._limit += math.sqrt(second / 2) + math.sqrt(most / 2)
-        self._limit *= 1 + ROUNDING
-        self._before = centers.copy()
-        (which,) = (~(self._gaps > self._limit)).nonzero()
-        return None if len(which) > PICKED * len(self.row_labels) else which
+        """Return the indices of rows whose gap is used up; None for all, where these are many."""
+        drift = np.subtract(centers, self._centers_before, dtype=np.float64)
+        second, largest = np.sort(np.vecdot(drift, drift))[-2:].tolist()
+        self._drift_limit += math.sqrt(second / 2) + math.sqrt(largest / 2)
+        self._drift_limit *= 1 + ROUNDING
+        self._centers_before = centers.copy()
+        (which,) = (~(self._gaps > self._drift_limit)).nonzero()
+        return None if len(which) > SEARCH_ALL_ABOVE * len(self.row_labels) else which
 
     def _assign(self, which: np.ndarray | None, centers: np.ndarray, error: float) -> None:
-        """Give rows the label of their nearest centre, and take those that move to its cluster."""
+        """Label rows by their nearest centre, and take those that changed to its cluster."""
         rows, errors, old = self._rows, self._errors, self.row_labels
         if which is not None:
             rows, errors, old = rows.take(which, axis=0), errors.take(which), old.take(which)
@@ -127,103 +129,88 @@ class OneBlockIteration(FusedIteration):
         scores = self._scores[: len(self._columns) * m].reshape(-1, m)
         scores = np.matmul(self._columns, rows.T, out=scores)[:k]
         errors = errors + error
-        bound = np.minimum.reduce(scores, axis=0)
-        bound += errors
-        # Of one near centre the sum is its name; of more it is longer, of none (NaN) it wraps.
-        near = np.less_equal(scores, bound, out=self._near[: k * m].reshape(k, m))
-        named = np.multiply(near, self._names, out=self._named[: k * m].reshape(k, m))
-        found = np.add.reduce(named, axis=0, dtype=np.uint16)
-        found -= ONE
-        (unsure,) = (found >= k).nonzero()
-        new = found.astype(np.int32)
-        if unsure.size:
-            new[unsure] = self._decide(unsure if which is None else which.take(unsure), centers)
-        (moved,) = (new != old).nonzero()
-        if self._keeps:
-            self._remember(which, len(moved), centers, (scores, bound, errors, new))
-        if moved.size:
-            old, new = old.take(moved), new.take(moved)
-            which = moved if which is None else which.take(moved)
+        upper = np.minimum.reduce(scores, axis=0)
+        upper += errors
+        # Sums of several codes are too large, and that of none (NaN) wraps below zero.
+        near = np.less_equal(scores, upper, out=self._near[: k * m].reshape(k, m))
+        codes = np.multiply(near, self._codes, out=self._near_codes[: k * m].reshape(k, m))
+        nearest = np.add.reduce(codes, axis=0, dtype=np.uint16)
+        nearest -= CODE
+        (undecided,) = (nearest >= k).nonzero()
+        new = nearest.astype(np.int32)
+        if undecided.size:
+            at = undecided if which is None else which.take(undecided)
+            new[undecided] = self._nearest_by_differences(at, centers)
+        (changed,) = (new != old).nonzero()
+        if self._keeps_gaps:
+            known, self._has_gaps = self._has_gaps, len(changed) <= MAX_CHANGING * len(self._gaps)
+            if self._has_gaps and not known:
+                self._drift_limit, self._centers_before = 0.0, centers.copy()
+            if self._has_gaps:
+                self._remember(which, scores, upper, errors, new)
+        if changed.size:
+            old, new = old.take(changed), new.take(changed)
+            which = changed if which is None else which.take(changed)
             self.row_labels[which] = new
-            self._add(which, old, new)
+            self._update_totals(which, old, new)
 
-    def _decide(self, which: np.ndarray, centers: np.ndarray) -> np.ndarray:
-        """Return the nearest centre of rows by direct differences, the first of equal ones."""
-        found = np.empty(len(which), np.int32)
+    def _nearest_by_differences(self, which: np.ndarray, centers: np.ndarray) -> np.ndarray:
+        """Return the nearest centres of rows by direct differences, the first of equal ones."""
+        nearest = np.empty(len(which), np.int32)
         wide, tie = centers.astype(np.float64), tied(centers.shape[1])
-        for part in parts(len(which), DIFFERENCES // centers.size):
-            every = self._block[which[part], None] - wide
-            squares = np.vecdot(every, every)
-            equal = squares <= squares.min(axis=1, keepdims=True) * tie
-            found[part] = equal.argmax(axis=1)
-        return found
+        for part in parts(len(which), DIFFERENCE_ENTRIES // centers.size):
+            differences = self._block[which[part], None] - wide
+            squares = np.vecdot(differences, differences)
+            nearest[part] = (squares <= squares.min(axis=1, keepdims=True) * tie).argmax(axis=1)
+        return nearest
 
     def _remember(
         self,
         which: np.ndarray | None,
-        moved: int,
-        centers: np.ndarray,
-        found: tuple[np.ndarray, ...],
+        scores: np.ndarray,
+        upper: np.ndarray,
+        errors: np.ndarray,
+        labels: np.ndarray,
     ) -> None:
-        """Write the gaps of rows, if few moved, beside the limit from which they count."""
-        known, self._calm = self._calm, moved <= RESTLESS * len(self.row_labels)
-        if not self._calm:
-            return
-        if not known:
-            self._limit, self._before = 0.0, centers.copy()
-        scores, bound, errors, labels = found
+        """Write the gaps of rows, plus the drift limit, by their scores, which are overwritten."""
         at = labels * np.intp(len(labels))
-        at += self._numbers[: len(labels)]
+        at += self._indices[: len(labels)]
         scores.reshape(-1)[at] = np.inf
         gaps = np.minimum.reduce(scores, axis=0)
         gaps -= errors
         np.sqrt(np.maximum(gaps, 0, out=gaps), out=gaps)
-        gaps -= np.sqrt(bound, out=bound)
-        gaps += self._limit
-        gaps *= 1 - self._rounding
+        gaps -= np.sqrt(upper, out=upper)
+        gaps += self._drift_limit
+        gaps *= 1 - self._gap_rounding
         if which is None:
             self._gaps = gaps
         else:
             self._gaps[which] = gaps
 
-    def _add(self, which: np.ndarray, old: np.ndarray, new: np.ndarray) -> None:
+    def _update_totals(self, which: np.ndarray, old: np.ndarray, new: np.ndarray) -> None:
         """Take rows from their old clusters to their new ones."""
         m, k = len(which), len(self._sums)
-        if old[0] < 0 or m * k > MOVED * len(self.row_labels):
-            self._add_up()
+        if old[0] < 0 or m * k > SUM_ALL_ABOVE * len(self.row_labels):
+            self._sum_all()
             return
         rows = self._about_origin(which)
         weights = np.ones(m) if self._weights is None else self._weights.take(which)
-        numbers, signed = self._numbers[:m], np.zeros((k, m))
-        signed[new, numbers], signed[old, numbers] = weights, -weights
+        indices, signed = self._indices[:m], np.zeros((k, m))
+        signed[new, indices], signed[old, indices] = weights, -weights
         self._sums += signed @ rows
         if self._weights is None:
-            self._held += signed.sum(axis=1)
-        else:  # Of weights, unlike of counts, rounding would be left.
-            self._held = self._weigh()
-        self._stirred += self._farthest * float(weights.sum())
-        left = min(np.vecdot(self._sums, self._sums).tolist())
-        lost = self._stirred / STIRRED
-        if not lost * lost < left:
-            self._add_up()
+            self._cluster_weights += signed.sum(axis=1)
+        else:  # Unlike counts, weights would leave rounding behind.
+            self._cluster_weights = self._weigh()
+        self._rounding_mass += self._max_norm * float(weights.sum())
+        remaining = min(np.vecdot(self._sums, self._sums).tolist())
+        lost = self._rounding_mass / CANCELLATION_LIMIT
+        if not lost * lost < remaining:
+            self._sum_all()
 
-    def _weigh(self) -> np.ndarray:
-        """Return the weight of each cluster."""
-        found = np.bincount(self.row_labels, self._weights, len(self._sums))
-        return found.astype(np.float64, copy=False)
-
-    def _about_origin(self, which: np.ndarray) -> np.ndarray:
-        """Return rows less the origin in float64, in scratch memory."""
-        rows = taken(self._block, which, "rows")
-        wide = scratch("wide", rows.shape, np.float64)
-        # A subtraction that converts on the way takes three times as long.
-        wide[...] = rows
-        wide -= self._wide_origin
-        return wide
-
-    def _add_up(self) -> None:
+    def _sum_all(self) -> None:
         """Sum all rows, cluster by cluster."""
-        self._held = self._weigh()
+        self._cluster_weights = self._weigh()
         order = self.row_labels.astype(np.uint8).argsort(kind="stable")
         rows = self._about_origin(order)
         weights = np.ones(len(order)) if self._weights is None else self._weights.take(order)
@@ -232,16 +219,28 @@ class OneBlockIteration(FusedIteration):
         for total, end in zip(self._sums, ends.tolist(), strict=True):
             np.matmul(weights[start:end], rows[start:end], out=total)
             start = end
-        self._stirred = 0.0
+        self._rounding_mass = 0.0
+
+    def _weigh(self) -> np.ndarray:
+        """Return the weight of each cluster."""
+        totals = np.bincount(self.row_labels, self._weights, len(self._sums))
+        return totals.astype(np.float64, copy=False)
+
+    def _about_origin(self, which: np.ndarray) -> np.ndarray:
+        """Return rows less the origin in float64, in scratch memory."""
+        wide = in_float64(rows_in_scratch(self._block, which, "rows"))
+        wide -= self._wide_origin
+        return wide
 
     def _means(self, centers: np.ndarray) -> tuple[np.ndarray, int]:
-        """Return the mean of each cluster, and how many have none: their centres stay."""
-        held, empty = self._held, len(centers) - int(np.count_nonzero(self._held))
+        """Return the mean of each cluster, and how many are empty: their centres stay."""
+        weights = self._cluster_weights
+        empty = len(centers) - int(np.count_nonzero(weights))
         if not empty:
-            means = self._sums / held[:, None]
+            means = self._sums / weights[:, None]
             means += self._wide_origin
             return means.astype(centers.dtype), 0
-        # Where no row is left, only rounding is.
-        self._sums[held == 0] = 0
-        means = self._wide_origin + self._sums / np.where(held > 0, held, 1)[:, None]
-        return np.where(held[:, None] > 0, means.astype(centers.dtype), centers), empty
+        # Where no row remains, the sums are rounding errors.
+        self._sums[weights == 0] = 0
+        means = self._wide_origin + self._sums / np.where(weights > 0, weights, 1)[:, None]
+        return np.where(weights[:, None] > 0, means.astype(centers.dtype), centers), empty

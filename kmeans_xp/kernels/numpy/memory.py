@@ -1,4 +1,4 @@
-"""Memory to write to that is not new, since new memory costs page faults; and rows at indices."""
+"""Scratch memory that each thread writes to again and again, and rows at indices."""
 
 import math
 import threading
@@ -10,30 +10,37 @@ _memory = threading.local()
 
 
 def scratch(use: str, shape: tuple[int, int], dtype: Any) -> np.ndarray:
-    """Return an array to write to, which the thread gives to the next who asks for this use.
+    """Return an uninitialised array, which lasts until the thread asks for the same use again.
 
-    A new one for every piece of a block would cost more page faults than arithmetic.
+    A new array for every piece of a block costs more page faults than arithmetic.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    held = vars(_memory).get(use)
-    if held is None or held.size < size:
-        held = vars(_memory)[use] = np.empty(size, np.uint8)
-    return held[:size].view(dtype).reshape(shape)
+    memory = vars(_memory).get(use)
+    if memory is None or memory.size < size:
+        memory = vars(_memory)[use] = np.empty(size, np.uint8)
+    return memory[:size].view(dtype).reshape(shape)
 
 
-def taken(rows: np.ndarray, which: np.ndarray, use: str) -> np.ndarray:
+def rows_in_scratch(rows: np.ndarray, which: np.ndarray, use: str) -> np.ndarray:
     """Return the rows at indices, in scratch memory for this use."""
-    # This mode alone writes where it is told to, without a buffer.
+    # With any other mode `take` writes to a buffer first. The indices are never out of range.
     out = scratch(use, (len(which), rows.shape[1]), rows.dtype)
     return rows.take(which, axis=0, out=out, mode="clip")
 
 
+def in_float64(rows: np.ndarray) -> np.ndarray:
+    """Return a copy of rows in scratch memory: to subtract and convert at once is much slower."""
+    wide = scratch("wide", rows.shape, np.float64)
+    wide[...] = rows
+    return wide
+
+
 def rows_at(rows: np.ndarray, which: np.ndarray) -> np.ndarray:
     """Return the rows at indices."""
-    # `take` is some ten times faster, but copies all rows first unless they lie one after another.
+    # `take` is some ten times faster, but copies all rows first unless they are contiguous.
     return rows.take(which, axis=0) if rows.flags.c_contiguous else rows[which]
 
 
 def gathered(rows: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """Return the rows at ascending indices."""
+    """Return the rows at ascending indices; without a copy if these are all rows."""
     return rows if len(which) == len(rows) else rows_at(rows, which)

@@ -1,4 +1,4 @@
-"""What a mini-batch teaches running means, tuned for NumPy."""
+"""How running means learn from a mini-batch in NumPy."""
 
 import numpy as np
 
@@ -16,20 +16,16 @@ def learn(batch: Batch) -> Learned:
 def sum_batch(
     block: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, centers: np.ndarray
 ) -> BatchSums:
-    """Return what the rows of each label add up to about its centre."""
-    # Imported here: SciPy takes longer to import than the rest of the package together.
-    from scipy.sparse import csc_array
-
-    n, k = len(block), len(centers)
+    """Return sums of the rows of each label about its centre."""
+    k = len(centers)
     differences = scratch("differences", block.shape, np.float64)
-    # Labels are in range; where it had to look, NumPy would write to a copy first.
+    # With any other mode `take` writes to a buffer first. The labels are never out of range.
     np.take(centers, labels, axis=0, out=differences, mode="clip")
     np.subtract(block, differences, out=differences)
-    ones = np.ones(n) if weights is None else weights
+    totals = np.bincount(labels, weights, k).astype(np.float64, copy=False)
     if weights is None:
         cost = np.vdot(differences, differences)
     else:
         cost = np.vecdot(differences, differences) @ weights
-    member = csc_array((ones, labels, np.arange(n + 1, dtype=np.int32)), shape=(k, n))
-    totals = np.bincount(labels, weights, k).astype(np.float64, copy=False)
-    return BatchSums(member @ differences, totals, np.asarray(cost))
+    sums = nearest.members(labels, weights, k) @ differences
+    return BatchSums(sums, totals, np.asarray(cost))

@@ -1,7 +1,7 @@
-"""EM tuned for NumPy: cache-sized blocks, and work in place.
+"""The two halves of an EM iteration in NumPy: cache-sized blocks, and work in place.
 
-By polynomial, monomial by monomial; by difference, component by component, in the precision that
-the components are given in.
+They are specified in `kmeans_xp.kernels.portable.mixture`. Polynomials are computed monomial by
+monomial, and differences component by component in the precision of the means.
 """
 
 from typing import Any
@@ -13,17 +13,17 @@ from kmeans_xp.kernels.portable import mixture as portable_mixture
 from kmeans_xp.kernels.shared.gaussians import MATRICES, Components, monomial_count
 
 # Entries of a block's monomials and shares, which stay in the cache between the two products.
-BLOCK = 1 << 19
+BLOCK_ENTRIES = 1 << 19
 
 
 def polynomial_rows(k: int, p: int, d: int) -> int:
     """Return how many rows a block should have: k components, p monomials, d features."""
-    return min(max(BLOCK // (p + 2 * k), 256), 8192)
+    return min(max(BLOCK_ENTRIES // (p + 2 * k), 256), 8192)
 
 
 def difference_rows(k: int, p: int, d: int) -> int:
     """Return how many rows a block should have, where differences are taken."""
-    return min(max(BLOCK // (k + 8 * d), 256), 8192)
+    return min(max(BLOCK_ENTRIES // (k + 8 * d), 256), 8192)
 
 
 def monomials(block: np.ndarray, about: np.ndarray, kind: str) -> np.ndarray:
@@ -32,92 +32,95 @@ def monomials(block: np.ndarray, about: np.ndarray, kind: str) -> np.ndarray:
     They lie monomial by monomial, so that SIMD lanes run over rows.
     """
     n, d = block.shape
-    found = scratch("monomials", (monomial_count(kind, d), n), np.float64)
-    found[0] = 1
-    x, rest = found[1 : d + 1], found[d + 1 :]
+    monomials = scratch("monomials", (monomial_count(kind, d), n), np.float64)
+    monomials[0] = 1
+    x, squares = monomials[1 : d + 1], monomials[d + 1 :]
     np.subtract(block.T, np.atleast_2d(about).T, out=x)
-    if kind == "shared":
-        return found
     if kind == "diag":
-        np.multiply(x, x, out=rest)
-    elif kind not in MATRICES:
-        np.einsum("ij,ij->j", x, x, out=rest[0])
-    else:
+        np.multiply(x, x, out=squares)
+    elif kind == "spherical":
+        np.einsum("ij,ij->j", x, x, out=squares[0])
+    elif kind in MATRICES:
         start = 0
         for i in range(d):
-            np.multiply(x[i], x[i:], out=rest[start : start + d - i])
+            np.multiply(x[i], x[i:], out=squares[start : start + d - i])
             start += d - i
-    return found
+    return monomials
 
 
-def expect_by_polynomial(found: np.ndarray, parts: Components) -> tuple[np.ndarray, np.ndarray]:
+def expect_by_polynomial(
+    monomials: np.ndarray, components: Components
+) -> tuple[np.ndarray, np.ndarray]:
     """Return shares, (k, B), and log densities, (B,), of rows by their monomials, (p, B)."""
-    exactly = parts.kind == "shared"
-    return share(scores(parts.coefficients, found), parts.dtype, exactly=exactly)
+    exactly = components.kind == "shared"
+    return share(scores(components.coefficients, monomials), components.dtype, exactly=exactly)
 
 
-def moments_by_polynomial(found: np.ndarray, shares: np.ndarray, parts: Components) -> np.ndarray:
+def moments_by_polynomial(
+    monomials: np.ndarray, shares: np.ndarray, components: Components
+) -> np.ndarray:
     """Return the moments of `shares` about what the monomials are about, (k, p)."""
     if shares.dtype != np.float64:
-        narrow, shares = shares, scratch("wide shares", shares.shape, np.float64)
-        shares[...] = narrow
-    return (found @ shares.T).T
+        wide = scratch("wide shares", shares.shape, np.float64)
+        wide[...] = shares
+        shares = wide
+    return (monomials @ shares.T).T
 
 
-def scores(coefficients: Any, found: np.ndarray) -> np.ndarray:
+def scores(coefficients: Any, monomials: np.ndarray) -> np.ndarray:
     """Return the polynomials, (k, B), of rows by their monomials, (p, B)."""
-    out = scratch("scores", (len(coefficients), found.shape[1]), np.float64)
-    return np.matmul(coefficients, found, out=out)
+    out = scratch("scores", (len(coefficients), monomials.shape[1]), np.float64)
+    return np.matmul(coefficients, monomials, out=out)
 
 
-def expect_by_difference(x: np.ndarray, parts: Components) -> tuple[np.ndarray, np.ndarray]:
+def expect_by_difference(x: np.ndarray, components: Components) -> tuple[np.ndarray, np.ndarray]:
     """Return shares, (k, B), and log densities, (B,), of rows about the origin, (B, d)."""
-    if parts.kind not in MATRICES:
-        return portable_mixture.expect_by_difference(x, parts)
-    x = x.astype(parts.means.dtype, copy=False)
-    forms = np.empty((len(parts.means), len(x)), x.dtype)
-    difference, turned = np.empty_like(x), np.empty_like(x)
-    rows, means = x, parts.means
-    # Where rows are rounded already, they may be turned before differences are taken.
-    shared = parts.kind == "tied" and x.dtype != parts.origin.dtype
-    if shared:
-        rows, means, turned = x @ parts.factors, means @ parts.factors, difference
+    if components.kind not in MATRICES:
+        return portable_mixture.expect_by_difference(x, components)
+    x = x.astype(components.means.dtype, copy=False)
+    squares = np.empty((len(components.means), len(x)), x.dtype)
+    difference, whitened = np.empty_like(x), np.empty_like(x)
+    rows, means = x, components.means
+    # Where rows are rounded already, they may be whitened before differences are taken.
+    whitens_rows = components.kind == "tied" and x.dtype != components.origin.dtype
+    if whitens_rows:
+        rows, means, whitened = x @ components.factors, means @ components.factors, difference
     for j, mean in enumerate(means):
         np.subtract(rows, mean, out=difference)
-        if not shared:
-            factor = parts.factors if parts.kind == "tied" else parts.factors[j]
-            np.matmul(difference, factor, out=turned)
-        np.vecdot(turned, turned, out=forms[j])
-    return share(parts.constants[:, None] - 0.5 * forms, parts.dtype)
+        if not whitens_rows:
+            factor = components.factors if components.kind == "tied" else components.factors[j]
+            np.matmul(difference, factor, out=whitened)
+        np.vecdot(whitened, whitened, out=squares[j])
+    return share(components.constants[:, None] - 0.5 * squares, components.dtype)
 
 
-def moments_by_difference(x: np.ndarray, shares: np.ndarray, parts: Components) -> np.ndarray:
+def moments_by_difference(x: np.ndarray, shares: np.ndarray, components: Components) -> np.ndarray:
     """Return the moments of `shares` about each component's mean, (k, p)."""
-    if parts.kind not in MATRICES:
-        return portable_mixture.moments_by_difference(x, shares, parts)
-    k, d = parts.means.shape
-    x, shares = x.astype(parts.means.dtype, copy=False), shares.astype(np.float64, copy=False)
-    found = np.empty((k, monomial_count(parts.kind, d)))
-    found[:, 0] = shares.sum(axis=1)
+    if components.kind not in MATRICES:
+        return portable_mixture.moments_by_difference(x, shares, components)
+    k, d = components.means.shape
+    x, shares = x.astype(components.means.dtype, copy=False), shares.astype(np.float64, copy=False)
+    moments = np.empty((k, monomial_count(components.kind, d)))
+    moments[:, 0] = shares.sum(axis=1)
     roots = np.sqrt(shares).astype(x.dtype, copy=False)
     upper = np.flatnonzero(np.triu(np.ones((d, d), bool)))
     difference = np.empty_like(x)
-    for j, mean in enumerate(parts.means):
+    for j, mean in enumerate(components.means):
         np.subtract(x, mean, out=difference)
         difference *= roots[j][:, None]
-        found[j, 1 : d + 1] = roots[j] @ difference
+        moments[j, 1 : d + 1] = roots[j] @ difference
         # A product with its own transpose takes BLAS half the time.
-        found[j, d + 1 :] = (difference.T @ difference).take(upper)
-    return found
+        moments[j, d + 1 :] = (difference.T @ difference).take(upper)
+    return moments
 
 
 def share(
     scores: np.ndarray, dtype: Any, *, exactly: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `em_portable.share`, in place of the scores."""
+    """Return the softmax and its log sums as the portable `share` does; overwrite the scores."""
     top = scores.max(axis=0)
     scores -= top
-    # In the rows' precision: single takes a third of the time, and loses no more than rows did.
+    # In the rows' precision: single takes a third of the time, and loses no more than the rows did.
     shares = scores
     if dtype != scores.dtype:
         shares = scratch("shares", scores.shape, dtype)

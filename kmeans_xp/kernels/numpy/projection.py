@@ -1,4 +1,4 @@
-"""Bounds by projected rows in NumPy: only the centres that they do not exclude are looked at."""
+"""Bounds by projected rows in NumPy: only the centres that these do not exclude are compared."""
 
 from typing import Any
 
@@ -6,24 +6,23 @@ import numpy as np
 
 from kmeans_xp.kernels.numpy import hamerly as numpy_hamerly
 from kmeans_xp.kernels.numpy import nearest as numpy_nearest
-from kmeans_xp.kernels.numpy.memory import gathered, scratch, taken
-from kmeans_xp.kernels.numpy.nearest import DIFFERENCES
+from kmeans_xp.kernels.numpy.memory import gathered, rows_in_scratch, scratch
+from kmeans_xp.kernels.numpy.nearest import BLOCK_ENTRIES, DIFFERENCE_ENTRIES
 from kmeans_xp.kernels.shared.blocks import even_blocks, parts
 from kmeans_xp.kernels.shared.cluster_totals import Changes
 from kmeans_xp.kernels.shared.hamerly import remember, unsettled
 from kmeans_xp.kernels.shared.prepared_centers import tied
 from kmeans_xp.kernels.shared.projection import Directions, ProjectedIteration, ProjectionBounds
 
-# Centres in a product that cost as much as the differences from one.
-PAIR = 64
-# Bytes of scores of projected rows at a time: they cost little, and calls the more.
-SCORE_BYTES = 1 << 22
-# Rows at a time at most.
-PIECE = 2048
-# Entries of a block: each adds up the sums of all clusters, and calls that are turns at the lock.
-BLOCK = 1 << 21
+# So many centres in a product cost as much as the differences from one.
+DIFFERENCE_COST = 64
+# Bytes of scores of projected rows at a time, and rows: a product of them is short, so that calls
+# weigh more; 512 rows instead of 2,048 are a third slower at k = 256.
+SCORE_BYTES, PIECE_ROWS = 1 << 22, 2048
+# Entries of a block: its steps are many calls, and each block adds up the sums of all clusters.
+LARGE_BLOCK_ENTRIES = 1 << 21
 # More than float32 rounds away in two operations, and float64 in a few.
-ROUND, FINE = 2.0**-21, 2.0**-49
+FLOAT32_ROUNDING, FLOAT64_ROUNDING = 2.0**-21, 2.0**-49
 
 
 def bounds_of(n: int, d: int, k: int, dtype: Any, directions: Directions) -> ProjectionBounds:
@@ -33,8 +32,8 @@ def bounds_of(n: int, d: int, k: int, dtype: Any, directions: Directions) -> Pro
 
 
 def block_rows(n: int, d: int) -> int:
-    """Return how many rows a block should have."""
-    return even_blocks(n, max(1, BLOCK // d))
+    """Return how many rows a block should have, so that two threads get as many rows."""
+    return even_blocks(n, max(1, LARGE_BLOCK_ENTRIES // d))
 
 
 def advance(
@@ -47,25 +46,22 @@ def advance(
     *,
     iteration: ProjectedIteration,
 ) -> Changes:
-    """Search where no bound holds; write the memory; return what changed.
+    """Search the rows whose gap is used up; write all memory of the rows; return the changes.
 
-    `upper_bounds` is how far a row is from its centre at most, less that centre's drift by then;
-    `projected` holds projected rows.
+    The memory is that of `kmeans_xp.kernels.shared.projection.ProjectionBounds`.
     """
-    before, left = labels.copy(), np.arange(len(block))
+    before, undecided = labels.copy(), np.arange(len(block))
     if len(labels) and labels[0] < 0:
         project(block, iteration, out=projected)
     else:
         active = unsettled(labels, bound_gaps, iteration.drift_limits)
-        size = min(
-            max(256, SCORE_BYTES // (len(iteration.projected_centers) * block.itemsize)), PIECE
-        )
+        score_rows = SCORE_BYTES // (len(iteration.projected_centers) * block.itemsize)
         crowded = [
             _settle(block, active[part], labels, bound_gaps, projected, iteration)
-            for part in parts(len(active), size)
+            for part in parts(len(active), min(max(256, score_rows), PIECE_ROWS))
         ]
-        left = np.concatenate([active[:0], *crowded])
-    search(block, left, labels, bound_gaps, upper_bounds, iteration)
+        undecided = np.concatenate([active[:0], *crowded])
+    search(block, undecided, labels, bound_gaps, upper_bounds, iteration)
     return numpy_hamerly.changes(block, weights, before, labels, iteration.prepared)
 
 
@@ -77,25 +73,19 @@ def search(
     upper_bounds: np.ndarray,
     iteration: ProjectedIteration,
 ) -> None:
-    """Search all centres for the rows `which`; write the memory."""
-    rows = gathered(block, which)
-    found, bound_gap, own = numpy_hamerly.search(
-        rows, labels[which], iteration.prepared, restless=1
-    )
-    labels[which] = found
-    remember(bound_gaps, which, bound_gap, labels, iteration.drift_limits)
-    upper_bounds[which] = upper_bounds_of(own, iteration.center_drift[found])
-
-
-def upper_bounds_of(own: np.ndarray, center_drift: np.ndarray) -> np.ndarray:
-    """Return distances to the own centre less the way that it had come, rounded up to float32."""
-    left = own.astype(np.float64) - center_drift + (own + center_drift) * ROUND
-    return np.nextafter(left.astype(np.float32), np.float32(np.inf))
+    """Compare the rows `which` with all centres; write the memory."""
+    found = numpy_hamerly.search(gathered(block, which), labels[which], iteration.prepared)
+    labels[which] = found.labels
+    remember(bound_gaps, which, found.gaps, labels, iteration.drift_limits)
+    own, drift = found.own_distances, iteration.center_drift[found.labels]
+    # Rounded up to float32.
+    upper = own.astype(np.float64) - drift + (own + drift) * FLOAT32_ROUNDING
+    upper_bounds[which] = np.nextafter(upper.astype(np.float32), np.float32(np.inf))
 
 
 def project(block: np.ndarray, iteration: ProjectedIteration, out: np.ndarray) -> None:
     """Write the projected rows of a block, a few at a time."""
-    for part in parts(len(block), DIFFERENCES // block.shape[1]):
+    for part in parts(len(block), DIFFERENCE_ENTRIES // block.shape[1]):
         out[part] = iteration.directions.rows(block[part])
 
 
@@ -107,71 +97,71 @@ def _settle(
     projected: np.ndarray,
     iteration: ProjectedIteration,
 ) -> np.ndarray:
-    """Label rows by their differences from the centres that may be nearer; write the memory.
+    """Label rows by their differences from the candidates; write labels and bound gaps.
 
-    Return the rows for which these are too many.
+    Return the rows that have too many candidates.
     """
-    x, own = taken(block, which, "rows"), labels.take(which).astype(np.intp)
-    near = numpy_nearest.own_distances(x, iteration.prepared, own)
-    squares, scores = _short(taken(projected, which, "short"), own, iteration)
-    # Where the score does not tell that a centre is farther than the own one.
-    most = (squares - near * (tied(x.shape[1]) + FINE)) / 2
-    below = np.nextafter(most.astype(scores.dtype), -scores.dtype.type(np.inf))
-    far = np.less(scores, below[:, None], out=scratch("near", scores.shape, np.bool_))
-    flat = np.flatnonzero(np.logical_not(far, out=far))
-    i, j = np.divmod(flat, scores.shape[1])
-    crowded = np.bincount(i, minlength=len(which)) * PAIR > scores.shape[1]
-    scores.reshape(-1)[flat] = -np.inf
+    x, own = rows_in_scratch(block, which, "rows"), labels.take(which).astype(np.intp)
+    own_squares = numpy_nearest.own_distances(x, iteration.prepared, own)
+    rows = rows_in_scratch(projected, which, "projected")
+    squares, scores = _projected_scores(rows, own, iteration)
+    # A centre whose score is below this is farther than the own one.
+    limit = (squares - own_squares * (tied(x.shape[1]) + FLOAT64_ROUNDING)) / 2
+    limit = np.nextafter(limit.astype(scores.dtype), -scores.dtype.type(np.inf))
+    excluded = np.less(scores, limit[:, None], out=scratch("near", scores.shape, np.bool_))
+    candidates = np.flatnonzero(np.logical_not(excluded, out=excluded))
+    i, j = np.divmod(candidates, scores.shape[1])
+    crowded = np.bincount(i, minlength=len(which)) * DIFFERENCE_COST > scores.shape[1]
+    scores.reshape(-1)[candidates] = -np.inf
     # NumPy finds the place of a largest entry several times as fast as its value.
-    top = scores[np.arange(len(which)), scores.argmax(axis=1)].astype(np.float64)
-    few = np.flatnonzero(~crowded[i])
-    new, nearest, second = _decided(x, own, near, i[few], j[few], iteration)
-    rest = np.maximum(squares - 2 * top, 0)
-    first = np.sqrt(nearest) * (1 + FINE)
-    bound_gap = np.sqrt(np.minimum(second, rest)) * (1 - FINE) - first
-    easy = np.flatnonzero(~crowded)
-    at = which[easy]
-    labels[at] = new[easy]
-    remember(bound_gaps, at, bound_gap[easy], labels, iteration.drift_limits)
+    largest = scores[np.arange(len(which)), scores.argmax(axis=1)].astype(np.float64)
+    pairs = np.flatnonzero(~crowded[i])
+    nearest, least, second = _nearest_two(x, own, own_squares, i[pairs], j[pairs], iteration)
+    excluded_squares = np.maximum(squares - 2 * largest, 0)
+    gaps = np.sqrt(np.minimum(second, excluded_squares)) * (1 - FLOAT64_ROUNDING)
+    gaps -= np.sqrt(least) * (1 + FLOAT64_ROUNDING)
+    settled = np.flatnonzero(~crowded)
+    at = which[settled]
+    labels[at] = nearest[settled]
+    remember(bound_gaps, at, gaps[settled], labels, iteration.drift_limits)
     return which[crowded]
 
 
-def _short(
+def _projected_scores(
     rows: np.ndarray, own: np.ndarray, iteration: ProjectedIteration
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return lower bounds of ‖x'‖², and upper ones of x'·c' - ½‖c'‖², but for the own centre."""
+    """Return lower bounds of ‖x'‖² and upper bounds of x'·c' - ½‖c'‖², -inf for the own centre."""
     scores = scratch("scores", (len(rows), len(iteration.projected_centers)), rows.dtype)
     np.matmul(rows, iteration.projected_centers.T, out=scores)
     scores[np.arange(len(rows)), own] = -np.inf
-    (margin, underflow, limit), norms = iteration.margin, rows[:, -2].astype(np.float64)
-    squares = np.square(norms) * (1 - margin) - underflow
-    return np.where(norms < limit, squares, -np.inf), scores
+    margin, norms = iteration.margin, rows[:, -2].astype(np.float64)
+    squares = np.square(norms) * (1 - margin.relative) - margin.absolute
+    return np.where(norms < margin.max_norm, squares, -np.inf), scores
 
 
-def _decided(
+def _nearest_two(
     x: np.ndarray,
     own: np.ndarray,
-    near: np.ndarray,
+    own_squares: np.ndarray,
     i: np.ndarray,
     j: np.ndarray,
     iteration: ProjectedIteration,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the nearest of each row's own centre and its rivals, and the least two squares.
+    """Return the nearest of the own centre and the candidates, and the least two squares.
 
-    `near` are the squared distances to the own centre; row i[p] of `x` has the rival j[p].
+    Row i[p] of `x` has the candidate j[p].
     """
-    found = np.empty(len(i))
-    for part in parts(len(i), numpy_nearest.BLOCK // x.shape[1]):
-        found[part] = numpy_nearest.own_distances(
-            taken(x, i[part], "pairs"), iteration.prepared, j[part]
-        )
-    least = near.copy()
-    np.minimum.at(least, i, found)
+    squares = np.empty(len(i))
+    for part in parts(len(i), BLOCK_ENTRIES // x.shape[1]):
+        rows = rows_in_scratch(x, i[part], "pairs")
+        squares[part] = numpy_nearest.own_distances(rows, iteration.prepared, j[part])
+    least = own_squares.copy()
+    np.minimum.at(least, i, squares)
     equal = least * tied(x.shape[1])
-    new = np.where(near <= equal, own, len(iteration.projected_centers))
-    hits = np.flatnonzero(found <= equal[i])
-    np.minimum.at(new, i[hits], j[hits])
-    second = np.where(new == own, np.inf, near)
-    others = np.flatnonzero(j != new[i])
-    np.minimum.at(second, i[others], found[others])
-    return new, least, second
+    labels = np.where(own_squares <= equal, own, len(iteration.projected_centers))
+    hits = np.flatnonzero(squares <= equal[i])
+    np.minimum.at(labels, i[hits], j[hits])
+    second = np.where(labels == own, np.inf, own_squares)
+    others = np.flatnonzero(j != labels[i])
+    np.minimum.at(second, i[others], squares[others])
+    return labels, least, second

@@ -1,4 +1,4 @@
-"""Rows that are divided in two, in the array-API standard alone."""
+"""Two-means of rows that are divided in two, in the array-API standard alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,13 +35,13 @@ class PortablePair(Pair):
 
 
 def pair(centers: Array, max_norm: float | None) -> PortablePair:
-    """Prepare two centres, (2, d); `max_norm`, which bounds the norms of rows, is not needed."""
+    """Prepare two centres, (2, d). The largest norm of the rows is of use to other engines only."""
     return PortablePair(prepare(centers))
 
 
 @final
 class SweptHalves(Halves):
-    """Compares every row with both centres in every iteration, and remembers only its label.
+    """Compares every row with both centres in every iteration, and keeps its label alone.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class SweptHalves(Halves):
         return HalfGains(to_host(gains.size), sums), self._labels
 
     def squares(self) -> None:
-        """Return nothing: they are not known."""
+        """Return None: the squared distances are not computed."""
 
 
 def halves(task: HalvesTask) -> SweptHalves:

@@ -1,4 +1,4 @@
-"""The portable engine, which computes in the namespace of X whatever that is."""
+"""The portable engine, which computes in the namespace of X, whatever that is."""
 
 from kmeans_xp.arrays import Namespace
 from kmeans_xp.kernels.interface import Engine, ExpectationMaximization

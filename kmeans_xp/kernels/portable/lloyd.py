@@ -1,4 +1,4 @@
-"""Runs of Lloyd's algorithm that pass over blocks of rows: over all, or over those that changed."""
+"""Runs of Lloyd's algorithm block by block, which search all rows or those that bounds leave."""
 
 from functools import partial
 from typing import final
@@ -6,13 +6,13 @@ from typing import final
 from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.kernels.interface import Engine, LloydRun, Source
 from kmeans_xp.kernels.shared.cluster_totals import Changes, ClusterTotals, Move, move
-from kmeans_xp.kernels.shared.hamerly import STIRRED, Bounds
+from kmeans_xp.kernels.shared.hamerly import CANCELLATION_LIMIT, Bounds
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 
 
 @final
 class FullSearch(LloydRun):
-    """Searches and sums every row in every iteration, and remembers nothing."""
+    """Searches and sums every row in every iteration."""
 
     def __init__(self, rows: Source, weights: Array | None, engine: Engine, origin: Array) -> None:
         self.rows = rows
@@ -35,12 +35,12 @@ class FullSearch(LloydRun):
         return move(prepared, self._totals)
 
     def labels(self, centers: Array) -> None:
-        """Return nothing: this run keeps no labels."""
+        """Return None: this run keeps no labels."""
 
 
 @final
 class BoundedSearch(LloydRun):
-    """Searches rows whose bounds do not hold any more, and sums those that change their label."""
+    """Searches the rows whose bounds no longer hold, and sums those that change their label."""
 
     def __init__(
         self, rows: Source, weights: Array | None, engine: Engine, origin: Array, bounds: Bounds
@@ -50,7 +50,7 @@ class BoundedSearch(LloydRun):
         self.engine = engine
         self.origin = origin
         self.bounds = bounds
-        # Since totals were summed afresh: what clusters have, and the heaviest that they were.
+        # All changes so far; and each cluster's largest weight since all rows were last summed.
         self._sums_so_far: Changes | None = None
         self._heaviest: Array | None = None
         self._totals: ClusterTotals
@@ -63,45 +63,45 @@ class BoundedSearch(LloydRun):
     def step(self, centers: Array) -> Move:
         """Assign every row to its nearest centre, and move each centre to the mean of its rows."""
         prepared = prepare(centers, self.origin)
-        self._totals = self._add_up(prepared)
+        self._totals = self._assign(prepared)
         return move(prepared, self._totals)
 
     def labels(self, centers: Array) -> Array:
         """Return the labels of all rows."""
-        self._add_up(prepare(centers, self.origin))
+        self._assign(prepare(centers, self.origin))
         return self.bounds.memory[0]
 
-    def _add_up(self, prepared: PreparedCenters) -> ClusterTotals:
+    def _assign(self, prepared: PreparedCenters) -> ClusterTotals:
         """Assign every row to its nearest centre, and return the totals of the clusters."""
         bounds, step = self.bounds, self.bounds.next_step(prepared)
         size = bounds.block_rows
         sums = self.rows.fold(step, self.weights, *bounds.memory, block_rows=size)
         if self._sums_so_far is not None:
             sums = self._sums_so_far + sums
-        if self._is_doubtful(sums):
-            sums = self._afresh(sums, prepared)
+        if self._lost_digits(sums):
+            sums = self._sum_afresh(sums, prepared)
         self._sums_so_far = sums
         xp, occupied = namespace_of(sums.sums), sums.counts > 0
         if bool(xp.all(occupied)):
             return ClusterTotals(sums.sums, sums.weights)
-        # Where no row is left, only rounding is.
+        # Where no row remains, the sums are rounding errors.
         return ClusterTotals(
             xp.where(occupied[:, None], sums.sums, 0.0), xp.where(occupied, sums.weights, 0.0)
         )
 
-    def _is_doubtful(self, sums: Changes) -> bool:
-        """Return whether some cluster's totals are too small beside what passed through it."""
+    def _lost_digits(self, sums: Changes) -> bool:
+        """Return whether a cluster's totals are too small beside the rows that came and went."""
         xp = namespace_of(sums.sums)
         remaining = xp.max(xp.abs(sums.sums), axis=1)
-        lost = sums.rounding_mass > STIRRED * remaining
-        # Without weights, counts are what is added up, and nothing is lost of them.
+        lost = sums.rounding_mass > CANCELLATION_LIMIT * remaining
+        # Without weights the totals are counts, which are exact.
         if self.weights is not None:
             heaviest = sums.weights if self._heaviest is None else self._heaviest
             self._heaviest = xp.maximum(heaviest, sums.weights)
-            lost = lost | (self._heaviest > STIRRED * sums.weights)
+            lost = lost | (self._heaviest > CANCELLATION_LIMIT * sums.weights)
         return bool(xp.any(lost)) and bool(xp.any(lost & (sums.counts > 0)))
 
-    def _afresh(self, sums: Changes, prepared: PreparedCenters) -> Changes:
+    def _sum_afresh(self, sums: Changes, prepared: PreparedCenters) -> Changes:
         """Sum all rows by the labels that they have."""
         size = self.engine.block_rows(*prepared.centers.shape)
         step = partial(_sum_step, engine=self.engine, prepared=prepared)

@@ -1,4 +1,4 @@
-"""What a mini-batch teaches running means, in the array-API standard alone."""
+"""How running means learn from a mini-batch, in the array-API standard alone."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,8 +8,8 @@ from kmeans_xp.kernels.interface import Batch, BatchSums, Learned
 from kmeans_xp.kernels.portable import nearest
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 
-# (block, labels, weights, centers in the widest float) -> what the rows of each label add up to
-# about its centre.
+# (block, labels, weights, centers in the widest float) -> sums of the rows of each label about its
+# centre.
 SumBatch = Callable[[Array, Array, Array | None, Array], BatchSums]
 Labels = Callable[[Array, PreparedCenters], Array]
 
@@ -32,14 +32,14 @@ def learn_by_block(
     sums = rows.fold(step, batch.weights, block_rows=block_rows(*centers.shape))
     counts = batch.counts + sums.weights
     moved = sums.differences / xp.where(counts > 0, counts, 1.0)[:, None]
-    facts = (xp.reshape(value, (1,)) for value in (sums.cost, xp.sum(moved * moved)))
-    # One transfer from the device for all that the host wants to know.
-    host = to_host(xp.concat([*facts, counts]))
+    # One transfer from the device for all three.
+    scalars = (xp.reshape(value, (1,)) for value in (sums.cost, xp.sum(moved * moved)))
+    host = to_host(xp.concat([*scalars, counts]))
     return Learned(centers + moved, counts, host[2:], float(host[0]), float(host[1]))
 
 
 def sum_batch(block: Array, labels: Array, weights: Array | None, centers: Array) -> BatchSums:
-    """Return what the rows of each label add up to about its centre."""
+    """Return sums of the rows of each label about its centre."""
     xp = namespace_of(block)
     numbers = xp.arange(centers.shape[0], dtype=labels.dtype, device=device_of(block))
     member = xp.astype(labels[:, None] == numbers[None, :], centers.dtype)
@@ -59,5 +59,5 @@ def _sum_step(
     prepared: PreparedCenters,
     centers: Array,
 ) -> BatchSums:
-    """Rows are searched among rounded centres, and summed about them as they are."""
+    """Search rows among rounded centres, and sum them about the unrounded ones."""
     return sum_batch(block, labels(block, prepared), weights, centers)

@@ -1,12 +1,12 @@
 """The two halves of an EM iteration on a block, in the array-API standard alone.
 
 `monomials` and `differences` prepare rows. `expect` returns the shares that components have in
-them, (k, B), and their log densities, (B,); `moments` returns the moments of the shares, (k, p), by
-monomial, in the widest float. What is prepared and the shares may be in memory that the next block
-takes: whoever keeps them, copies.
+them, (k, B), and their log densities, (B,). `moments` returns the moments of the shares, (k, p), by
+monomial, in the widest float. Prepared rows and shares may be in memory that the next block
+overwrites.
 
 By polynomial, moments are about the origin. By difference they are about each component's own
-mean: slower, and free of the cancellation that components cause which are small and far apart.
+mean, which is slower, but free of the cancellation for small components that are far apart.
 Differences are computed in the precision of the means.
 """
 
@@ -16,18 +16,18 @@ from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.namespace import device_of
 from kmeans_xp.kernels.shared.gaussians import MATRICES, Components
 
-# Entries of a block's largest array, which bound the memory that a block takes.
-ENTRIES = 1 << 22
+# Entries of a block's largest array, which bound the memory of a block.
+BLOCK_ENTRIES = 1 << 22
 
 
 def polynomial_rows(k: int, p: int, d: int) -> int:
     """Return how many rows a block should have: k components, p monomials, d features."""
-    return max(64, ENTRIES // (p + k))
+    return max(64, BLOCK_ENTRIES // (p + k))
 
 
 def difference_rows(k: int, p: int, d: int) -> int:
     """Return how many rows a block should have, where differences are taken."""
-    return max(64, ENTRIES // (k + d))
+    return max(64, BLOCK_ENTRIES // (k + d))
 
 
 def monomials(block: Array, about: Array, kind: str) -> Array:
@@ -51,19 +51,21 @@ def differences(block: Array, about: Array, kind: str) -> Array:
     return namespace_of(block).astype(block, about.dtype, copy=False) - about
 
 
-def scores(coefficients: Array, found: Array) -> Array:
+def scores(coefficients: Array, monomials: Array) -> Array:
     """Return the polynomials, (k, B), of rows by their monomials, (p, B)."""
-    return coefficients @ found
+    return coefficients @ monomials
 
 
-def expect_by_polynomial(found: Array, parts: Components) -> tuple[Array, Array]:
+def expect_by_polynomial(monomials: Array, components: Components) -> tuple[Array, Array]:
     """Return shares, (k, B), and log densities, (B,), of rows by their monomials, (p, B)."""
-    return share(scores(parts.coefficients, found), parts.dtype, exactly=parts.kind == "shared")
+    exactly = components.kind == "shared"
+    return share(scores(components.coefficients, monomials), components.dtype, exactly=exactly)
 
 
-def moments_by_polynomial(found: Array, shares: Array, parts: Components) -> Array:
+def moments_by_polynomial(monomials: Array, shares: Array, components: Components) -> Array:
     """Return the moments of `shares` about what the monomials are about, (k, p)."""
-    return (found @ namespace_of(found).astype(shares, found.dtype, copy=False).T).T
+    shares = namespace_of(monomials).astype(shares, monomials.dtype, copy=False)
+    return (monomials @ shares.T).T
 
 
 def share(scores: Array, dtype: Any, *, exactly: bool = False) -> tuple[Array, Array]:
@@ -79,53 +81,54 @@ def share(scores: Array, dtype: Any, *, exactly: bool = False) -> tuple[Array, A
     return shares / sums, top + xp.log(xp.astype(sums, top.dtype, copy=False))
 
 
-def expect_by_difference(x: Array, parts: Components) -> tuple[Array, Array]:
+def expect_by_difference(x: Array, components: Components) -> tuple[Array, Array]:
     """Return shares, (k, B), and log densities, (B,), of rows about the origin, (B, d)."""
     xp = namespace_of(x)
-    x = xp.astype(x, parts.means.dtype, copy=False)
-    # One scale for all components stays outside: its products may overflow, but not those of
-    # the component that is nearest.
-    scale = parts.factors * parts.factors if parts.kind == "shared" else 1.0
-    count = parts.means.shape[0]
-    forms = xp.stack([_form(x - parts.means[j, :], parts, j) for j in range(count)])
-    least = xp.min(forms, axis=0)
-    shares, logs = share(parts.constants[:, None] - 0.5 * scale * (forms - least), parts.dtype)
+    x = xp.astype(x, components.means.dtype, copy=False)
+    # A scale of all components is applied last: its products may overflow, but not those of the
+    # nearest component.
+    scale = components.factors * components.factors if components.kind == "shared" else 1.0
+    k = components.means.shape[0]
+    squares = xp.stack([_mahalanobis(x - components.means[j, :], components, j) for j in range(k)])
+    least = xp.min(squares, axis=0)
+    scores = components.constants[:, None] - 0.5 * scale * (squares - least)
+    shares, logs = share(scores, components.dtype)
     return shares, logs - 0.5 * scale * least
 
 
-def moments_by_difference(x: Array, shares: Array, parts: Components) -> Array:
+def moments_by_difference(x: Array, shares: Array, components: Components) -> Array:
     """Return the moments of `shares` about each component's mean, (k, p)."""
-    xp, wide = namespace_of(x), parts.origin.dtype
-    x = xp.astype(x, parts.means.dtype, copy=False)
-    rows, shares = [], xp.astype(shares, x.dtype, copy=False)
-    for j in range(parts.means.shape[0]):
-        difference = x - parts.means[j, :]
-        shared = difference * shares[j, :][:, None]
+    xp, wide = namespace_of(x), components.origin.dtype
+    x = xp.astype(x, components.means.dtype, copy=False)
+    moments, shares = [], xp.astype(shares, x.dtype, copy=False)
+    for j in range(components.means.shape[0]):
+        difference = x - components.means[j, :]
+        weighted = difference * shares[j, :][:, None]
         weight = xp.sum(shares[j, :], keepdims=True)
-        second = _second(shared, difference, parts.kind)
-        rows.append(xp.concat([weight, xp.sum(shared, axis=0), second]))
-    return xp.astype(xp.stack(rows), wide, copy=False)
+        second = _second_moments(weighted, difference, components.kind)
+        moments.append(xp.concat([weight, xp.sum(weighted, axis=0), second]))
+    return xp.astype(xp.stack(moments), wide, copy=False)
 
 
-def _form(difference: Array, parts: Components, j: int) -> Array:
+def _mahalanobis(difference: Array, components: Components, j: int) -> Array:
     """Return the squared Mahalanobis distances of rows to component `j`."""
-    xp, factors = namespace_of(difference), parts.factors
-    if parts.kind in MATRICES:
-        difference = difference @ (factors[j, :, :] if parts.kind == "full" else factors)
-    elif parts.kind == "diag":
+    xp, factors = namespace_of(difference), components.factors
+    if components.kind in MATRICES:
+        difference = difference @ (factors[j, :, :] if components.kind == "full" else factors)
+    elif components.kind == "diag":
         difference = difference * factors[j, :]
-    elif parts.kind == "spherical":
+    elif components.kind == "spherical":
         difference = difference * factors[j]
     return xp.sum(difference * difference, axis=1)
 
 
-def _second(shared: Array, difference: Array, kind: str) -> Array:
+def _second_moments(weighted: Array, difference: Array, kind: str) -> Array:
     """Return the second moments, by monomial."""
     xp = namespace_of(difference)
     if kind not in MATRICES:
-        squares = xp.sum(shared * difference, axis=0)
+        squares = xp.sum(weighted * difference, axis=0)
         return squares if kind == "diag" else xp.sum(squares, keepdims=True)
     d = difference.shape[1]
     upper = [i * d + j for i in range(d) for j in range(i, d)]
     where = xp.asarray(upper, device=device_of(difference))
-    return xp.take(xp.reshape(shared.T @ difference, (d * d,)), where)
+    return xp.take(xp.reshape(weighted.T @ difference, (d * d,)), where)

@@ -1,21 +1,20 @@
-"""The specification of every kernel, in the array-API standard alone."""
+"""Nearest centres and sums of blocks of rows, in the array-API standard alone."""
 
 from typing import Any
 
 from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.namespace import device_of
+from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, tied
 
-# Entries of a block's scores, which bound the memory that a block takes.
-SCORES = 1 << 23
-# Entries of the direct differences that are taken at a time.
-DIFFERENCES = 1 << 22
+# Entries of a block's scores, and of differences at a time, which bound the memory of a block.
+SCORE_ENTRIES, DIFFERENCE_ENTRIES = 1 << 23, 1 << 22
 
 
 def block_rows(k: int, d: int) -> int:
     """Return how many rows a block should have for k centres and d features."""
-    return max(64, SCORES // max(k, d))
+    return max(64, SCORE_ENTRIES // max(k, d))
 
 
 def labels(block: Array, prepared: PreparedCenters) -> Array:
@@ -26,18 +25,18 @@ def labels(block: Array, prepared: PreparedCenters) -> Array:
     lower = xp.concat([shifted, norms, xp.ones_like(norms)], axis=1) @ prepared.columns.T
     best = xp.argmin(lower, axis=1)
     slack, norms = xp.take(prepared.slack, best, axis=0), norms[:, 0]
-    bound = xp.min(lower, axis=1) + norms * (slack[:, 0] + norms * prepared.tie) + slack[:, 1]
-    # Written so that a NaN counts as near.
-    near = xp.logical_not(lower > bound[:, None])
-    unsure = xp.sum(xp.astype(near, xp.int32), axis=1) != 1
+    upper = xp.min(lower, axis=1) + norms * (slack[:, 0] + norms * prepared.tie) + slack[:, 1]
+    # Where a bound is NaN, the centre is a candidate.
+    candidates = xp.logical_not(lower > upper[:, None])
+    undecided = xp.sum(xp.astype(candidates, xp.int32), axis=1) != 1
     best = xp.astype(best, xp.int32)
-    (rows,) = xp.nonzero(unsure)
+    (rows,) = xp.nonzero(undecided)
     if rows.shape[0] == 0:
         return best
-    decided = _direct_labels(xp.take(block, rows, axis=0), prepared)
-    # A scatter by gathering: the i-th unsure row takes the i-th decision.
-    place = xp.maximum(xp.cumulative_sum(xp.astype(unsure, rows.dtype)) - 1, 0)
-    return xp.where(unsure, xp.take(decided, place), best)
+    decided = _labels_by_differences(xp.take(block, rows, axis=0), prepared)
+    # The standard has no scatter: the i-th undecided row gathers the i-th decision.
+    place = xp.maximum(xp.cumulative_sum(xp.astype(undecided, rows.dtype)) - 1, 0)
+    return xp.where(undecided, xp.take(decided, place), best)
 
 
 def nearest(block: Array, prepared: PreparedCenters) -> tuple[Array, Array]:
@@ -95,21 +94,6 @@ def count(labels: Array, k: int) -> Array:
     return xp.sum(xp.astype(labels[:, None] == clusters[None, :], xp.int32), axis=0)
 
 
-def _direct_labels(block: Array, prepared: PreparedCenters) -> Array:
-    """Return the nearest centres by direct differences in the widest float."""
-    xp = namespace_of(block)
-    size = max(1, DIFFERENCES // prepared.centers.shape[1])
-    wide = xp.finfo(prepared.wide_centers.dtype)
-    margin = tied(block.shape[1], float(wide.eps))
-    pieces = []
-    for start in range(0, block.shape[0], size):
-        stop = min(start + size, block.shape[0])
-        found = distances(block[start:stop, :], prepared, prepared.wide_centers.dtype)
-        least = xp.min(found, axis=1, keepdims=True) * margin
-        pieces.append(xp.astype(xp.argmax(xp.astype(found <= least, xp.int8), axis=1), xp.int32))
-    return xp.concat(pieces)
-
-
 def sums_about(block: Array, weights: Array | None, about: Array) -> tuple[Array, Array, Array]:
     """Return Σw, Σw(x - about) and Σw(x - about)², (d,), in the dtype of `about`."""
     xp = namespace_of(block)
@@ -121,4 +105,17 @@ def sums_about(block: Array, weights: Array | None, about: Array) -> tuple[Array
 
 
 def blocks_are_faster(*_: object, **__: object) -> None:
-    """Return nothing, where an engine could do all rows at once."""
+    """Return None, where an engine could do all rows at once."""
+
+
+def _labels_by_differences(block: Array, prepared: PreparedCenters) -> Array:
+    """Return the nearest centres by direct differences in the widest float."""
+    xp, wide = namespace_of(block), prepared.wide_centers.dtype
+    size = max(1, DIFFERENCE_ENTRIES // prepared.centers.shape[1])
+    tie = tied(block.shape[1], float(xp.finfo(wide).eps))
+    pieces = []
+    for part in parts(block.shape[0], size):
+        squares = distances(block[part, :], prepared, wide)
+        equal = squares <= xp.min(squares, axis=1, keepdims=True) * tie
+        pieces.append(xp.astype(xp.argmax(xp.astype(equal, xp.int8), axis=1), xp.int32))
+    return xp.concat(pieces)

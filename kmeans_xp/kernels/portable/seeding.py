@@ -1,4 +1,4 @@
-"""The potential of rows while greedy k-means++ chooses centres: remembered, or computed afresh."""
+"""The potential of rows while greedy k-means++ chooses centres: kept by a seeder, or computed."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -10,21 +10,21 @@ from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.kernels.interface import Engine, Potential, Seeder, SeedingStep, Source
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 
-# Candidates that are scored at a time, which bounds what is remembered of them for each row. A
-# step for so many takes little longer than its arithmetic.
+# Candidates that are scored at a time, which bounds what a seeder keeps of them for each row. With
+# so many a step takes little longer than its arithmetic.
 TOGETHER = 32
 
 
 @final
 class RememberedPotential(Potential):
-    """In the memory of a seeder, whose steps look only at rows that may have come nearer."""
+    """The potential in a seeder's memory, whose steps skip rows that no candidate can lower."""
 
     def __init__(self, rows: Source, weights: Array | None, seeder: Seeder) -> None:
         self.rows = rows
         self.weights = weights
         self.seeder = seeder
         self.potential = seeder.memory[0]
-        # Candidates that were scored last, of which the seeder knows whom they are nearer.
+        # The candidates that were scored last: the seeder knows which rows they are nearer to.
         self._scored: list[int] = []
 
     def start(self, first: int) -> bool:
@@ -54,12 +54,12 @@ class RememberedPotential(Potential):
 
 @final
 class ComputedPotential(Potential):
-    """By the distances of all rows, on any backend.
+    """The potential by the distances of all rows, on any backend.
 
     Parameters
     ----------
     rows, weights, engine
-        What is seeded, and with what.
+        As `kmeans_xp.kernels.portable.lloyd.FullSearch` has them.
     dtype : dtype
         Of the potential.
     trials : int
@@ -99,13 +99,13 @@ class ComputedPotential(Potential):
 
 @dataclass(frozen=True)
 class _Potentials(Totals):
-    """What the potential would come to with each candidate, (T,)."""
+    """The sum of the potential with each candidate as a centre, (T,)."""
 
     potentials: Array
 
 
 def _groups(drawn: list[int]) -> list[list[int]]:
-    """Return candidates in groups of as many as are scored at a time."""
+    """Divide candidates into groups that are scored at a time."""
     return [drawn[i : i + TOGETHER] for i in range(0, len(drawn), TOGETHER)]
 
 
@@ -121,7 +121,7 @@ def _add_step(
     xp = namespace_of(block)
     if prepared.centers.shape[0] == 1:
         new = engine.distances(block, prepared, dtype)[:, 0]
-    else:  # Never all distances, which are more than a block of rows.
+    else:  # All distances would take more memory than the block.
         new = xp.astype(engine.nearest(block, prepared)[1], dtype, copy=False)
     new = new if weights is None else new * weights
     return (new if potential is None else xp.minimum(potential, new),)
@@ -136,7 +136,6 @@ def _sum_step(
     groups: list[PreparedCenters],
     wide: Any,
 ) -> _Potentials:
-    """Return what the potential would come to with each candidate as a centre."""
     xp, sums = namespace_of(block), []
     for prepared in groups:
         new = engine.distances(block, prepared, potential.dtype)

@@ -1,4 +1,4 @@
-"""What clusters add up to, what changed of it, and where that moves their centres."""
+"""Sums and weights of clusters, their changes, and the centres that follow from them."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -19,14 +19,14 @@ class ClusterTotals(Totals):
 
 @dataclass(frozen=True)
 class Move:
-    """What an iteration of Lloyd's algorithm leads to.
+    """Where an iteration of Lloyd's algorithm moves the centres.
 
     Attributes
     ----------
     centers : array of shape (k, d)
-        The new ones, in the dtype of the rows.
+        After the move, in the dtype of the rows.
     gain : float
-        By how much the inertia of the old ones is above the total squares about the origin.
+        The inertia of the centres before, less the weighted squares of all rows about the origin.
     shift : float
         Sum of the squared distances that the centres moved.
     empty : int
@@ -46,22 +46,23 @@ def move(prepared: PreparedCenters, totals: ClusterTotals) -> Move:
     origin, it is Σw‖x‖² - 2Σc·s + ΣW‖c‖².
     """
     xp, wide = namespace_of(prepared.centers), prepared.wide_centers.dtype
-    held = totals.weights > 0
-    weights = xp.where(held, totals.weights, xp.ones_like(totals.weights))
+    occupied = totals.weights > 0
+    weights = xp.where(occupied, totals.weights, xp.ones_like(totals.weights))
     means = prepared.wide_origin + totals.sums / weights[:, None]
-    moved = xp.where(held[:, None], means, prepared.wide_centers)
+    moved = xp.where(occupied[:, None], means, prepared.wide_centers)
     moved = xp.astype(moved, prepared.centers.dtype)
-    step = xp.astype(moved, wide, copy=False) - prepared.wide_centers
+    drift = xp.astype(moved, wide, copy=False) - prepared.wide_centers
     c = prepared.wide_centers - prepared.wide_origin
     gain = xp.sum(c * (totals.weights[:, None] * c - 2 * totals.sums))
-    facts = xp.stack([gain, xp.sum(step * step), xp.sum(xp.astype(~held, wide))])
-    gain, shift, empty = (float(fact) for fact in to_host(facts))
+    # One transfer from the device for all three.
+    host = to_host(xp.stack([gain, xp.sum(drift * drift), xp.sum(xp.astype(~occupied, wide))]))
+    gain, shift, empty = host.tolist()
     return Move(moved, gain, shift, int(empty))
 
 
 @dataclass(frozen=True)
 class Changes(Totals):
-    """What clusters gained and lost since the last iteration.
+    """What clusters gained less what they lost, since the last iteration.
 
     Attributes
     ----------
@@ -71,7 +72,7 @@ class Changes(Totals):
     counts : array of shape (k,), int64
         Rows of positive weight.
     rounding_mass : array of shape (k,), float64
-        At least Σ w·max|x - origin| of the rows that came or went: what rounding is relative to.
+        At least Σ w·max|x - origin| of the rows that came or went, to which rounding is relative.
     """
 
     sums: np.ndarray
@@ -81,5 +82,5 @@ class Changes(Totals):
 
     @classmethod
     def none(cls, k: int, d: int) -> Self:
-        """Return what is to be added to where nothing changed."""
+        """Return no changes of k clusters of rows of d features."""
         return cls(np.zeros((k, d)), np.zeros(k), np.zeros(k, np.int64), np.zeros(k))

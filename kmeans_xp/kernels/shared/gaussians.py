@@ -7,11 +7,12 @@ weight is a quadratic polynomial of x'. Its moments are sums over the same monom
 - the squares x'_i² for "diag",
 - the squared norm ‖x'‖² for "spherical".
 
-For "shared", one variance for all components, squares do not tell these apart, and shares do not
-change what they add up to: there are none, and log densities are right on average only.
+The kind "shared", one variance for all components, has no monomials for squares: they do not tell
+components apart, and their total over the components does not depend on the shares. Without them
+log densities are right on average only.
 
-So one list of monomials serves both halves of an iteration, as two matrix products: the
-coefficients times the monomials are the scores, and the shares times the monomials the moments.
+Hence one list of monomials serves both halves of an iteration as two matrix products: coefficients
+times monomials are the scores, and shares times monomials are the moments.
 """
 
 from dataclasses import dataclass
@@ -32,16 +33,16 @@ class Components:
     kind : str
         One of `KINDS`.
     origin : array of shape (d,)
-        What rows and means are taken about.
+        Rows and means are taken about it.
     means : array of shape (k, d), optional
-        About the origin; like factors and constants only where differences are taken.
+        About the origin. Only differences need means, factors and constants.
     factors : array, optional
-        What differences are multiplied with, so that their squares are Mahalanobis distances:
-        of shape (k, d, d), (d, d), (k, d), (k,) or (), by kind.
+        The squared norms of differences times these are Mahalanobis distances. Of shape (k, d, d),
+        (d, d), (k, d), (k,) or (), in the order of `KINDS`.
     constants : array of shape (k,), optional
-        Logarithms of the densities' largest values, times the weights.
+        Logarithms of weight times largest density.
     coefficients : array of shape (k, p), optional
-        Of the polynomials; only where these are used.
+        Of the polynomials, where these are used.
     dtype : dtype
         Of the shares: that of the rows.
     """

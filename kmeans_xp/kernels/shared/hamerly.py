@@ -1,11 +1,11 @@
-"""Hamerly bounds: what is remembered of each row from one iteration to the next.
+"""Hamerly bounds, which tell from one iteration to the next which rows keep their label.
 
-Where centres move little, most rows keep their label for certain and need not be looked at. With
-a row whose distance to its own centre is smaller by a gap g than that to any other, the label
-holds until its own centre and the fastest of the others have moved g together (Hamerly, "Making
-k-means even faster", SDM 2010). Labels stay those of a full search, iteration by iteration.
+The gap of a row is the distance to the nearest other centre less the distance to its own. The label
+holds until its own centre and the fastest of the others have moved that far together (Hamerly,
+"Making k-means even faster", SDM 2010). So where centres move little, most rows need no search, and
+labels are those of a full search in every iteration.
 
-Bounds live as long as one run, and their memory is written in place by the steps they hand out.
+A run has one `Bounds`, whose steps write its memory in place.
 """
 
 from abc import ABC, abstractmethod
@@ -18,12 +18,11 @@ import numpy as np
 from kmeans_xp.kernels.shared.cluster_totals import Changes
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
-# Of a sum of a million squares in float64, and more than rounding takes from it.
+# More than the relative rounding error of a sum of a million squares in float64.
 ROUNDING = 1e-10
-# Totals are summed afresh where so many times more has passed through a cluster than is left in
-# it: beyond that, what float64 rounded away could show in its centre.
-STIRRED = 2.0**20
-
+# Totals of a cluster are summed afresh once the rows that came and went add up to so many times
+# what remains: beyond that, the rounding of float64 could show in a float32 centre.
+CANCELLATION_LIMIT = 2.0**20
 
 Step = Callable[..., Changes]
 Derived = TypeVar("Derived")
@@ -35,9 +34,9 @@ class Drift:
     Attributes
     ----------
     center_drift : ndarray
-        The length of each centre's way.
+        The distances that each centre moved, added up over the iterations.
     drift_limits : ndarray
-        The same and, iteration by iteration, that of the other centre that moved farthest.
+        The same, plus the distance of that other centre which moved farthest in each iteration.
     """
 
     def __init__(self, k: int) -> None:
@@ -46,7 +45,7 @@ class Drift:
         self._before: np.ndarray | None = None
 
     def follow(self, centers: np.ndarray) -> None:
-        """Take the centres of the next iteration, (k, d) float64."""
+        """Add how far centres moved to be those of the next iteration, (k, d) float64."""
         if self._before is not None:
             difference = centers - self._before
             moved = np.sqrt(np.vecdot(difference, difference)) * (1 + ROUNDING)
@@ -58,13 +57,13 @@ class Drift:
 
 
 class Bounds(ABC):
-    """What is remembered of each row in one run, and the step of each iteration.
+    """The bounds of each row in one run, and the step of each iteration.
 
     Attributes
     ----------
     memory : tuple of ndarray
-        Row-aligned. First the labels, (n,) int32, -1 before the first iteration; then the bound
-        gaps, (n,) float32, each with the drift limit of its label added as it was then.
+        Row-aligned. First the labels, (n,) int32, -1 before the first iteration; then lower bounds
+        of the gaps, (n,) float32, each plus its label's drift limit at the time.
     block_rows : int
         How many rows a block should have.
     """
@@ -77,7 +76,7 @@ class Bounds(ABC):
 
     @property
     def drift_limits(self) -> np.ndarray:
-        """Return the limits now, (k,): a row keeps its label if its gap is above its label's."""
+        """Return the limits now, (k,): rows whose bound gap is above their label's keep it."""
         return self._drift.drift_limits
 
     @abstractmethod
@@ -87,7 +86,7 @@ class Bounds(ABC):
 
 @final
 class HamerlyBounds(Bounds, Generic[Derived]):
-    """Remembers the bound gap of each row.
+    """Bounds of one gap for each row.
 
     Parameters
     ----------
@@ -99,9 +98,9 @@ class HamerlyBounds(Bounds, Generic[Derived]):
     block_rows : int
         How many rows a block should have.
     derive : callable
-        (prepared centres) -> what else a step needs of them, once an iteration.
+        (prepared centres) -> what a step needs of them besides, once an iteration.
     beside : tuple of ndarray
-        Row-aligned: what else is remembered.
+        Row-aligned memory of the steps, besides labels and gaps.
     """
 
     def __init__(
@@ -131,7 +130,7 @@ class HamerlyBounds(Bounds, Generic[Derived]):
 
 
 def unsettled(labels: np.ndarray, bound_gaps: np.ndarray, drift_limits: np.ndarray) -> np.ndarray:
-    """Return the rows whose gap is used up; a row without a label has none."""
+    """Return the indices of rows whose label may change: the drift limit has reached their gap."""
     above = np.nextafter(drift_limits.astype(np.float32), np.float32(np.inf))
     return np.flatnonzero(~(bound_gaps > above.take(labels, mode="wrap")))
 
@@ -139,23 +138,22 @@ def unsettled(labels: np.ndarray, bound_gaps: np.ndarray, drift_limits: np.ndarr
 def remember(
     bound_gaps: np.ndarray,
     which: np.ndarray | slice,
-    bound_gap: np.ndarray,
+    new_gaps: np.ndarray,
     labels: np.ndarray,
     drift_limits: np.ndarray,
 ) -> None:
-    """Write new gaps, not above those given, with the drift limits added from which they count."""
-    if bound_gap.max(initial=-np.inf) == -np.inf:
+    """Write new gaps, plus the drift limits of their labels, rounded down; overwrite `new_gaps`."""
+    if new_gaps.max(initial=-np.inf) == -np.inf:
         bound_gaps[which] = -np.inf
         return
-    bound_gap += np.nextafter(
-        drift_limits.astype(bound_gap.dtype), bound_gap.dtype.type(-np.inf)
-    ).take(labels[which])
+    below = np.nextafter(drift_limits.astype(new_gaps.dtype), new_gaps.dtype.type(-np.inf))
+    new_gaps += below.take(labels[which])
     # More than the sum and the conversion round up, however small the number.
-    bound_gap *= 1 - 2.0**-21
-    bound_gap -= np.finfo(np.float32).smallest_normal
-    bound_gaps[which] = bound_gap
+    new_gaps *= 1 - 2.0**-21
+    new_gaps -= np.finfo(np.float32).smallest_normal
+    bound_gaps[which] = new_gaps
 
 
 def underflow(rows: np.ndarray) -> float:
-    """Return more than squares of a row may lose by being too small."""
+    """Return more than the sum of a row's squares may lose to underflow."""
     return 16 * rows.shape[1] * float(np.finfo(rows.dtype).smallest_normal)

@@ -6,9 +6,9 @@ e_j = γ(‖x'‖‖c'_j‖ + ½‖c'_j‖²) + δ, where γ grows with the numb
 *Accuracy and Stability of Numerical Algorithms*, 2002, §3.1) and δ covers underflow. The
 product of the rows (x', ‖x'‖, 1) with the columns (-c', -γ‖c'‖, ½‖c'‖²(1-γ) - δ) is the lower
 bound s_j - e_j at once. A centre whose lower bound is above the upper bound of some other one,
-by more than a tie, is not the nearest. Where a single centre is left, it is the nearest for
-certain; where several are, direct differences in the widest float decide. So the matrix product
-shortlists and never decides, whatever the data's place, scale and spread.
+by more than a tie, is not the nearest. Where one candidate remains, it is the nearest; among
+several, direct differences in the widest float decide. So the matrix product shortlists and never
+decides, whatever the data's location, scale and spread.
 """
 
 import sys
@@ -27,14 +27,14 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Derivable:
-    """What stays the same for all blocks, so that engines derive from it once what they need."""
+    """Constant for all blocks of a sweep; what engines derive from it is computed once and kept."""
 
     _derived: dict[Callable[..., Any], Any] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     def derive(self, make: Callable[[Self], Made]) -> Made:
-        """Return what `make` makes of this, and keep it."""
+        """Return ``make(self)``, computed at the first call."""
         if make not in self._derived:
             self._derived[make] = make(self)
         made: Made = self._derived[make]
@@ -49,22 +49,22 @@ class PreparedCenters(Derivable):
     ----------
     centers : array of shape (k, d)
         As given, in the dtype of the rows.
-    given : array of shape (d,), optional
-        The origin, if it is not to be found.
+    given_origin : array of shape (d,), optional
+        By default the origin is found from the centres.
     """
 
     centers: Array
-    given: Array | None = None
+    given_origin: Array | None = None
 
     @cached_property
     def origin(self) -> Array:
         """Return the shared origin, (d,).
 
-        By default the median of the centres, feature by feature: unlike the mean it stays with the
-        bulk of them when one is far away.
+        By default the median of the centres by feature, which unlike the mean stays with the bulk
+        of them when one is far away.
         """
-        if self.given is not None:
-            return self.given
+        if self.given_origin is not None:
+            return self.given_origin
         return namespace_of(self.centers).sort(self.centers, axis=0)[self.centers.shape[0] // 2, :]
 
     @cached_property
@@ -83,9 +83,10 @@ class PreparedCenters(Derivable):
 
     @property
     def gamma(self) -> float:
-        """Return γ, the relative error of a product of two rows: half an ε for each feature.
+        """Return γ, the relative rounding error of a product of two rows.
 
-        And what factors lose before they are multiplied, where a device has reduced precision on.
+        It is half an ε for each feature, plus what a device with reduced precision takes from the
+        factors.
         """
         d = self.centers.shape[1]
         eps = float(namespace_of(self.centers).finfo(self.centers.dtype).eps)
@@ -100,20 +101,20 @@ class PreparedCenters(Derivable):
     def slack(self) -> Array:
         """Return (2γ‖c'‖, (γ + 2τ)‖c'‖² + 2δ), (k, 2).
 
-        2e_j is ‖x'‖ times the first plus the second, and with τ‖x'‖² more, enough for ties.
+        The first times ‖x'‖, the second and τ‖x'‖² add up to 2e_j and as much as ties may differ.
         """
         return self._product[1]
 
     @property
     def tie(self) -> float:
-        """Return τ, the part of a squared distance by which one that is equal may be above it."""
+        """Return τ, the relative difference up to which squared distances count as equal."""
         wide = self.wide_centers.dtype
         return tied(self.centers.shape[1], float(namespace_of(self.centers).finfo(wide).eps)) - 1
 
     @cached_property
     @quiet()
     def _product(self) -> tuple[Array, Array]:
-        """What a matrix product needs; made when one is wanted, for some kernels need none."""
+        """The columns and the slack of a matrix product, which some kernels do not need."""
         xp, gamma = namespace_of(self.centers), self.gamma
         d = self.centers.shape[1]
         delta = (d + 16) * float(xp.finfo(self.centers.dtype).smallest_normal)
@@ -131,17 +132,17 @@ class PreparedCenters(Derivable):
 
 
 def tied(d: int, eps: float = sys.float_info.epsilon) -> float:
-    """Return up to how many times the least squared distance another one counts as equal to it.
+    """Return the factor up to which a squared distance counts as equal to the least one.
 
-    Sums of d squares, of precision `eps`, depend so much on their order, in which kernels differ.
+    Sums of d squares with precision `eps` depend so much on their order, in which kernels differ.
     """
     return 1 + (d + 8) * eps
 
 
 def prepare(centers: Array, origin: Array | None = None) -> PreparedCenters:
-    """Prepare `centers`, (k, d), for `nearest` and its relatives.
+    """Prepare `centers`, (k, d), for an engine's operations.
 
     A fit prepares all its centres about one `origin` amid the rows, so that the same labels give
-    the same sums to the last bit, and centres that should stand still do. No label depends on it.
+    the same sums to the last bit, and centres that should not move do not. No label depends on it.
     """
     return PreparedCenters(centers, origin)

@@ -96,9 +96,7 @@ def advance(
     ]
     if len(unsure):
         rows = gathered(block, unsure)
-        labels[unsure], bound_gap, _ = numpy_hamerly.search(
-            rows, labels[unsure], prepared, restless=1
-        )
+        labels[unsure], bound_gap, _ = numpy_hamerly.search(rows, labels[unsure], prepared)
         remember(bound_gaps, unsure, bound_gap, labels, drift_limits)
     return changes(block, weights, before, labels, prepared)
 

@@ -104,7 +104,7 @@ def advance(
     ]  # fmt: skip
     if len(left):
         rows = gathered(block, left)
-        labels[left], bound_gap, _ = numpy_hamerly.search(rows, labels[left], prepared, restless=1)
+        labels[left], bound_gap, _ = numpy_hamerly.search(rows, labels[left], prepared)
         remember(bound_gaps, left, bound_gap, labels, drift_limits)
     return changes(block, weights, before, labels, prepared)
 

@@ -39,7 +39,7 @@ from kmeans_xp.kernels.numba.low_d.search import rounded_down, rounded_up
 from kmeans_xp.kernels.numba.simd.atomics import count_up, counted, pause, put
 from kmeans_xp.kernels.numba.simd.vector import LANES
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals, Move
-from kmeans_xp.kernels.shared.hamerly import ROUNDING, STIRRED
+from kmeans_xp.kernels.shared.hamerly import CANCELLATION_LIMIT, ROUNDING
 
 # Pieces at most that threads share; rows that each has at least, and vectors that the rows of a
 # label should fill in one.
@@ -280,8 +280,8 @@ def _doubtful(held: Any, each: Any, weighted: Any) -> Any:
         for f in range(held.shape[1]):
             left = max(left, abs(held[j, f]))
         each[HEAVIEST, j] = max(each[HEAVIEST, j], each[WEIGHT, j])
-        lost = each[STIR, j] > STIRRED * left
-        lost |= weighted and each[HEAVIEST, j] > STIRRED * each[WEIGHT, j]
+        lost = each[STIR, j] > CANCELLATION_LIMIT * left
+        lost |= weighted and each[HEAVIEST, j] > CANCELLATION_LIMIT * each[WEIGHT, j]
         found |= lost and each[COUNT, j] > 0
     return found
 
