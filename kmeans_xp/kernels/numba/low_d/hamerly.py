@@ -26,11 +26,10 @@ from kmeans_xp.kernels.numba.low_d.unsettled_rows import (
     AHEAD,
     AMID,
     group,
-    labels_at,
-    limits_at,
     mixed,
     unsettled,
 )
+from kmeans_xp.kernels.numba.simd.labels import labels_at, limits_at
 from kmeans_xp.kernels.numba.simd.vector import LANES, lowest
 from kmeans_xp.kernels.shared.cluster_totals import Changes
 from kmeans_xp.kernels.shared.hamerly import HamerlyBounds

@@ -1,7 +1,7 @@
 """Products of eight rows with thirty-two centres, all of them kept in registers.
 
 OpenBLAS has no kernels for the widest vectors of some processors. LLVM knows them all.
-Imported only where Numba is.
+Imported only where Numba is. The operation is written in NumPy and for LLVM, as in `vector`.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numba.simd.vector import INT64, LANES, everywhere, primitive
+from kmeans_xp.kernels.numba.simd.vector import INT64, LANES, everywhere, lowered_by, times_plus
 
 # Rows and vectors of centres of a tile.
 ROWS, VECTORS = 8, 2
@@ -26,12 +26,7 @@ def panels_of(centers: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(whole.reshape(-1, PANEL, d).transpose(0, 2, 1))
 
 
-@primitive
-def tile(context: Any, rows: Any, panels: Any, panel: Any, out: Any, start: Any) -> Any:
-    """Write the products of rows, (8, d), with a panel of centres to columns of `out`, (8, m).
-
-    Arrays are contiguous, `panels` of shape (p, d, 32). The first of the columns is `start`.
-    """
+def _lower_tile(context: Any, rows: Any, panels: Any, panel: Any, out: Any, start: Any) -> Any:
     signature = types.void(rows, panels, types.intp, out, types.intp)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -49,6 +44,27 @@ def tile(context: Any, rows: Any, panels: Any, panel: Any, out: Any, start: Any)
         return context.get_dummy_value()
 
     return signature, build
+
+
+@lowered_by(_lower_tile)
+def tile(rows: np.ndarray, panels: np.ndarray, panel: int, out: np.ndarray, start: int) -> None:
+    """Write the products of eight rows with a panel of centres.
+
+    Parameters
+    ----------
+    rows : array of shape (8, d)
+    panels : array of shape (p, d, 32)
+        Centres, thirty-two to a panel, feature by feature.
+    panel : int
+        Which panel.
+    out : array of shape (8, m)
+    start : int
+        The first of the thirty-two columns of `out` that are written to.
+    """
+    products = np.zeros((ROWS, PANEL), out.dtype)
+    for f in range(rows.shape[1]):
+        products = times_plus(rows[:, f, None], panels[panel, f], products)
+    out[:, start : start + PANEL] = products
 
 
 def _together(number: Any) -> int:
