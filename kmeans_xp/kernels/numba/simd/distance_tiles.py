@@ -17,7 +17,7 @@ from kmeans_xp.kernels.numba.simd.vector import (
     LANES,
     everywhere,
     lowered_by,
-    times_plus,
+    product_plus,
     vector_of,
 )
 
@@ -63,7 +63,7 @@ def differ(rows: np.ndarray, columns: np.ndarray, part: int, out: np.ndarray) ->
     squares = np.zeros((ROWS, LANES), out.dtype)
     for f in range(rows.shape[1]):
         difference = columns[part, f] - rows[:, f, None]
-        squares = times_plus(difference, difference, squares)
+        squares = product_plus(difference, difference, squares)
     out.reshape(-1, ROWS, LANES)[part] = squares
 
 

@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numba.simd.vector import INT64, LANES, everywhere, lowered_by, times_plus
+from kmeans_xp.kernels.numba.simd.vector import INT64, LANES, everywhere, lowered_by, product_plus
 
 # Rows and vectors of centres of a tile.
 ROWS, VECTORS = 8, 2
@@ -63,7 +63,7 @@ def tile(rows: np.ndarray, panels: np.ndarray, panel: int, out: np.ndarray, star
     """
     products = np.zeros((ROWS, PANEL), out.dtype)
     for f in range(rows.shape[1]):
-        products = times_plus(rows[:, f, None], panels[panel, f], products)
+        products = product_plus(rows[:, f, None], panels[panel, f], products)
     out[:, start : start + PANEL] = products
 
 

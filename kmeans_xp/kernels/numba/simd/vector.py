@@ -96,6 +96,17 @@ def bits_of(flags: np.ndarray) -> int:
     return int(flags.dot(1 << np.arange(LANES)))
 
 
+def product_plus(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Return a * b + c, which NumPy can round once only from a wider type.
+
+    From float64, float32 is hardly ever another number than if it were rounded once. From
+    `numpy.longdouble` of 64 bits, about one float64 number in 2000 differs in the last bit. Where
+    that is no wider than float64, the product is rounded before the sum.
+    """
+    wide = np.float64 if a.dtype == np.float32 else np.longdouble
+    return (a.astype(wide) * b + c).astype(a.dtype)
+
+
 def _lower_binary(build: Callable[[Any, Any, Any], Any]) -> Any:
     def typer(context: Any, a: Any, b: Any) -> Any:
         return a(a, b), lambda _context, builder, _signature, args: build(builder, *args)
@@ -139,14 +150,8 @@ def _lower_times_plus(context: Any, a: Any, b: Any, c: Any) -> Any:
 
 @lowered_by(_lower_times_plus)
 def times_plus(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """Return a * b + c, rounded once.
-
-    NumPy rounds float32 from float64, which hardly ever differs. It rounds float64 from
-    `numpy.longdouble`: where that has 64 bits, one result in about 2000 differs in the last bit;
-    where it is no wider than float64, the product is rounded before the sum.
-    """
-    wide = np.float64 if a.dtype == np.float32 else np.longdouble
-    return (a.astype(wide) * b + c).astype(a.dtype)
+    """Return a * b + c, rounded once."""
+    return product_plus(a, b, c)
 
 
 def _lower_root(context: Any, a: Any) -> Any:
