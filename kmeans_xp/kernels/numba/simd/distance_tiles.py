@@ -68,7 +68,7 @@ def differ(rows: np.ndarray, columns: np.ndarray, part: int, out: np.ndarray) ->
 
 
 def _together(number: Any) -> int:
-    """Return of how many rows the sums fill half of the registers."""
+    """Return how many rows have sums that together fill half of the registers."""
     if compiling.widest_vectors():
         return ROWS
     return ROWS // (2 if number == types.float32 else 4)

@@ -19,7 +19,7 @@ PANEL = VECTORS * LANES
 
 
 def panels_of(centers: np.ndarray) -> np.ndarray:
-    """Return panels of centres, (k, d), filled up with zeros: (p, d, 32)."""
+    """Return centres, (k, d), in panels, (p, d, 32), of which the last is filled up with zeros."""
     k, d = centers.shape
     whole = np.zeros((-(-k // PANEL) * PANEL, d), centers.dtype)
     whole[:k] = centers
@@ -68,7 +68,7 @@ def tile(rows: np.ndarray, panels: np.ndarray, panel: int, out: np.ndarray, star
 
 
 def _together(number: Any) -> int:
-    """Return of how many rows the sums fill half of the registers.
+    """Return how many rows have sums that together fill half of the registers.
 
     A vector in double precision takes two of the widest, and of others one takes two or four.
     """
