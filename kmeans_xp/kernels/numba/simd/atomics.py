@@ -86,7 +86,7 @@ def pause() -> None:
 
 @compiling.part
 def all_done(turns: Any, pieces: Any) -> Any:
-    """Wait for a while until all pieces are done that threads have taken; return whether they are."""
+    """Wait for a while until all pieces are done; return whether they are."""
     for _ in range(SPINS):
         if counted(turns, 1) >= pieces:
             return True
