@@ -37,7 +37,7 @@ def count_up(counters: np.ndarray, which: int) -> int:
     return before
 
 
-def _lower_counted(context: Any, counters: Any, which: Any) -> Any:
+def _lower_read_counter(context: Any, counters: Any, which: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         at = _counter_at(context, builder, signature, args)
         return builder.load_atomic(at, "seq_cst", 8)
@@ -45,13 +45,13 @@ def _lower_counted(context: Any, counters: Any, which: Any) -> Any:
     return types.int64(counters, types.intp), build
 
 
-@lowered_by(_lower_counted)
-def counted(counters: np.ndarray, which: int) -> int:
+@lowered_by(_lower_read_counter)
+def read_counter(counters: np.ndarray, which: int) -> int:
     """Return a counter."""
     return int(counters[which])
 
 
-def _lower_put(context: Any, counters: Any, which: Any, number: Any) -> Any:
+def _lower_set_counter(context: Any, counters: Any, which: Any, number: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         at = _counter_at(context, builder, signature, args)
         builder.store_atomic(args[2], at, "seq_cst", 8)
@@ -60,8 +60,8 @@ def _lower_put(context: Any, counters: Any, which: Any, number: Any) -> Any:
     return types.void(counters, types.intp, types.int64), build
 
 
-@lowered_by(_lower_put)
-def put(counters: np.ndarray, which: int, number: int) -> None:
+@lowered_by(_lower_set_counter)
+def set_counter(counters: np.ndarray, which: int, number: int) -> None:
     """Set a counter. Whoever then reads it sees all that was written before."""
     counters[which] = number
 
@@ -88,7 +88,7 @@ def pause() -> None:
 def all_done(turns: Any, pieces: Any) -> Any:
     """Wait for a while until all pieces are done; return whether they are."""
     for _ in range(SPINS):
-        if counted(turns, 1) >= pieces:
+        if read_counter(turns, 1) >= pieces:
             return True
         pause()
     return False

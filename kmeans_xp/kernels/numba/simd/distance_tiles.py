@@ -25,7 +25,7 @@ from kmeans_xp.kernels.numba.simd.vector import (
 ROWS = 8
 
 
-def _lower_differ(context: Any, rows: Any, columns: Any, part: Any, out: Any) -> Any:
+def _lower_distance_tile(context: Any, rows: Any, columns: Any, part: Any, out: Any) -> Any:
     signature = types.void(rows, columns, types.intp, out)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -46,8 +46,8 @@ def _lower_differ(context: Any, rows: Any, columns: Any, part: Any, out: Any) ->
     return signature, build
 
 
-@lowered_by(_lower_differ)
-def differ(rows: np.ndarray, columns: np.ndarray, part: int, out: np.ndarray) -> None:
+@lowered_by(_lower_distance_tile)
+def distance_tile(rows: np.ndarray, columns: np.ndarray, part: int, out: np.ndarray) -> None:
     """Write the squared distances of eight rows to a part of the centres, sixteen of them.
 
     Parameters
@@ -92,7 +92,7 @@ def _squares(builder: Any, rows: list[Any], first: Any, d: Any, out: list[Any]) 
         builder.store(builder.load(total), builder.bitcast(place, pointer), align=4)
 
 
-def _lower_least(context: Any, a: Any) -> Any:
+def _lower_smallest(context: Any, a: Any) -> Any:
     def build(_context: Any, builder: Any, signature: Any, args: Any) -> Any:
         number = vector_of(signature.args[0]).element
         size = 32 if isinstance(number, ir.FloatType) else 64
@@ -106,8 +106,8 @@ def _lower_least(context: Any, a: Any) -> Any:
     return a.dtype(a), build
 
 
-@lowered_by(_lower_least)
-def least(a: np.ndarray) -> Any:
+@lowered_by(_lower_smallest)
+def smallest(a: np.ndarray) -> Any:
     """Return the least of the numbers, none of which is below 0; NaN only if all are."""
     # Of numbers that are not below 0, the bits are in the same order, and those of NaN are last.
     return a.view(f"u{a.itemsize}").min(keepdims=True).view(a.dtype)[0]

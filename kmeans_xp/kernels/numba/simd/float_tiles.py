@@ -26,7 +26,9 @@ def panels_of(centers: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(whole.reshape(-1, PANEL, d).transpose(0, 2, 1))
 
 
-def _lower_tile(context: Any, rows: Any, panels: Any, panel: Any, out: Any, start: Any) -> Any:
+def _lower_product_tile(
+    context: Any, rows: Any, panels: Any, panel: Any, out: Any, start: Any
+) -> Any:
     signature = types.void(rows, panels, types.intp, out, types.intp)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -46,8 +48,10 @@ def _lower_tile(context: Any, rows: Any, panels: Any, panel: Any, out: Any, star
     return signature, build
 
 
-@lowered_by(_lower_tile)
-def tile(rows: np.ndarray, panels: np.ndarray, panel: int, out: np.ndarray, start: int) -> None:
+@lowered_by(_lower_product_tile)
+def product_tile(
+    rows: np.ndarray, panels: np.ndarray, panel: int, out: np.ndarray, start: int
+) -> None:
     """Write the products of eight rows with a panel of centres.
 
     Parameters

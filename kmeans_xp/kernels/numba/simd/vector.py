@@ -219,7 +219,7 @@ def largest(a: np.ndarray) -> Any:
     return a.max()
 
 
-def _lower_exceptions(context: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
+def _lower_failing_lanes(context: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
     def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         more, same = builder.fcmp_ordered(">", *args[:2]), builder.fcmp_ordered("==", *args[2:])
         bits = builder.bitcast(builder.not_(builder.and_(more, same)), ir.IntType(LANES))
@@ -228,21 +228,21 @@ def _lower_exceptions(context: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
     return types.int64(a, b, x, y), build
 
 
-@lowered_by(_lower_exceptions)
-def exceptions(a: np.ndarray, b: np.ndarray, x: np.ndarray, y: np.ndarray) -> int:
+@lowered_by(_lower_failing_lanes)
+def failing_lanes(a: np.ndarray, b: np.ndarray, x: np.ndarray, y: np.ndarray) -> int:
     """Return an integer with a bit for each lane, which is 0 where a > b and x == y."""
     return bits_of(~((a > b) & (x == y)))
 
 
-def _lower_lowest(context: Any, bits: Any) -> Any:
+def _lower_lowest_bit(context: Any, bits: Any) -> Any:
     def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
 
     return types.int64(types.int64), build
 
 
-@lowered_by(_lower_lowest)
-def lowest(bits: int) -> int:
+@lowered_by(_lower_lowest_bit)
+def lowest_bit(bits: int) -> int:
     """Return the place of the lowest bit that is 1 of an integer that is not 0."""
     return (int(bits) & -int(bits)).bit_length() - 1
 

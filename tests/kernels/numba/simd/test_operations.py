@@ -49,23 +49,23 @@ def arithmetic(a, out):
 def comparisons(a, positive):
     x, y, z = vector.load(a, 0), vector.load(a, 5), vector.load(positive, 16)
     more = vector.plus(z, z)
-    bits = vector.exceptions(x, y, vector.load(a, 32), vector.load(a, 37))
+    bits = vector.failing_lanes(x, y, vector.load(a, 32), vector.load(a, 37))
     return (
         vector.all_greater(x, y),
         vector.all_greater(more, z),
         bits,
-        vector.exceptions(more, z, z, z),
-        vector.lowest(bits | 1 << 16),
-        vector.lowest(1 << 40),
+        vector.failing_lanes(more, z, z, z),
+        vector.lowest_bit(bits | 1 << 16),
+        vector.lowest_bit(1 << 40),
         vector.largest(z),
     )
 
 
 def least_of_all(positive, odd):
     return (
-        distance_tiles.least(vector.load(positive, 3)),
-        distance_tiles.least(vector.load(odd, 0)),
-        distance_tiles.least(vector.load(odd, 16)),
+        distance_tiles.smallest(vector.load(positive, 3)),
+        distance_tiles.smallest(vector.load(odd, 0)),
+        distance_tiles.smallest(vector.load(odd, 16)),
     )
 
 
@@ -96,20 +96,20 @@ def of_labels(own, gaps, limits, below, which, out, found):
 
 
 def counting(counters):
-    atomics.put(counters, 1, 7)
+    atomics.set_counter(counters, 1, 7)
     before = atomics.count_up(counters, 1)
     atomics.pause()
-    return before, atomics.counted(counters, 1), atomics.counted(counters, 0)
+    return before, atomics.read_counter(counters, 1), atomics.read_counter(counters, 0)
 
 
 def products(rows, panels, out):
-    float_tiles.tile(rows, panels, 0, out, 32)
-    float_tiles.tile(rows, panels, 1, out, 3)
+    float_tiles.product_tile(rows, panels, 0, out, 32)
+    float_tiles.product_tile(rows, panels, 1, out, 3)
 
 
 def distances(rows, columns, out):
     for part in range(len(columns)):
-        distance_tiles.differ(rows, columns, part, out)
+        distance_tiles.distance_tile(rows, columns, part, out)
 
 
 def byte_products(rows, centers, starts, out):
