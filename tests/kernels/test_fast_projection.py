@@ -81,7 +81,7 @@ def test_tiles_are_products_on_any_processor(
     from kmeans_xp.kernels.numba.simd import float_tiles
 
     monkeypatch.setattr(float_tiles, "widest_vectors", lambda: widest)
-    tile, rng = float_tiles.tile, np.random.default_rng(0)
+    tile, rng = float_tiles.product_tile, np.random.default_rng(0)
     rows, centers = (rng.integers(-9, 9, (m, 7)).astype(dtype) for m in (float_tiles.ROWS, 40))
     out = np.empty((float_tiles.ROWS, 64), dtype)
 

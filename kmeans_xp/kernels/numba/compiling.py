@@ -5,6 +5,7 @@ kept on disk, beside the package or where the user's caches are.
 """
 
 import importlib
+import os
 import sys
 import warnings
 from collections import Counter
@@ -64,6 +65,9 @@ PASSES = 64
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
+# Whether functions that would be compiled run as the Python that they are written in, for a
+# debugger: see simd/README.md.
+INTERPRETED = os.environ.get("KMEANS_XP_INTERPRETED", "0") not in ("", "0")
 _INLINED: dict[str, Any] = {"nogil": True, "error_model": "numpy", "forceinline": True}
 
 
@@ -185,13 +189,14 @@ def prepare(dtype: Any, group: Group = LOW_D, *, compile: bool = True) -> bool: 
 def _prepared(dtype: np.dtype[Any], group: Group, *, compile: bool) -> bool:  # noqa: A002
     import numba
 
-    if numba.config.DISABLE_JIT:
+    if numba.config.DISABLE_JIT and not INTERPRETED:
         raise RuntimeError("NUMBA_DISABLE_JIT is set")
     for function, signature in _wanted(group, dtype):
-        if signature not in function.overloads:
-            if not compile and not _on_disk(function, signature):
-                return False
-            function.compile(signature)
+        if INTERPRETED or signature in function.overloads:
+            continue
+        if not compile and not _on_disk(function, signature):
+            return False
+        function.compile(signature)
     _ready.add((dtype, group))
     return True
 
@@ -203,11 +208,12 @@ def compile_all() -> bool:
 
 def entry(function: F) -> F:
     """Compile `function`, which runs without the interpreter's lock and is kept on disk."""
-    import numba
-
+    if INTERPRETED:
+        # As in compiled code, a division by 0 and an overflow warn of nothing.
+        return np.errstate(all="ignore")(function)
     from kmeans_xp.kernels.numba import cache
 
-    compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    compiled: Any = shared(function)
     # As Numba's own `cache=True` has it.
     compiled._cache = cache.cache_of(function, _tell)
     return compiled
@@ -218,30 +224,31 @@ def part(function: F) -> F:
 
     It counts no references: an atomic operation for each array, which threads share, at each call.
     """
-    import numba
-
-    return numba.njit(**_INLINED, _nrt=False)(function)
+    return _compiled(function, **_INLINED, _nrt=False)
 
 
 def sum_of(function: F) -> F:
     """As `part`, of a sum that may be added up in any order, as vectors do."""
-    import numba
-
-    return numba.njit(**_INLINED, _nrt=False, fastmath={"reassoc", "contract", "nsz"})(function)
+    return _compiled(function, **_INLINED, _nrt=False, fastmath={"reassoc", "contract", "nsz"})
 
 
 def making(function: F) -> F:
     """Compile `function`, which makes arrays, into those that call it."""
-    import numba
-
-    return numba.njit(**_INLINED)(function)
+    return _compiled(function, **_INLINED)
 
 
 def shared(function: F) -> F:
     """Compile `function` by itself, to be called by several entries."""
+    return _compiled(function, nogil=True, error_model="numpy")
+
+
+def _compiled(function: F, **options: Any) -> F:
+    """Return what Numba compiles of `function` when it is called, or `function` if interpreted."""
+    if INTERPRETED:
+        return function
     import numba
 
-    return numba.njit(nogil=True, error_model="numpy")(function)
+    return numba.njit(**options)(function)
 
 
 def real(dtype: Any) -> Any:

@@ -8,9 +8,16 @@ from numba import types
 from kmeans_xp.kernels.interface import Batch, BatchSums, Learned
 from kmeans_xp.kernels.numba import compiling, nearest
 from kmeans_xp.kernels.numba.low_d.search import loose_square, tied
-from kmeans_xp.kernels.numba.simd.distance_tiles import ROWS, differ, least
+from kmeans_xp.kernels.numba.simd.distance_tiles import ROWS, distance_tile, smallest
 from kmeans_xp.kernels.numba.simd.gather import prefetch_row
-from kmeans_xp.kernels.numba.simd.vector import LANES, exceptions, lesser, load, lowest, spread
+from kmeans_xp.kernels.numba.simd.vector import (
+    LANES,
+    failing_lanes,
+    lesser,
+    load,
+    lowest_bit,
+    spread,
+)
 from kmeans_xp.kernels.numpy import nearest as numpy_nearest
 from kmeans_xp.kernels.portable.minibatch import learn_by_block
 
@@ -101,7 +108,7 @@ def _learn_rows(
         for r in range(first + ROWS, min(first + 2 * ROWS, count)):
             prefetch_row(block, drawn[r])
         for panel in range(len(columns)):
-            differ(x, columns, panel, squares)
+            distance_tile(x, columns, panel, squares)
         for r in range(together):
             weight = weights[first + r] if len(weights) else 1.0
             own = _nearest(squares, r, x, nearest)
@@ -139,14 +146,14 @@ def _nearest(squares: Any, r: int, rows: Any, centers: Any) -> Any:
         best = lesser(load(squares, place), best)
     info = np.finfo(squares.dtype)
     # Twice what rounding may do to either of two squares, and what ties allow.
-    bound = least(best) * real(1 + 4 * (d + 16) * info.eps) + real(4 * (d + 16) * info.tiny)
+    bound = smallest(best) * real(1 + 4 * (d + 16) * info.eps) + real(4 * (d + 16) * info.tiny)
     limit, found, near = spread(bound), -1, 0
     for place in range(start, len(squares), step):
         some = load(squares, place)
-        bits = exceptions(some, limit, some, some)
+        bits = failing_lanes(some, limit, some, some)
         if bits:
             near += 1 if bits & (bits - 1) == 0 else 2
-            found = (place - start) // ROWS + lowest(bits)
+            found = (place - start) // ROWS + lowest_bit(bits)
     return found if near == 1 and bound < np.inf else _decide(squares, r, bound, rows, centers)
 
 

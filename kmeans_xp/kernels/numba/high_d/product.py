@@ -13,7 +13,7 @@ from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.high_d.changes import changes
 from kmeans_xp.kernels.numba.high_d.projection import block_rows, rounded, shifted
 from kmeans_xp.kernels.numba.low_d.search import tied
-from kmeans_xp.kernels.numba.simd.float_tiles import PANEL, ROWS, panels_of, tile
+from kmeans_xp.kernels.numba.simd.float_tiles import PANEL, ROWS, panels_of, product_tile
 from kmeans_xp.kernels.numba.simd.vector import (
     LANES,
     greater,
@@ -155,7 +155,7 @@ def _look(
             squares[r] = shifted(block, which[min(first + r, len(which) - 1)], origin, x, r)
         _begin(bests)
         for panel in range(len(panels)):
-            tile(x, panels, panel, products, 0)
+            product_tile(x, panels, panel, products, 0)
             _improve(products, panel, half, norms, squares, gamma, bests)
         for r in range(min(ROWS, len(which) - first)):
             least, next_least, place = _two_least(bests, r)

@@ -14,11 +14,11 @@ from numba import types
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.high_d.changes import changes
 from kmeans_xp.kernels.numba.low_d.search import tied
-from kmeans_xp.kernels.numba.simd.float_tiles import PANEL, ROWS, panels_of, tile
+from kmeans_xp.kernels.numba.simd.float_tiles import PANEL, ROWS, panels_of, product_tile
 from kmeans_xp.kernels.numba.simd.gather import prefetch_row
 from kmeans_xp.kernels.numba.simd.vector import (
     LANES,
-    exceptions,
+    failing_lanes,
     greater,
     largest,
     load,
@@ -210,7 +210,7 @@ def _project_rows(block: Any, origin: Any, panels: Any, rounding: float, project
         for r in range(count):
             squares[r] = shifted(block, first + r, origin, x, r)
         for panel in range(len(panels)):
-            tile(x, panels, panel, held, panel * PANEL)
+            product_tile(x, panels, panel, held, panel * PANEL)
         for r in range(count):
             left = squares[r] * (1 + rounding) - _square(held, r, q)
             for f in range(q):
@@ -275,7 +275,7 @@ def _score(projected: Any, which: Any, first: int, panels: Any, x: Any, scores: 
         for f in range(projected.shape[1]):
             x[r, f] = projected[i, f]
     for panel in range(len(panels)):
-        tile(x, panels, panel, scores, panel * PANEL)
+        product_tile(x, panels, panel, scores, panel * PANEL)
 
 
 @compiling.part
@@ -338,7 +338,7 @@ def _place(scores: Any, r: int, score: float) -> Any:
     width, limit = scores.shape[1], spread(scores.dtype.type(score))
     for c in range(0, width, LANES):
         lanes = load(scores, r * width + c)
-        bits = exceptions(limit, lanes, lanes, lanes)
+        bits = failing_lanes(limit, lanes, lanes, lanes)
         for b in range(LANES if bits else 0):
             if bits >> b & 1:
                 return np.int32(c + b)
@@ -355,7 +355,7 @@ def _rivals(scores: Any, r: int, least: float, rivals: Any, rivals_scores: Any) 
     count, bounds = 0, lowest
     for c in range(0, width, LANES):
         lanes = load(scores, r * width + c)
-        bits = exceptions(limit, lanes, lanes, lanes)
+        bits = failing_lanes(limit, lanes, lanes, lanes)
         bounds = greater(bounds, where_less(lanes, limit, lanes, lowest))
         for b in range(LANES if bits else 0):
             # What fills up the last panel has no centre.

@@ -22,9 +22,9 @@ from kmeans_xp.kernels.numba.simd.byte_tiles import CENTERS, ROWS, byte_tile
 from kmeans_xp.kernels.numba.simd.gather import prefetch_row
 from kmeans_xp.kernels.numba.simd.vector import (
     LANES,
-    exceptions,
+    failing_lanes,
     load,
-    lowest,
+    lowest_bit,
     minus,
     spread,
     times,
@@ -233,7 +233,7 @@ def bound_rows(words: Any, marks: Any, limits: Any, short: Any, nearer: Any) -> 
         for half in range(0, ROWS, LANES):
             rest = _mark(marks, limits, first + half, products, half, terms, nearer)
             while rest:
-                which[count] = first + half + lowest(rest)
+                which[count] = first + half + lowest_bit(rest)
                 count, rest = count + 1, rest & (rest - 1)
     for i in range(whole, len(limits)):
         nearer[:, i] = True
@@ -255,10 +255,10 @@ def _mark(
         left = times_plus(norm, spread(terms[2, t]), left)
         product = times(load(products, t * ROWS + half), scale)
         left = times_plus(product, spread(terms[0, t]), left)
-        bits = exceptions(left, spread(terms[3, t]), left, left)
+        bits = failing_lanes(left, spread(terms[3, t]), left, left)
         every |= bits
         while bits:
-            nearer[t, i + lowest(bits)] = True
+            nearer[t, i + lowest_bit(bits)] = True
             bits &= bits - 1
     return every
 

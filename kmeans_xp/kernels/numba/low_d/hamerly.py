@@ -26,12 +26,11 @@ from kmeans_xp.kernels.numba.low_d.unsettled_rows import (
     AHEAD,
     AMID,
     group,
-    labels_at,
-    limits_at,
     mixed,
     unsettled,
 )
-from kmeans_xp.kernels.numba.simd.vector import LANES, lowest
+from kmeans_xp.kernels.numba.simd.labels import labels_at, limits_at
+from kmeans_xp.kernels.numba.simd.vector import LANES, lowest_bit
 from kmeans_xp.kernels.shared.cluster_totals import Changes
 from kmeans_xp.kernels.shared.hamerly import HamerlyBounds
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
@@ -169,7 +168,7 @@ def _settle(
     for v in range(len(others)):
         bits = others[v]
         while bits:
-            a = v * LANES + lowest(bits)
+            a = v * LANES + lowest_bit(bits)
             bits &= bits - 1
             i, new, gap = rows[a], np.int32(found[a]), np.float64(left[a])
             if gap > 0:

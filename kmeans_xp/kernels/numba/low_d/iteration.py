@@ -36,7 +36,7 @@ from kmeans_xp.kernels.numba.low_d.neighbours import (
     unordered,
 )
 from kmeans_xp.kernels.numba.low_d.search import rounded_down, rounded_up
-from kmeans_xp.kernels.numba.simd.atomics import count_up, counted, pause, put
+from kmeans_xp.kernels.numba.simd.atomics import count_up, pause, read_counter, set_counter
 from kmeans_xp.kernels.numba.simd.vector import LANES
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals, Move
 from kmeans_xp.kernels.shared.hamerly import CANCELLATION_LIMIT, ROUNDING
@@ -166,12 +166,12 @@ def _step(
     if role <= BEGINS_SORTED:
         _begin_iteration(role == BEGINS, centers, before, near, spans, ahead, each, above, below)
         turns[NUMBER] += 1
-        put(turns, DONE, 0)
-        put(turns, TAKEN, 0)
+        set_counter(turns, DONE, 0)
+        set_counter(turns, TAKEN, 0)
         if pieces > 1:
             return False
     while idle < PATIENCE:
-        piece = count_up(turns, TAKEN) if counted(turns, TAKEN) < pieces else pieces
+        piece = count_up(turns, TAKEN) if read_counter(turns, TAKEN) < pieces else pieces
         measured = turns[NUMBER] == turns[AGAIN]
         if piece < pieces:
             first, last, brings = piece * size, min((piece + 1) * size, len(labels)), parts[piece]
@@ -184,7 +184,7 @@ def _step(
             )  # fmt: skip
             count_up(turns, DONE)
             idle = 0
-        elif role != HELPS and counted(turns, DONE) >= pieces:
+        elif role != HELPS and read_counter(turns, DONE) >= pieces:
             _add_up(block, weights, labels, origin, sums, parts, measured, held, each)
             turns[AGAIN] *= 3 if measured else 1
             facts[0], facts[1], facts[2] = _move_centers(centers, before, origin, held, each, moved)

@@ -16,7 +16,7 @@ from kmeans_xp.kernels.numba.simd.gather import gather, prefetch, scatter, trans
 from kmeans_xp.kernels.numba.simd.vector import (
     LANES,
     all_greater,
-    exceptions,
+    failing_lanes,
     greater,
     lesser,
     load,
@@ -139,7 +139,7 @@ def search(
         store(left, a, gap)
         bound = lesser(times(plus(gap, limit), spread(real(DOWN))), most)
         scatter(gaps, rows, a, where_less(bound, tiny, none, bound))
-        others[a // LANES] = exceptions(gap, none, which, label)
+        others[a // LANES] = failing_lanes(gap, none, which, label)
 
 
 @compiling.making

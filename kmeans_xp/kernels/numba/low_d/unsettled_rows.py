@@ -6,26 +6,15 @@ Imported only where Numba is.
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba.core import cgutils, types
 
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numba.simd.gather import indices_of
-from kmeans_xp.kernels.numba.simd.vector import (
-    INT32,
-    INT64,
-    LANES,
-    Lanes,
-    data_of,
-    primitive,
-    vector_of,
-)
+from kmeans_xp.kernels.numba.simd.labels import pack, used_up
+from kmeans_xp.kernels.numba.simd.vector import LANES
 
 # How many rows ahead of those that are searched others are fetched.
 AHEAD = 2 * LANES
 # The place of a vector's label for all its rows, and how many vectors tell whether that will do.
 AMID, SAMPLED = LANES // 2, 32
-FLOATS, INTS = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(INT32, LANES)
 # Parts of the rows whose labels are counted side by side: a count that was written just now is
 # slow to read, and neighbours often share their label.
 PARTS = 4
@@ -58,95 +47,6 @@ def mixed(labels: Any, rows: Any, count: Any) -> Any:
             others += labels[rows[b]] != labels[rows[a + AMID]]
         seen += LANES
     return others / seen if seen else 0.0
-
-
-@primitive
-def used_up(context: Any, gaps: Any, labels: Any, limits: Any, start: Any) -> Any:
-    """Return an integer with a bit for each row from `start` on, 0 where its gap is enough."""
-
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        gaps, labels, limits = (data_of(context, builder, signature, args, i) for i in range(3))
-        first = builder.bitcast(builder.gep(gaps, [args[3]]), FLOATS.as_pointer())
-        labels, limits = builder.gep(labels, [args[3]]), builder.gep(limits, [INT64(1)])
-        found = ir.Constant(FLOATS, ir.Undefined)
-        for lane in range(LANES):
-            label = builder.sext(builder.load(builder.gep(labels, [INT64(lane)])), INT64)
-            limit = builder.load(builder.gep(limits, [label]))
-            found = builder.insert_element(found, limit, INT32(lane))
-        enough = builder.fcmp_ordered(">", builder.load(first, align=4), found)
-        return builder.zext(builder.bitcast(builder.not_(enough), ir.IntType(LANES)), INT64)
-
-    return types.int64(gaps, labels, limits, types.intp), build
-
-
-@primitive
-def pack(context: Any, rows: Any, count: Any, first: Any, bits: Any) -> Any:
-    """Write first + i for each bit i, from `count` on; return the count then.
-
-    What comes next is overwritten.
-    """
-
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        start = builder.gep(data_of(context, builder, signature, args, 0), [args[1]])
-        numbers = _from(builder, builder.trunc(args[2], INT32))
-        bits = builder.trunc(args[3], ir.IntType(LANES))
-        if compiling.widest_vectors():
-            mask = builder.bitcast(bits, ir.VectorType(ir.IntType(1), LANES))
-            kind = ir.FunctionType(INTS, [INTS, INTS, mask.type])
-            name = f"llvm.x86.avx512.mask.compress.v{LANES}i32"
-            compress = cgutils.get_or_insert_function(builder.module, kind, name)
-            packed = builder.call(compress, [numbers, numbers, mask])
-            builder.store(packed, builder.bitcast(start, INTS.as_pointer()), align=4)
-        else:
-            place = INT64(0)
-            for lane in range(LANES):
-                number = builder.extract_element(numbers, INT32(lane))
-                builder.store(number, builder.gep(start, [place]))
-                bit = builder.and_(builder.lshr(args[3], INT64(lane)), INT64(1))
-                place = builder.add(place, bit)
-        return builder.add(args[1], builder.ctpop(args[3]))
-
-    return types.int64(rows, types.intp, types.intp, types.int64), build
-
-
-@primitive
-def labels_at(context: Any, labels: Any, rows: Any, start: Any, real: Any) -> Any:
-    """Return the labels of the rows whose indices are those from `start` on, as floats."""
-    signature = Lanes(real)(labels, rows, types.intp, real)
-
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data, found = data_of(context, builder, signature, args, 0), ir.Constant(INTS, ir.Undefined)
-        for lane, row in enumerate(indices_of(context, builder, signature, args)):
-            label = builder.load(builder.gep(data, [row]))
-            found = builder.insert_element(found, label, INT32(lane))
-        return builder.sitofp(found, vector_of(signature.return_type))
-
-    return signature, build
-
-
-@primitive
-def limits_at(context: Any, limits: Any, labels: Any) -> Any:
-    """Return the limits of sixteen labels; `limits` begin with that of label -1."""
-
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = builder.gep(data_of(context, builder, signature, args, 0), [INT64(1)])
-        places = builder.fptosi(args[1], INTS)
-        found = ir.Constant(args[1].type, ir.Undefined)
-        for lane in range(LANES):
-            place = builder.sext(builder.extract_element(places, INT32(lane)), INT64)
-            limit = builder.load(builder.gep(data, [place]))
-            found = builder.insert_element(found, limit, INT32(lane))
-        return found
-
-    return labels(limits, labels), build
-
-
-def _from(builder: Any, first: Any) -> Any:
-    """Return sixteen numbers from `first` on."""
-    none = ir.Constant(INTS, ir.Undefined)
-    one = builder.insert_element(none, first, INT32(0))
-    spread = builder.shuffle_vector(one, none, ir.Constant(INTS, [0] * LANES))
-    return builder.add(spread, ir.Constant(INTS, list(range(LANES))))
 
 
 @compiling.making

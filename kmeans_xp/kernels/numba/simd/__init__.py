@@ -1,1 +1,4 @@
-"""Vectors of sixteen numbers, and what is done with them. Imported only where Numba is."""
+"""Vectors of sixteen numbers, and what compiled code does with them: see README.md.
+
+Imported only where Numba is.
+"""

@@ -1,24 +1,26 @@
 """Counters that several threads use at once, without the interpreter's lock.
 
-Imported only where Numba is.
+Imported only where Numba is. Each operation is written in NumPy and for LLVM, as in `vector`.
 """
 
+import time
+from threading import Lock
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numba.simd.vector import INT64, primitive
+from kmeans_xp.kernels.numba.simd.vector import INT64, lowered_by
 
 # How often a thread that finds no piece left asks whether the others are done.
 SPINS = 1 << 14
+# Python adds 1 in several steps, between which another thread may run.
+_counting = Lock()
 
 
-@primitive
-def count_up(context: Any, counters: Any, which: Any) -> Any:
-    """Add 1 to a counter; return what it was."""
-
+def _lower_count_up(context: Any, counters: Any, which: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         at = _counter_at(context, builder, signature, args)
         return builder.atomic_rmw("add", at, INT64(1), "seq_cst")
@@ -26,10 +28,16 @@ def count_up(context: Any, counters: Any, which: Any) -> Any:
     return types.int64(counters, types.intp), build
 
 
-@primitive
-def counted(context: Any, counters: Any, which: Any) -> Any:
-    """Return a counter."""
+@lowered_by(_lower_count_up)
+def count_up(counters: np.ndarray, which: int) -> int:
+    """Add 1 to a counter, and return what it was."""
+    with _counting:
+        before = int(counters[which])
+        counters[which] = before + 1
+    return before
 
+
+def _lower_read_counter(context: Any, counters: Any, which: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         at = _counter_at(context, builder, signature, args)
         return builder.load_atomic(at, "seq_cst", 8)
@@ -37,10 +45,13 @@ def counted(context: Any, counters: Any, which: Any) -> Any:
     return types.int64(counters, types.intp), build
 
 
-@primitive
-def put(context: Any, counters: Any, which: Any, number: Any) -> Any:
-    """Set a counter, and let others see all that was written before."""
+@lowered_by(_lower_read_counter)
+def read_counter(counters: np.ndarray, which: int) -> int:
+    """Return a counter."""
+    return int(counters[which])
 
+
+def _lower_set_counter(context: Any, counters: Any, which: Any, number: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         at = _counter_at(context, builder, signature, args)
         builder.store_atomic(args[2], at, "seq_cst", 8)
@@ -49,10 +60,14 @@ def put(context: Any, counters: Any, which: Any, number: Any) -> Any:
     return types.void(counters, types.intp, types.int64), build
 
 
-@primitive
-def pause(context: Any) -> Any:
-    """Leave the core's other thread more of it, for an instant."""
+@lowered_by(_lower_set_counter)
+def set_counter(counters: np.ndarray, which: int, number: int) -> None:
+    """Set a counter. Whoever then reads it sees all that was written before."""
+    counters[which] = number
 
+
+def _lower_pause(context: Any) -> Any:
+    # To the core's other thread.
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if builder.module.triple.startswith(("x86_64", "i686")):
             kind = ir.FunctionType(ir.VoidType(), [])
@@ -63,11 +78,17 @@ def pause(context: Any) -> Any:
     return types.void(), build
 
 
+@lowered_by(_lower_pause)
+def pause() -> None:
+    """Let others have the processor for an instant."""
+    time.sleep(0)
+
+
 @compiling.part
 def all_done(turns: Any, pieces: Any) -> Any:
-    """Return whether all pieces are done that were taken, after a while of waiting for them."""
+    """Wait for a while until all pieces are done; return whether they are."""
     for _ in range(SPINS):
-        if counted(turns, 1) >= pieces:
+        if read_counter(turns, 1) >= pieces:
             return True
         pause()
     return False

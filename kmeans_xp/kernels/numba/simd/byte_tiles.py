@@ -1,15 +1,16 @@
 """Products of thirty-two rows with four centres, all of bytes, added up in registers.
 
-Imported only where Numba is.
+Imported only where Numba is. The operation is written in NumPy and for LLVM, as in `vector`.
 """
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numba.simd.vector import INT32, INT64, LANES, everywhere, primitive
+from kmeans_xp.kernels.numba.simd.vector import INT32, INT64, LANES, everywhere, lowered_by
 
 # Rows and centres of a tile.
 ROWS, CENTERS = 2 * LANES, 4
@@ -17,25 +18,9 @@ VECTOR, PRODUCTS = ir.VectorType(INT32, LANES), ir.VectorType(INT32, 2 * LANES)
 PAIRS = ir.VectorType(ir.IntType(16), 2 * LANES)
 
 
-@primitive
-def byte_tile(
+def _lower_byte_tile(
     context: Any, rows: Any, first: Any, centers: Any, at: Any, starts: Any, out: Any
 ) -> Any:
-    """Write the products of thirty-two rows with four centres to as many rows of `out`, (m, 32).
-
-    Parameters
-    ----------
-    rows : array of int32
-        Four features each, as unsigned bytes: by sixteen rows, and for these by features.
-    first : int
-        Where the rows begin.
-    centers : array of shape (m, w), int32
-        Four features each, as signed bytes.
-    at : int
-        The first of the centres.
-    starts : array of shape (m,), int32
-        What each product begins with.
-    """
     signature = types.void(rows, types.intp, centers, types.intp, starts, out)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -61,6 +46,33 @@ def byte_tile(
         return context.get_dummy_value()
 
     return signature, build
+
+
+@lowered_by(_lower_byte_tile)
+def byte_tile(
+    rows: np.ndarray, first: int, centers: np.ndarray, at: int, starts: np.ndarray, out: np.ndarray
+) -> None:
+    """Write the products of thirty-two rows with four centres to as many rows of `out`, (m, 32).
+
+    Parameters
+    ----------
+    rows : array of int32
+        Four features each, as unsigned bytes: by sixteen rows, and for these by features.
+    first : int
+        Where the rows begin.
+    centers : array of shape (m, w), int32
+        Four features each, as signed bytes.
+    at : int
+        The first of the centres.
+    starts : array of shape (m,), int32
+        What each product begins with.
+    """
+    words, width = rows.reshape(-1)[first:], centers.shape[1]
+    halves = words[: ROWS * width].reshape(2, width, LANES, 1).view(np.uint8)
+    fours = centers[at : at + CENTERS, None, :, None, None].view(np.int8)
+    products = (halves * fours.astype(np.int32)).sum(axis=(2, 4), dtype=np.int32)
+    sums = starts[at : at + CENTERS, None] + products.reshape(CENTERS, ROWS)
+    out[at : at + CENTERS] = sums
 
 
 def _add(

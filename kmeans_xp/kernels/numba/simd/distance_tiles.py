@@ -1,27 +1,31 @@
 """Squared distances of eight rows to sixteen centres, kept in registers.
 
 By direct differences, which processors of two adders and two multipliers take no longer for than
-for products. Imported only where Numba is.
+for products. Imported only where Numba is. Each operation is written in NumPy and for LLVM, as in
+`vector`.
 """
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numba.simd.vector import INT64, LANES, everywhere, primitive, vector_of
+from kmeans_xp.kernels.numba.simd.vector import (
+    INT64,
+    LANES,
+    everywhere,
+    lowered_by,
+    product_plus,
+    vector_of,
+)
 
 # Rows that are looked at together.
 ROWS = 8
 
 
-@primitive
-def differ(context: Any, rows: Any, columns: Any, part: Any, out: Any) -> Any:
-    """Write the squared distances of rows, (8, d), to sixteen centres to `out`, (p, 8, 16).
-
-    Arrays are contiguous, `columns` of shape (p, d, 16).
-    """
+def _lower_distance_tile(context: Any, rows: Any, columns: Any, part: Any, out: Any) -> Any:
     signature = types.void(rows, columns, types.intp, out)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -42,8 +46,29 @@ def differ(context: Any, rows: Any, columns: Any, part: Any, out: Any) -> Any:
     return signature, build
 
 
+@lowered_by(_lower_distance_tile)
+def distance_tile(rows: np.ndarray, columns: np.ndarray, part: int, out: np.ndarray) -> None:
+    """Write the squared distances of eight rows to a part of the centres, sixteen of them.
+
+    Parameters
+    ----------
+    rows : array of shape (8, d)
+    columns : array of shape (p, d, 16)
+        Centres, sixteen to a part, feature by feature.
+    part : int
+        Which part.
+    out : array of 128p numbers
+        For each part and row sixteen squared distances.
+    """
+    squares = np.zeros((ROWS, LANES), out.dtype)
+    for f in range(rows.shape[1]):
+        difference = columns[part, f] - rows[:, f, None]
+        squares = product_plus(difference, difference, squares)
+    out.reshape(-1, ROWS, LANES)[part] = squares
+
+
 def _together(number: Any) -> int:
-    """Return of how many rows the sums fill half of the registers."""
+    """Return how many rows have sums that together fill half of the registers."""
     if compiling.widest_vectors():
         return ROWS
     return ROWS // (2 if number == types.float32 else 4)
@@ -67,10 +92,7 @@ def _squares(builder: Any, rows: list[Any], first: Any, d: Any, out: list[Any]) 
         builder.store(builder.load(total), builder.bitcast(place, pointer), align=4)
 
 
-@primitive
-def least(context: Any, a: Any) -> Any:
-    """Return the least of the numbers, none of which is below 0; of NaNs only if all are."""
-
+def _lower_smallest(context: Any, a: Any) -> Any:
     def build(_context: Any, builder: Any, signature: Any, args: Any) -> Any:
         number = vector_of(signature.args[0]).element
         size = 32 if isinstance(number, ir.FloatType) else 64
@@ -82,3 +104,10 @@ def least(context: Any, a: Any) -> Any:
         return builder.bitcast(bits, number)
 
     return a.dtype(a), build
+
+
+@lowered_by(_lower_smallest)
+def smallest(a: np.ndarray) -> Any:
+    """Return the least of the numbers, none of which is below 0; NaN only if all are."""
+    # Of numbers that are not below 0, the bits are in the same order, and those of NaN are last.
+    return a.view(f"u{a.itemsize}").min(keepdims=True).view(a.dtype)[0]

@@ -1,7 +1,7 @@
 """Products of eight rows with thirty-two centres, all of them kept in registers.
 
 OpenBLAS has no kernels for the widest vectors of some processors. LLVM knows them all.
-Imported only where Numba is.
+Imported only where Numba is. The operation is written in NumPy and for LLVM, as in `vector`.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numba.simd.vector import INT64, LANES, everywhere, primitive
+from kmeans_xp.kernels.numba.simd.vector import INT64, LANES, everywhere, lowered_by, product_plus
 
 # Rows and vectors of centres of a tile.
 ROWS, VECTORS = 8, 2
@@ -19,19 +19,16 @@ PANEL = VECTORS * LANES
 
 
 def panels_of(centers: np.ndarray) -> np.ndarray:
-    """Return panels of centres, (k, d), filled up with zeros: (p, d, 32)."""
+    """Return centres, (k, d), in panels, (p, d, 32), of which the last is filled up with zeros."""
     k, d = centers.shape
     whole = np.zeros((-(-k // PANEL) * PANEL, d), centers.dtype)
     whole[:k] = centers
     return np.ascontiguousarray(whole.reshape(-1, PANEL, d).transpose(0, 2, 1))
 
 
-@primitive
-def tile(context: Any, rows: Any, panels: Any, panel: Any, out: Any, start: Any) -> Any:
-    """Write the products of rows, (8, d), with a panel of centres to columns of `out`, (8, m).
-
-    Arrays are contiguous, `panels` of shape (p, d, 32). The first of the columns is `start`.
-    """
+def _lower_product_tile(
+    context: Any, rows: Any, panels: Any, panel: Any, out: Any, start: Any
+) -> Any:
     signature = types.void(rows, panels, types.intp, out, types.intp)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -51,8 +48,31 @@ def tile(context: Any, rows: Any, panels: Any, panel: Any, out: Any, start: Any)
     return signature, build
 
 
+@lowered_by(_lower_product_tile)
+def product_tile(
+    rows: np.ndarray, panels: np.ndarray, panel: int, out: np.ndarray, start: int
+) -> None:
+    """Write the products of eight rows with a panel of centres.
+
+    Parameters
+    ----------
+    rows : array of shape (8, d)
+    panels : array of shape (p, d, 32)
+        Centres, thirty-two to a panel, feature by feature.
+    panel : int
+        Which panel.
+    out : array of shape (8, m)
+    start : int
+        The first of the thirty-two columns of `out` that are written to.
+    """
+    products = np.zeros((ROWS, PANEL), out.dtype)
+    for f in range(rows.shape[1]):
+        products = product_plus(rows[:, f, None], panels[panel, f], products)
+    out[:, start : start + PANEL] = products
+
+
 def _together(number: Any) -> int:
-    """Return of how many rows the sums fill half of the registers.
+    """Return how many rows have sums that together fill half of the registers.
 
     A vector in double precision takes two of the widest, and of others one takes two or four.
     """

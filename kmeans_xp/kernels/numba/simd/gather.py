@@ -1,10 +1,11 @@
-"""Sixteen rows, wherever they lie, feature by feature in vectors.
+"""Features of sixteen rows, wherever these are in memory.
 
-Imported only where Numba is. Indices into arrays count elements and are not checked.
+Imported only where Numba is. Each operation is written in NumPy and for LLVM, as in `vector`.
 """
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 
@@ -15,14 +16,13 @@ from kmeans_xp.kernels.numba.simd.vector import (
     LANES,
     Lanes,
     data_of,
-    primitive,
+    lowered_by,
+    sixteen_at,
     vector_of,
 )
 
 
-@primitive
-def column(context: Any, block: Any, first: Any, feature: Any) -> Any:
-    """Return one feature of the sixteen rows from `first` on."""
+def _lower_column(context: Any, block: Any, first: Any, feature: Any) -> Any:
     signature = Lanes(block.dtype)(block, types.intp, types.intp)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -38,9 +38,13 @@ def column(context: Any, block: Any, first: Any, feature: Any) -> Any:
     return signature, build
 
 
-@primitive
-def gather(context: Any, rows: Any, which: Any, start: Any, feature: Any) -> Any:
-    """Return one feature of the rows whose indices are those from `start` on."""
+@lowered_by(_lower_column)
+def column(block: np.ndarray, first: int, feature: int) -> np.ndarray:
+    """Return one feature of the sixteen rows from `first` on."""
+    return block[first : first + LANES, feature].copy()
+
+
+def _lower_gather(context: Any, rows: Any, which: Any, start: Any, feature: Any) -> Any:
     signature = Lanes(rows.dtype)(rows, which, types.intp, types.intp)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -53,15 +57,17 @@ def gather(context: Any, rows: Any, which: Any, start: Any, feature: Any) -> Any
     return signature, build
 
 
-@primitive
-def transpose(context: Any, rows: Any, which: Any, start: Any, feature: Any, x: Any) -> Any:
-    """Write sixteen features, from `feature` on, of the rows that `gather` takes to their places.
+@lowered_by(_lower_gather)
+def gather(rows: np.ndarray, which: np.ndarray, start: int, feature: int) -> np.ndarray:
+    """Return one feature of the rows whose indices are the sixteen of `which` from `start` on."""
+    return rows[sixteen_at(which, start), feature]
 
-    In four rounds vectors exchange every other number, pair, and so on. To load number by number
-    takes four times as long.
-    """
+
+def _lower_transpose(context: Any, rows: Any, which: Any, start: Any, feature: Any, x: Any) -> Any:
     signature = types.void(rows, which, types.intp, types.intp, x)
 
+    # In four rounds vectors exchange every other number, pair, and so on. To load number by number
+    # takes four times as long.
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = vector_of(Lanes(signature.args[0].dtype))
         ends = [builder.gep(row, [args[3]]) for row in _rows_at(context, builder, signature, args)]
@@ -79,6 +85,17 @@ def transpose(context: Any, rows: Any, which: Any, start: Any, feature: Any, x: 
     return signature, build
 
 
+@lowered_by(_lower_transpose)
+def transpose(rows: np.ndarray, which: np.ndarray, start: int, feature: int, x: np.ndarray) -> None:
+    """Write sixteen features, from `feature` on, of the rows that `gather` takes.
+
+    Each feature is a vector, and feature f is written to the places of `x` from 16f on.
+    """
+    features = rows[sixteen_at(which, start), feature : feature + LANES]
+    for place in range(LANES):
+        sixteen_at(x, (feature + place) * LANES)[:] = features[:, place]
+
+
 def _exchanged(builder: Any, lanes: list[Any], step: int, place: int) -> Any:
     """Return a vector with every other run of `step` lanes exchanged with its partner's."""
     low, back = place & ~step, bool(place & step)
@@ -87,9 +104,7 @@ def _exchanged(builder: Any, lanes: list[Any], step: int, place: int) -> Any:
     return builder.shuffle_vector(lanes[low], lanes[low + step], mask)
 
 
-@primitive
-def prefetch(context: Any, rows: Any, which: Any, start: Any) -> Any:
-    """Have the rows brought near whose indices are those from `start` on; any index will do."""
+def _lower_prefetch(context: Any, rows: Any, which: Any, start: Any) -> Any:
     signature = types.void(rows, which, types.intp)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -106,9 +121,15 @@ def prefetch(context: Any, rows: Any, which: Any, start: Any) -> Any:
     return signature, build
 
 
-@primitive
-def scatter(context: Any, numbers: Any, which: Any, start: Any, lanes: Any) -> Any:
-    """Write a vector, as float32, to the places whose indices are those from `start` on."""
+@lowered_by(_lower_prefetch)
+def prefetch(rows: np.ndarray, which: np.ndarray, start: int) -> None:
+    """Bring the rows near whose indices are the sixteen of `which` from `start` on.
+
+    Any index will do. NumPy has nothing to do for it.
+    """
+
+
+def _lower_scatter(context: Any, numbers: Any, which: Any, start: Any, lanes: Any) -> Any:
     signature = types.void(numbers, which, types.intp, lanes)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -121,6 +142,12 @@ def scatter(context: Any, numbers: Any, which: Any, start: Any, lanes: Any) -> A
         return context.get_dummy_value()
 
     return signature, build
+
+
+@lowered_by(_lower_scatter)
+def scatter(numbers: np.ndarray, which: np.ndarray, start: int, lanes: np.ndarray) -> None:
+    """Write a vector as float32 to the sixteen places that `which` holds from `start` on."""
+    numbers[sixteen_at(which, start)] = lanes
 
 
 def indices_of(context: Any, builder: Any, signature: Any, args: Any) -> list[Any]:
@@ -142,9 +169,7 @@ def _width(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     return builder.extract_value(rows.shape, 1)
 
 
-@primitive
-def prefetch_row(context: Any, rows: Any, row: Any) -> Any:
-    """Have a row brought near."""
+def _lower_prefetch_row(context: Any, rows: Any, row: Any) -> Any:
     signature = types.void(rows, types.intp)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -161,3 +186,8 @@ def prefetch_row(context: Any, rows: Any, row: Any) -> Any:
         return context.get_dummy_value()
 
     return signature, build
+
+
+@lowered_by(_lower_prefetch_row)
+def prefetch_row(rows: np.ndarray, row: int) -> None:
+    """Bring a row near. NumPy has nothing to do for it."""
