@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 # Where each public name lives. Names are imported on first use (PEP 562), so that
-# ``import kmeans_xp`` stays as light as ``import numpy``.
+# ``import kmeans_xp`` stays as light as ``import numpy``. Classes have these names in pickles too,
+# since they say ``__module__ = "kmeans_xp"``: where they live may change.
 _HOME = {
     "BisectingKMeans": "estimators.bisecting",
     "BisectingKMeansResult": "algorithms.bisecting.fit",
@@ -28,6 +29,10 @@ _HOME = {
     "kmeans_plusplus": "algorithms.seeding.fit",
     "minibatch_kmeans": "algorithms.minibatch.fit",
     "soft_kmeans": "algorithms.mixture.soft",
+    # Not public, but part of what pickles hold.
+    "Means": "algorithms.minibatch.running_means",
+    "Mixture": "algorithms.mixture.parameters",
+    "Tree": "algorithms.bisecting.tree",
 }
 
 __all__ = [

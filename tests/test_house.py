@@ -1,6 +1,7 @@
 """The house rules of the design that source text can show: floors, nevers, names, docs."""
 
 import ast
+import doctest
 import inspect
 import re
 from collections.abc import Iterator
@@ -311,6 +312,16 @@ def test_public_docstrings_are_complete(name):
     for parameter in inspect.signature(thing).parameters:
         assert re.search(rf"^(\w+, )*{parameter}(, \w+)* : ", doc, re.M), parameter
     assert ">>> " in doc
+
+
+@pytest.mark.parametrize("estimator", ALGORITHMS.values())
+def test_examples_of_estimators_run(estimator):
+    """They are no part of the module that their `__module__` names, where pytest looks."""
+    runner = doctest.DocTestRunner()
+    for example in doctest.DocTestFinder().find(estimator, module=False, globs={}):
+        runner.run(example)
+    assert runner.tries > 0
+    assert runner.failures == 0
 
 
 @pytest.mark.parametrize("function", ALGORITHMS)

@@ -28,6 +28,8 @@ class Iteration:
         A copy of the new centres, where X lives.
     """
 
+    __module__ = "kmeans_xp"  # Pickles outlive moves.
+
     run: int
     number: int
     inertia: float

@@ -78,6 +78,8 @@ class BisectingKMeans(CenterEstimator):
     True
     """
 
+    __module__ = "kmeans_xp"  # Pickles outlive moves.
+
     def __init__(
         self,
         n_clusters: int = 8,

@@ -8,6 +8,9 @@ from kmeans_xp.algorithms.seeding.fit import Init
 from kmeans_xp.arrays import Array
 from kmeans_xp.estimators.base import CenterEstimator
 
+# Values of `algorithm` that earlier versions took and pickles may hold.
+REMOVED = ("boxes", "numpy boxes")
+
 
 class KMeans(CenterEstimator):
     """k-means clustering.
@@ -70,6 +73,8 @@ class KMeans(CenterEstimator):
     True
     """
 
+    __module__ = "kmeans_xp"  # Pickles outlive moves.
+
     def __init__(
         self,
         n_clusters: int = 8,
@@ -99,3 +104,9 @@ class KMeans(CenterEstimator):
         result = self._run(kmeans, X, sample_weight, end=self.max_iter)
         self._take(X, result)
         self._warn_of_empty(result.sizes)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open a pickle; a model whose algorithm was removed is fitted again by "auto"."""
+        if state.get("algorithm") in REMOVED:
+            state = state | {"algorithm": "auto"}
+        super().__setstate__(state)

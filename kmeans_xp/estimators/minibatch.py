@@ -91,6 +91,8 @@ class MiniBatchKMeans(CenterEstimator):
     True
     """
 
+    __module__ = "kmeans_xp"  # Pickles outlive moves.
+
     def __init__(
         self,
         n_clusters: int = 8,

@@ -122,6 +122,8 @@ class GaussianMixture(Densities):
     True
     """
 
+    __module__ = "kmeans_xp"  # Pickles outlive moves.
+
     CENTERS = "means_"
     PARAMETERS = (
         "weights_",

@@ -82,6 +82,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     array([1., 1., 1., 1.])
     """
 
+    __module__ = "kmeans_xp"  # Pickles outlive moves.
+
     PARAMETERS = ("cluster_centers_", "stiffness_", "weights_")
 
     def __init__(

@@ -57,6 +57,8 @@ class BisectingKMeansResult(KMeansResult):
         The bisections, as small host arrays `centers` and `children`.
     """
 
+    __module__ = "kmeans_xp"  # Pickles outlive moves.
+
     tree: Tree
 
 

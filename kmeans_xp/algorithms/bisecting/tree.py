@@ -31,6 +31,8 @@ class Tree:
         Which bisection divides each half further; -1 - label where it is a leaf.
     """
 
+    __module__ = "kmeans_xp"  # Pickles outlive moves.
+
     centers: np.ndarray
     children: np.ndarray
 

@@ -59,6 +59,8 @@ class KMeansResult:
         The kernel that ran.
     """
 
+    __module__ = "kmeans_xp"  # Pickles outlive moves.
+
     centers: Array
     labels: Array
     inertia: float

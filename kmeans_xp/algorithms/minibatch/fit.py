@@ -75,6 +75,8 @@ class MiniBatchKMeansResult(KMeansResult):
         the start where that was better.
     """
 
+    __module__ = "kmeans_xp"  # Pickles outlive moves.
+
     n_steps: int
     means: Means
 

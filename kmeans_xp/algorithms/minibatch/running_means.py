@@ -68,6 +68,8 @@ class Means:
         How many rows of positive weight there were.
     """
 
+    __module__ = "kmeans_xp"  # Pickles outlive moves.
+
     centers: Array
     counts: Array
     origin: Array

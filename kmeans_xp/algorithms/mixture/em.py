@@ -44,6 +44,8 @@ class MixtureIteration:
         A copy of the new means, where X lives.
     """
 
+    __module__ = "kmeans_xp"  # Pickles outlive moves.
+
     run: int
     number: int
     log_likelihood: float

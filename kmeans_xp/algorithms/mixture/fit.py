@@ -55,6 +55,8 @@ class GaussianMixtureResult:
         The log-likelihood of the parameters that each iteration started from.
     """
 
+    __module__ = "kmeans_xp"  # Pickles outlive moves.
+
     weights: Array
     means: Array
     covariances: Array

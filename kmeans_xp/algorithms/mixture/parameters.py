@@ -40,6 +40,8 @@ class Mixture:
         What distances are taken about, and the rows' mean squares about it; each (d,).
     """
 
+    __module__ = "kmeans_xp"  # Pickles outlive moves.
+
     kind: str
     weights: np.ndarray
     means: np.ndarray

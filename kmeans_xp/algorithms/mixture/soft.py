@@ -51,6 +51,8 @@ class SoftKMeansResult:
         The log-likelihood of the centres that each iteration started from.
     """
 
+    __module__ = "kmeans_xp"  # Pickles outlive moves.
+
     centers: Array
     responsibilities: Array
     labels: Array
