@@ -66,7 +66,7 @@ DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 # Whether functions that would be compiled run as the Python that they are written in, for a
-# debugger: see simd/README.md.
+# debugger: see kernels/README.md.
 INTERPRETED = os.environ.get("KMEANS_XP_INTERPRETED", "0") not in ("", "0")
 _INLINED: dict[str, Any] = {"nogil": True, "error_model": "numpy", "forceinline": True}
 
