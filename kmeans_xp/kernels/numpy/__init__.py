@@ -1,1 +1,1 @@
-"""Operations tuned with NumPy and SciPy; `benchmarks/NOTES.md` has the fits behind constants."""
+"""Operations tuned with NumPy and SciPy; `docs/performance.md` has the fits behind constants."""
