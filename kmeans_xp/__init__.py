@@ -23,6 +23,7 @@ _HOME = {
     "SoftKMeansResult": "algorithms.mixture.soft",
     "assign": "algorithms.assign",
     "bisecting_kmeans": "algorithms.bisecting.fit",
+    "explain": "algorithms.kmeans.explain",
     "gaussian_mixture": "algorithms.mixture.fit",
     "inertia": "metrics.inertia",
     "kmeans": "algorithms.kmeans.fit",
@@ -51,6 +52,7 @@ __all__ = [
     "__version__",
     "assign",
     "bisecting_kmeans",
+    "explain",
     "gaussian_mixture",
     "inertia",
     "kmeans",
@@ -62,6 +64,7 @@ __all__ = [
 if TYPE_CHECKING:
     from kmeans_xp.algorithms.assign import assign
     from kmeans_xp.algorithms.bisecting.fit import BisectingKMeansResult, bisecting_kmeans
+    from kmeans_xp.algorithms.kmeans.explain import explain
     from kmeans_xp.algorithms.kmeans.fit import KMeansResult, kmeans
     from kmeans_xp.algorithms.loop import Iteration
     from kmeans_xp.algorithms.minibatch.fit import MiniBatchKMeansResult, minibatch_kmeans

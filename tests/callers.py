@@ -16,6 +16,7 @@ from kmeans_xp import (
     SoftKMeans,
     assign,
     bisecting_kmeans,
+    explain,
     gaussian_mixture,
     inertia,
     kmeans,

@@ -66,6 +66,7 @@ SIGNATURES = {
         "tol=0.001, reg_covar=1e-06, weights_init=None, means_init=None, precisions_init=None, "
         "sample_weight=None, rng=None, callback=None)"
     ),
+    "explain": "(X, n_clusters, *, algorithm='auto')",
     "kmeans_plusplus": ("(X, n_clusters, *, n_local_trials=None, sample_weight=None, rng=None)"),
     "assign": "(X, centers)",
     "inertia": "(X, centers, labels=None, *, sample_weight=None)",

@@ -183,8 +183,13 @@ def predict(
 
 @app.command()
 @one_line
-def info(compile_all: options.Compile = False, as_json: options.Json = False) -> None:
-    """Show versions, backends, devices, kernels and threads."""
+def info(
+    compile_all: options.Compile = False,
+    spec: options.For = None,
+    n_clusters: options.ForClusters = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show versions, backends, devices, kernels and threads; or what would run for an input."""
     from kmeans_xp.cli import info as command
 
-    command.info(compile_all=compile_all, as_json=as_json)
+    command.info(compile_all=compile_all, as_json=as_json, spec=spec, n_clusters=n_clusters)

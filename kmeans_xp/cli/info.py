@@ -1,6 +1,7 @@
-"""``kmeans-xp info``: what is installed, and what a fit would run on."""
+"""``kmeans-xp info``: what is installed, what a fit would run on, and what for some input."""
 
 import platform
+import sys
 import warnings
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -8,9 +9,12 @@ from itertools import product
 from typing import Any
 
 from kmeans_xp import __version__
+from kmeans_xp.algorithms.kmeans.explain import explained, in_words
 from kmeans_xp.arrays.backends import installed
 from kmeans_xp.arrays.threads import thread_count
 from kmeans_xp.cli.errors import CliError, optional
+from kmeans_xp.cli.inputs import Choice, choose
+from kmeans_xp.cli.opening import read
 from kmeans_xp.cli.report import print_json
 from kmeans_xp.kernels.choose.engine import ENGINES, LLOYD
 from kmeans_xp.kernels.choose.lloyd import BOUND_METHODS
@@ -25,18 +29,34 @@ EXTRAS = {
 }
 
 
-def info(*, compile_all: bool, as_json: bool) -> None:
-    """Run the command."""
+def info(
+    *, compile_all: bool, as_json: bool, spec: str | None = None, n_clusters: int | None = None
+) -> None:
+    """Run the command; of `spec`, an input, say what a fit of `n_clusters` would run."""
+    if (spec is None) != (n_clusters is None):
+        raise CliError("--for INPUT and -k K go together: say both, or neither")
     if compile_all:
         if not compiling.installed():
             optional("numba", "fast")
         if not compiling.compile_all():
             raise CliError(f"kernels cannot be compiled: {compiling.trouble()}")
+    if spec is not None and n_clusters is not None:
+        _explain(spec, n_clusters, as_json)
+        return
     facts = gather()
     if as_json:
         print_json(facts)
     else:
         _print(facts)
+
+
+def _explain(spec: str, n_clusters: int, as_json: bool) -> None:
+    found = explained(choose(read(spec), Choice()).rows, n_clusters)
+    if as_json:
+        facts = asdict(found)
+        print_json({**facts, "memory": {**facts["memory"], "most": found.memory.most}})
+    else:
+        sys.stdout.write(f"{in_words(found)}\n")
 
 
 def gather() -> dict[str, Any]:

@@ -198,6 +198,18 @@ Compile = Annotated[
     bool,
     typer.Option("--compile", help="Compile every Numba kernel, so that no fit waits for it."),
 ]
+For = Annotated[
+    str | None,
+    typer.Option(
+        "--for",
+        metavar="INPUT",
+        help="Say what k-means would run for INPUT, why, and the memory expected; runs nothing.",
+    ),
+]
+ForClusters = Annotated[
+    int | None,
+    typer.Option("--n-clusters", "-k", min=1, help="How many clusters --for INPUT would have."),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print the summary as JSON.", rich_help_panel=OUTPUT)
 ]

@@ -51,6 +51,16 @@ class Rows(ABC):
         """Return the widest float of the device."""
         return widest_float(self.xp, self.device)
 
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Return where the rows live, in words."""
+
+    @property
+    def concurrency(self) -> int | None:
+        """Return how many blocks run at once; None where X's library or scheduler decides."""
+        return None
+
     @abstractmethod
     def sweep(
         self, step: Step, *aligned: Array | None, block_rows: int, spare: Array | None = None

@@ -112,6 +112,12 @@ class DaskRows(Rows):
         ]
         check_matrix(np.broadcast_to(0.0, self.shape), "X")
 
+    @property
+    def place(self) -> str:
+        """Return where the rows live, in words."""
+        library = self.xp.__name__.removeprefix("array_api_compat.")
+        return f"Dask array of {len(self._chunks)} chunks of {library}"
+
     def sweep(
         self, step: Step, *aligned: Array | None, block_rows: int, spare: Array | None = None
     ) -> tuple[Any, Kept]:

@@ -169,6 +169,12 @@ class MemoryRows(Rows):
 class ArrayRows(MemoryRows):
     """Rows in an array whose library brings its own parallelism: blocks run one by one."""
 
+    @property
+    def place(self) -> str:
+        """Return where the rows live, in words."""
+        library = self.xp.__name__.removeprefix("array_api_compat.")
+        return f"{library} array on {self.device}"
+
     def sweep(
         self, step: Step, *aligned: Array | None, block_rows: int, spare: Array | None = None
     ) -> tuple[Any, Kept]:

@@ -55,6 +55,16 @@ class NumpyRows(MemoryRows):
         self._mapping = _shared_mapping(X)
         self.in_memory = not isinstance(X, np.memmap)
 
+    @property
+    def place(self) -> str:
+        """Return where the rows live, in words."""
+        return "NumPy array in memory" if self.in_memory else "memory map, read block by block"
+
+    @property
+    def concurrency(self) -> int:
+        """Return how many blocks run at once."""
+        return self.threads.count
+
     def sweep(
         self, step: Step, *aligned: Array | None, block_rows: int, spare: Array | None = None
     ) -> tuple[Any, Kept]:

@@ -3,6 +3,7 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 
 import kmeans_xp
@@ -54,3 +55,24 @@ def test_a_numba_that_cannot_be_used_is_said(run, monkeypatch):
     assert run("info", "--compile").refused() == f"kernels cannot be compiled: {cause}"
     assert not json.loads(run("info", "--json").fine())["compiled"]
     assert f"no kernel: {cause}" in run("info").fine()
+
+
+def test_what_would_run_for_an_input(run, blobs, tmp_path):
+    np.save(tmp_path / "blobs.npy", blobs)
+    text = run("info", "--for", "blobs.npy", "-k", 3).fine()
+    assert text.startswith("rows      60 x 2, float64, memory map")
+    assert "\nclusters  3\n" in text
+    facts = json.loads(run("info", "--for", "blobs.npy", "-k", 3, "--json").fine())
+    assert facts["shape"] == [60, 2]
+    fitted = json.loads(run("fit", "blobs.npy", "-k", 3, "--json").fine())
+    assert fitted["kernel"] == facts["kernel"][0]["name"]
+    assert facts["memory"]["most"] > 0
+
+
+def test_an_input_and_the_number_of_clusters_go_together(run, blobs, tmp_path):
+    np.save(tmp_path / "blobs.npy", blobs)
+    both = "--for INPUT and -k K go together: say both, or neither"
+    assert run("info", "--for", "blobs.npy").refused() == both
+    assert run("info", "-k", 3).refused() == both
+    assert "n_clusters" in run("info", "--for", "blobs.npy", "-k", 61).refused()
+    assert "absent.npy" in run("info", "--for", "absent.npy", "-k", 3).refused()

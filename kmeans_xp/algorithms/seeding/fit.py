@@ -186,9 +186,14 @@ class _Draws:
         return Seeding(self.rows, self.weights, k, trials, origin, variance)
 
 
+def trials_for(k: int) -> int:
+    """Return how many candidates there are for each of k centres, unless the user says."""
+    return 2 + int(math.log(k))
+
+
 def plus_plus(draws: _Draws, k: int, trials: int | None = None) -> list[int]:
     """Return the rows that greedy k-means++ chooses."""
-    trials = 2 + int(math.log(k)) if trials is None else trials
+    trials = trials_for(k) if trials is None else trials
     indices = [draws.one()]
     potential = find_potential(draws.seeding(k, trials), draws.engine, indices[0])
     while len(indices) < k:

@@ -7,6 +7,7 @@ from array_api_compat import is_numpy_namespace
 
 from kmeans_xp.arrays import Namespace
 from kmeans_xp.kernels.choose import regimes
+from kmeans_xp.kernels.choose.loading import LOADER, Loader
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.compiling import BATCHES, LOW_D, PRODUCT, PROJECTION, TWO_MEANS
@@ -20,7 +21,13 @@ ENGINES: tuple[Engine, ...] = (NUMBA, NUMPY, PORTABLE)
 LLOYD = "lloyd"
 
 
-def find_engine(xp: Namespace, algorithm: str = "auto", *, besides: Sequence[str] = ()) -> Engine:
+def find_engine(
+    xp: Namespace,
+    algorithm: str = "auto",
+    *,
+    besides: Sequence[str] = (),
+    loader: Loader = LOADER,
+) -> Engine:
     """Return the engine for arrays of `xp` that `algorithm` asks for.
 
     Parameters
@@ -31,6 +38,8 @@ def find_engine(xp: Namespace, algorithm: str = "auto", *, besides: Sequence[str
         ``"auto"``, ``"lloyd"``, or an engine by its name.
     besides : sequence of str
         Other names that the caller knows, for the error.
+    loader : Loader
+        Of what an engine has compiled.
 
     Raises
     ------
@@ -38,12 +47,12 @@ def find_engine(xp: Namespace, algorithm: str = "auto", *, besides: Sequence[str
         If there is no such engine, or it does not take arrays of this namespace.
     """
     if algorithm == NUMBA.name:
-        compiling.compile_all()
-    for engine in ENGINES:
-        if algorithm in ("auto", LLOYD, engine.name) and engine.runs_on(xp):
+        loader.prepare_all()
+    fitting = [engine for engine in ENGINES if loader.runs_on(engine, xp)]
+    for engine in fitting:
+        if algorithm in ("auto", LLOYD, engine.name):
             return engine
-    fitting = [engine.name for engine in ENGINES if engine.runs_on(xp)]
-    names = dict.fromkeys(("auto", LLOYD, *fitting, *besides))
+    names = dict.fromkeys(("auto", LLOYD, *(engine.name for engine in fitting), *besides))
     why = compiling.trouble()
     raise ValueError(
         f"algorithm must be one of {', '.join(map(repr, names))} for arrays of {xp.__name__}, "

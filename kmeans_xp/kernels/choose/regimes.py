@@ -14,9 +14,14 @@ LOW_D_UP_TO, FEW_CENTERS, LOW_D_UP_TO_WITH_FEW = 32, 16, 96
 SUMMED_FROM = 8
 
 
+def low_d_up_to(k: int) -> int:
+    """Return up to how many features rows find k centres faster sixteen at a time."""
+    return LOW_D_UP_TO_WITH_FEW if k <= FEW_CENTERS else LOW_D_UP_TO
+
+
 def is_low_d(d: int, k: int) -> bool:
     """Return whether rows of d features find k centres faster sixteen at a time."""
-    return d <= (LOW_D_UP_TO_WITH_FEW if k <= FEW_CENTERS else LOW_D_UP_TO)
+    return d <= low_d_up_to(k)
 
 
 def projects_once(d: int, k: int) -> bool:

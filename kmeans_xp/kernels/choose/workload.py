@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from kmeans_xp.arrays import Array
+from kmeans_xp.kernels.choose.loading import LOADER, Loader
 from kmeans_xp.kernels.interface import Source
 from kmeans_xp.kernels.shared.projection import Directions, candidate_share, directions_of
 
@@ -23,6 +24,8 @@ class Workload:
         Rows, features and clusters.
     dtype : dtype
         Of the rows.
+    loader : Loader
+        Of what a method has compiled.
     """
 
     rows: Source
@@ -30,17 +33,23 @@ class Workload:
     d: int
     k: int
     dtype: Any
+    loader: Loader = LOADER
 
     @classmethod
-    def of(cls, rows: Source, k: int) -> Self:
+    def of(cls, rows: Source, k: int, loader: Loader = LOADER) -> Self:
         """Return the workload of clustering `rows`."""
         n, d = rows.shape
-        return cls(rows, n, d, k, rows.dtype)
+        return cls(rows, n, d, k, rows.dtype, loader)
 
     @property
     def work(self) -> int:
         """Return about how many operations an iteration without bounds takes."""
         return self.n * self.k * (self.d + 8)
+
+    @property
+    def looked_at(self) -> bool:
+        """Return whether rows were looked at, for they stay here then."""
+        return "sample" in vars(self)
 
     @cached_property
     def directions(self) -> Directions:

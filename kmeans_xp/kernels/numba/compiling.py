@@ -11,6 +11,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, TypeVar
@@ -34,6 +35,12 @@ class Group:
 
     name: str
     modules: tuple[str, ...]
+
+
+class Loading(Enum):
+    """What is done to have a group that is not loaded."""
+
+    NOTHING, FROM_DISK, COMPILES = range(3)
 
 
 def _group(name: str, *modules: str) -> Group:
@@ -77,6 +84,11 @@ _failed: dict[str, Exception] = {}
 _told = False
 # Work that was done without a module, a pass at a time, and has not been weighed against it yet.
 _done: Counter[tuple[np.dtype[Any], Group]] = Counter()
+
+
+def imported() -> bool:
+    """Return whether Numba is imported already."""
+    return "numba" in sys.modules
 
 
 def installed() -> bool:
@@ -134,15 +146,23 @@ def worthwhile(work: int, dtype: Any, group: Group) -> bool:
     """
     if ready(dtype, group):
         return True
-    if work < _least():
+    plan = planned(work, imported=imported())
+    if plan is Loading.NOTHING:
         return False
-    loaded = prepare(dtype, group, compile=work >= COMPILED)
+    loaded = prepare(dtype, group, compile=plan is Loading.COMPILES)
     if trouble():
         _tell(
             f"Numba is installed, but cannot be used ({trouble()}). NumPy takes its place, which "
             "is slower. Mend that, or uninstall numba."
         )
     return loaded
+
+
+def planned(work: int, *, imported: bool) -> Loading:
+    """Return what so much work an iteration repays, if Numba is `imported`, or is not."""
+    if work < (LOADED if imported else IMPORTED):
+        return Loading.NOTHING
+    return Loading.COMPILES if work >= COMPILED else Loading.FROM_DISK
 
 
 def repaid(work: int, dtype: Any, group: Group) -> bool:
@@ -156,13 +176,14 @@ def repaid(work: int, dtype: Any, group: Group) -> bool:
     key = np.dtype(dtype), group
     _done[key] += work
     together = min(_done[key] // PASSES, COMPILED - 1)
-    if together >= _least():
+    if planned(together, imported=imported()) is not Loading.NOTHING:
         _done[key] = 0
     return worthwhile(max(work // PASSES, together), dtype, group)
 
 
-def _least() -> int:
-    return LOADED if "numba" in sys.modules else IMPORTED
+def usable(group: Group) -> bool:
+    """Return whether Numba is there, and nothing is known that keeps a group from being loaded."""
+    return installed() and "numba" not in _failed and group.name not in _failed
 
 
 def prepare(dtype: Any, group: Group = LOW_D, *, compile: bool = True) -> bool:  # noqa: A002
@@ -177,12 +198,12 @@ def prepare(dtype: Any, group: Group = LOW_D, *, compile: bool = True) -> bool: 
     compile : bool
         Whether to compile what is not on disk, which takes some seconds.
     """
-    if not installed() or "numba" in _failed or group.name in _failed:
+    if not usable(group):
         return False
     try:
         return _prepared(np.dtype(dtype), group, compile=compile)
     except Exception as error:  # An import or a compiler that fails may raise anything.
-        _failed[group.name if "numba" in sys.modules else "numba"] = error
+        _failed[group.name if imported() else "numba"] = error
         return False
 
 

@@ -120,6 +120,11 @@ def width_of(d: int) -> int:
     return max(1, round(d / FEATURES_PER_ENTRY / VECTOR_ENTRIES)) * VECTOR_ENTRIES
 
 
+def directions_up_to(d: int) -> int:
+    """Return how many directions are taken of d features."""
+    return max(1, min(d, width_of(d) - 3))
+
+
 @quiet()
 def directions_of(sample: np.ndarray, origin: np.ndarray | None = None) -> Directions:
     """Return the directions of most variance of a sample about `origin`, by default its mean.
@@ -131,7 +136,7 @@ def directions_of(sample: np.ndarray, origin: np.ndarray | None = None) -> Direc
     scale = np.abs(shifted).max()
     shifted /= scale if 0 < scale < np.inf else 1.0
     d = len(origin)
-    start = np.random.default_rng(0).standard_normal((d, max(1, min(d, width_of(d) - 3))))
+    start = np.random.default_rng(0).standard_normal((d, directions_up_to(d)))
     basis = np.linalg.qr(start)[0]
     for _ in range(POWER_ITERATIONS):
         basis = np.linalg.qr(shifted.T @ (shifted @ basis))[0]

@@ -1,0 +1,110 @@
+"""The memory beside X that a fit is expected to take, from the shapes of what it allocates."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kmeans_xp.kernels.choose.lloyd import LloydMethod
+from kmeans_xp.kernels.choose.seeding import Seeding, SeedingMethod
+from kmeans_xp.kernels.choose.workload import SAMPLE
+from kmeans_xp.kernels.interface import Engine, Source
+from kmeans_xp.kernels.numpy import hamerly as numpy_hamerly
+from kmeans_xp.kernels.numpy import nearest as numpy_nearest
+from kmeans_xp.kernels.numpy.engine import NUMPY
+from kmeans_xp.kernels.portable.engine import PORTABLE
+from kmeans_xp.kernels.portable.seeding import TOGETHER
+
+# Bytes of a label, and of a number in the widest float.
+LABEL, WIDE = 4, 8
+# Bytes of each row of a block while its step lasts: its label before, indices, norms, distances.
+STEP = 24
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes beside X that are expected.
+
+    Attributes
+    ----------
+    remembered : int
+        What is remembered of all rows between iterations, or returned of them.
+    blocks : int
+        What the blocks at hand take.
+    seeding, choosing : int
+        What seeding takes, and a glance at the rows before it; gone before the first iteration.
+    """
+
+    remembered: int
+    blocks: int
+    seeding: int
+    choosing: int
+
+    @property
+    def most(self) -> int:
+        """Return the most at any time."""
+        return max(self.remembered + self.blocks, self.seeding, self.choosing)
+
+
+def lloyd_memory(
+    rows: Source, k: int, method: LloydMethod, block_rows: int, threads: int
+) -> tuple[int, int]:
+    """Return the bytes that are remembered of all rows, or returned, and those of blocks."""
+    (n, d), item = rows.shape, np.dtype(rows.dtype.name).itemsize
+    bounds, fused = method.bound_method, method.fused_block(rows) is not None
+    remembered = LABEL if bounds is None else bounds.row_bytes(method.workload)
+    centers = 4 * k * d * WIDE
+    if fused and bounds.group is None:
+        return n * (LABEL + _one_block_row(d, k, item)), centers
+    if fused:
+        # Pieces add up sums of their own, and every centre has the others in order.
+        settled = threads * min(n, numpy_nearest.BLOCK_ROWS) * STEP
+        return n * remembered, 4 * centers + k * k * (LABEL + item + WIDE) + settled
+    size = min(n, block_rows)
+    if method.engine is PORTABLE:
+        block = size * (k * (WIDE + 2) + 3 * d * item + d * WIDE + STEP)
+    elif bounds is not None and bounds.group is not None:
+        block = size * STEP
+    elif bounds is None and method.engine is not NUMPY:
+        block = size * (d * WIDE + STEP)
+    else:
+        block = _searched_by_numpy(size, d, k, item, sums_all=bounds is None)
+    if rows.in_memory and rows.uncopied(n) is None:
+        block += size * d * item
+    return n * remembered, min(threads, -(-n // size)) * (block + centers)
+
+
+def _one_block_row(d: int, k: int, item: int) -> int:
+    """Return what NumPy's fused iteration has of each row: it, its scores, and it as summed."""
+    return 2 * (d + 2) * item + d * WIDE + k * (item + 3) + 2 * STEP
+
+
+def _searched_by_numpy(size: int, d: int, k: int, item: int, *, sums_all: bool) -> int:
+    """Return what a block takes: scores of a piece of it, rows that are summed, and the rest."""
+    of_row = k * item * (1 if k <= numpy_nearest.FEW else 2)
+    piece = min(size, max(256, numpy_nearest.SCORE_BYTES // of_row))
+    summed = size if sums_all else min(size, numpy_hamerly.GATHERED // d, numpy_nearest.BLOCK_ROWS)
+    scores = piece * (k * (item + 1) + (d + 2) * item)
+    return scores + summed * (d * (item + WIDE) + STEP) + size * STEP
+
+
+def computed_seeding_bytes(rows: Source, trials: int, engine: Engine, threads: int) -> int:
+    """Return the bytes of a potential, and of the distances of blocks to candidates."""
+    (n, d), item = rows.shape, np.dtype(rows.dtype.name).itemsize
+    trials = min(trials, TOGETHER)
+    size = min(n, engine.block_rows(trials, d))
+    block = size * ((d + 2) * (item + WIDE) + 3 * trials * WIDE)
+    return 2 * n * item + min(threads, -(-n // size)) * block
+
+
+def seeder_bytes(seeding: Seeding, method: SeedingMethod, threads: int) -> int:
+    """Return the bytes of a potential, of what else is remembered, and of blocks."""
+    n, item = seeding.rows.shape[0], np.dtype(seeding.dtype).itemsize
+    return n * (item + method.row_bytes(seeding)) + threads * method.block_bytes(seeding)
+
+
+def choosing_bytes(rows: Source, method: LloydMethod) -> int:
+    """Return the bytes of the rows that are looked at to choose, and of what is tried on them."""
+    if method.workload is None or not method.workload.looked_at:
+        return 0
+    (n, d), item = rows.shape, np.dtype(rows.dtype.name).itemsize
+    return min(n, SAMPLE) * d * (item + 2 * WIDE)
