@@ -88,6 +88,9 @@ OF_ROWS = {
     **_LOOKING,
 }
 
+# What looks at a few rows at most, and so refuses what X is, not what is in it.
+OF_A_GLANCE = {"explain": lambda X: explain(X, 2)}
+
 AGAINST_CENTERS = [
     "kmeans from a start",
     "assign",

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from kmeans_xp import KMeans, inertia, kmeans, kmeans_plusplus
+from kmeans_xp import KMeans, explain, inertia, kmeans, kmeans_plusplus
 from tests.callers import ALGORITHMS
 from tests.data import cloud
 
@@ -107,6 +107,11 @@ def test_verbose(estimator, verbose):
 @pytest.mark.parametrize("value", [*(v for v in NOT_A_COUNT if v is not None), "many"])
 def test_n_local_trials(value):
     refuses(lambda: kmeans_plusplus(X, 3, n_local_trials=value), "n_local_trials", value)
+
+
+@pytest.mark.parametrize(("name", "value"), [c for c in BAD if c[0] in {"n_clusters", "algorithm"}])
+def test_explain(name, value):
+    refuses(lambda: explain(X, **{"n_clusters": 3, name: value}), name, value)
 
 
 @pytest.mark.parametrize("value", [*NOT_A_COUNT, 21])

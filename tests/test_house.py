@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import kmeans_xp
-from tests.callers import ALGORITHMS, GOOD, OF_CENTERS, OF_ROWS, OF_WEIGHTS
+from tests.callers import ALGORITHMS, GOOD, OF_A_GLANCE, OF_CENTERS, OF_ROWS, OF_WEIGHTS
 
 ROOT = Path(kmeans_xp.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
@@ -366,6 +366,6 @@ def _takes(name: str, parameter: str) -> set[str]:
 
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_every_public_call_is_tried_with_bad_input(name):
-    assert _takes(name, "X") <= OF_ROWS.keys()
+    assert _takes(name, "X") <= OF_ROWS.keys() | OF_A_GLANCE.keys()
     assert _takes(name, "sample_weight") <= OF_WEIGHTS.keys()
     assert _takes(name, "centers") <= OF_CENTERS.keys()

@@ -15,6 +15,7 @@ from tests.callers import (
     GOOD,
     LOOKING,
     OF_A_CALLABLE,
+    OF_A_GLANCE,
     OF_A_START,
     OF_CENTERS,
     OF_MEANS,
@@ -89,6 +90,13 @@ def test_bad_rows(trouble, caller):
     refuses(lambda: OF_ROWS[caller](X), "X", about)
     if before is not None:
         assert X.tobytes() == before.tobytes()
+
+
+@pytest.mark.parametrize("caller", OF_A_GLANCE)
+@pytest.mark.parametrize("trouble", [t for t in BAD_ROWS if not re.search("NaN|infin|gap", t)])
+def test_bad_arrays_at_a_glance(trouble, caller):
+    X, about = BAD_ROWS[trouble]
+    refuses(lambda: OF_A_GLANCE[caller](X), "X", about)
 
 
 @pytest.mark.parametrize("caller", AGAINST_CENTERS)

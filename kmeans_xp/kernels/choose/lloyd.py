@@ -98,7 +98,7 @@ class BoundMethod:
         if not suits or self.group is None:
             return suits
         loaded = workload.loader.worthwhile(workload.work, workload.dtype, self.group)
-        return Verdict(loaded.holds, f"{suits.reason}; {loaded.reason}" if loaded else loaded.reason)
+        return Verdict(True, f"{suits.reason}; {loaded.reason}") if loaded else loaded
 
     def prepare(self, workload: Workload) -> bool:
         """Make ready what it compiles, however long it takes; return whether that was possible."""

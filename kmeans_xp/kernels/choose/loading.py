@@ -41,8 +41,7 @@ class Loader:
             what, least = ("loading it", LOADED) if self.imported else ("importing Numba", IMPORTED)
             return Verdict(False, f"{work_is}does not repay {what} ({least:.1e})")
         if not compiling.usable(group):
-            trouble = compiling.trouble()
-            return Verdict(False, f"Numba cannot be used: {trouble}" if trouble else "without Numba")
+            return Verdict(False, compiling.trouble() or "Numba is not installed")
         if plan is Loading.FROM_DISK:
             return Verdict(True, f"{work_is}repays loading it, not compiling it ({COMPILED:.1e})")
         return Verdict(True, f"{work_is}repays compiling it ({COMPILED:.1e})")
@@ -95,7 +94,8 @@ class Foresight(Loader):
 
     def ready(self, dtype: Any, group: Group) -> bool:
         """Return whether a group would be loaded by now."""
-        return self._loads_all or (np.dtype(dtype), group) in self._loads or super().ready(dtype, group)
+        loaded = self._loads_all or (np.dtype(dtype), group) in self._loads
+        return loaded or super().ready(dtype, group)
 
     def runs_on(self, engine: Engine, xp: Namespace) -> bool:
         """Return whether an engine would take arrays of a namespace."""

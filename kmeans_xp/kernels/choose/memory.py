@@ -50,10 +50,12 @@ def lloyd_memory(
 ) -> tuple[int, int]:
     """Return the bytes that are remembered of all rows, or returned, and those of blocks."""
     (n, d), item = rows.shape, np.dtype(rows.dtype.name).itemsize
-    bounds, fused = method.bound_method, method.fused_block(rows) is not None
-    remembered = LABEL if bounds is None else bounds.row_bytes(method.workload)
-    centers = 4 * k * d * WIDE
-    if fused and bounds.group is None:
+    bounds, workload, remembered = method.bound_method, method.workload, LABEL
+    if bounds is not None and workload is not None:
+        remembered = bounds.row_bytes(workload)
+    compiled = bounds is not None and bounds.group is not None
+    fused, centers = method.fused_block(rows) is not None, 4 * k * d * WIDE
+    if fused and not compiled:
         return n * (LABEL + _one_block_row(d, k, item)), centers
     if fused:
         # Pieces add up sums of their own, and every centre has the others in order.
@@ -62,7 +64,7 @@ def lloyd_memory(
     size = min(n, block_rows)
     if method.engine is PORTABLE:
         block = size * (k * (WIDE + 2) + 3 * d * item + d * WIDE + STEP)
-    elif bounds is not None and bounds.group is not None:
+    elif compiled:
         block = size * STEP
     elif bounds is None and method.engine is not NUMPY:
         block = size * (d * WIDE + STEP)
