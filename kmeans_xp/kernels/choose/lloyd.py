@@ -47,11 +47,13 @@ ORDERED_FEW, ROWS_OF_EACH_FEW = 256, 16
 # Rows up to which an iteration is one call, of which threads share the pieces. It spares the 110 to
 # 145 us of NumPy's calls: fits of digits 2.0 -> 0.9 ms, of 327,346 rows (flights) 183 -> 149.
 FUSED_ROWS = 1 << 20
-# Centres up to which rows of one block are searched faster by NumPy's fused iteration than by
-# products of tiles, which have 32 centres each: on AVX2, float32 and float64, with 4 to 16 centres
-# and 100 to 500 features the former took 0.42 to 0.8 of the time, with 32 the same, with 64 to 120
-# up to 1.36 times as long. Rows of several blocks: tiles are faster by 5 to 70% from 4 centres on
-# (20,000 rows) and by 16 to 65% with 50 to 400 (10,000 and 50,000 rows of 64 to 256 features).
+# Centres from which tiles of products, which have 32 each, are faster than NumPy's fused iteration
+# is on rows of one block. Compiled for AVX2, normal data of 100 to 500 features: with 8 or 16
+# centres the latter takes 0.42 to 0.76 of the time, with 32 the same to within 20%, with 96 or 120
+# up to 1.36. On rows of several blocks tiles are level with 4 centres and faster with more: 1.05 to
+# 1.7 times (10,000 to 100,000 rows of 64 to 256 features, k = 8 to 400, float32); in float64 so too
+# up to 128 features, but with 256 NumPy takes 0.75 to 0.85 of their CPU time from k = 100 on. That
+# is not chosen: with AVX-512 tiles are twice as fast as BLAS in either.
 TILES_FROM = 17
 
 
@@ -305,7 +307,9 @@ def _numpy_bounds(workload: Workload) -> Bounds:
 def _numpy_bytes(workload: Workload) -> int:
     """Return the bytes of a label, a gap, and of few rows a copy ready for a product."""
     n, d = workload.n, workload.d
-    beside = (d + 2) * np.dtype(workload.dtype).itemsize if n * d <= numpy_hamerly.SMALL else 0
+    beside = (
+        (d + 2) * np.dtype(workload.dtype).itemsize if n * d <= numpy_hamerly.AUGMENTED_UP_TO else 0
+    )
     return 8 + beside
 
 

@@ -12,7 +12,7 @@ from kmeans_xp.kernels.choose.verdict import Verdict
 from kmeans_xp.kernels.interface import Engine, Potential, Seeder, Source
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.compiling import LOW_D_SEEDING, QUANTISED
-from kmeans_xp.kernels.numpy.seeding import BLOCK, PIECE, SketchSeeder
+from kmeans_xp.kernels.numpy.seeding import BLOCK_ENTRIES, PIECE_ROWS, SketchSeeder
 from kmeans_xp.kernels.portable.seeding import TOGETHER, ComputedPotential, RememberedPotential
 from kmeans_xp.kernels.shared.projection import directions_of, directions_up_to
 from kmeans_xp.kernels.shared.quantised import BYTES_UP_TO, candidate_share
@@ -187,7 +187,7 @@ def _low_d_bytes(seeding: Seeding) -> int:
 
 def _piece_bytes(seeding: Seeding) -> int:
     """Return the bytes of the distances of rows that are scored at a time."""
-    return min(seeding.rows.shape[0], PIECE) * (8 * seeding.together + 24)
+    return min(seeding.rows.shape[0], PIECE_ROWS) * (8 * seeding.together + 24)
 
 
 def _has_few_centers(seeding: Seeding) -> Verdict:
@@ -251,7 +251,7 @@ def _direction_bytes(seeding: Seeding) -> int:
 def _direction_block_bytes(seeding: Seeding) -> int:
     """Return the bytes of rows of a block that come nearer to a centre, in double precision."""
     n, d = seeding.rows.shape
-    return 8 * d * min(n, BLOCK // (directions_up_to(d) + 3))
+    return 8 * d * min(n, BLOCK_ENTRIES // (directions_up_to(d) + 3))
 
 
 def _suits_features(seeding: Seeding) -> Verdict:
