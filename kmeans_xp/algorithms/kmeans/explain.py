@@ -2,10 +2,10 @@
 
 from textwrap import indent
 
+from kmeans_xp.algorithms.kmeans.explanation import Explanation, explain_kmeans
 from kmeans_xp.algorithms.seeding.fit import trials_for
 from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.checks import check_clusters
-from kmeans_xp.kernels.choose.explain import Explanation, explain_kmeans
 from kmeans_xp.rows.open import open_rows
 
 

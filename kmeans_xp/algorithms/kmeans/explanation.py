@@ -5,15 +5,15 @@ from typing import Protocol
 
 import numpy as np
 
-from kmeans_xp.kernels.choose.lloyd import LloydMethod, find_lloyd
-from kmeans_xp.kernels.choose.loading import Foresight
-from kmeans_xp.kernels.choose.memory import (
+from kmeans_xp.algorithms.kmeans.memory import (
     Memory,
     choosing_bytes,
     computed_seeding_bytes,
     lloyd_memory,
     seeder_bytes,
 )
+from kmeans_xp.kernels.choose.lloyd import LloydMethod, find_lloyd
+from kmeans_xp.kernels.choose.loading import Foresight
 from kmeans_xp.kernels.choose.seeding import (
     NOT_REMEMBERED,
     Seeding,
