@@ -9,15 +9,15 @@ import array_api_compat
 import numpy as np
 import pytest
 
-from kmeans_xp.kernels.choose.engine import find_labeller
+from kmeans_xp.kernels.choose.engine import engine_for_labels
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.compiling import ALL, COMPILED, DTYPES, LOADED, LOW_D, PASSES
 
 SCRIPT = """
 import sys
-from kmeans_xp.kernels import fast_compile
-said = [fast_compile.installed(), fast_compile.ready("float32"), "numba" in sys.modules]
-said += [fast_compile.prepare("float32", compile=False), fast_compile.ready("float32")]
+from kmeans_xp.kernels.numba import compiling
+said = [compiling.installed(), compiling.ready("float32"), "numba" in sys.modules]
+said += [compiling.prepare("float32", compile=False), compiling.ready("float32")]
 print(*said)
 """
 
@@ -85,11 +85,11 @@ def compiler(monkeypatch):
     """Numba as if it had been imported; what is asked of it, and that nothing is on disk."""
     asked = []
 
-    def prepare(dtype, name, *, compile):  # noqa: A002
-        asked.append((name.rpartition(".")[2], compile))
+    def prepare(dtype, group, *, compile):  # noqa: A002
+        asked.append((group.name, compile))
         return False
 
-    monkeypatch.setattr(compiling, "_done", Counter())
+    monkeypatch.setattr(compiling, "_operations_without", Counter())
     monkeypatch.setattr(compiling, "_ready", set())
     monkeypatch.setattr(compiling, "prepare", prepare)
     monkeypatch.setitem(sys.modules, "numba", None)
@@ -100,9 +100,9 @@ def test_one_pass_repays_less_than_a_fit(compiler, monkeypatch):
     once, name = PASSES, LOW_D
     least = once * LOADED
     for work in (least - 1, least, once * COMPILED):
-        compiling._done.clear()
+        compiling._operations_without.clear()
         compiling.repaid(work, np.float32, name)
-    assert compiler == [("fast_loops", False), ("fast_loops", True)]
+    assert compiler == [("low_d", False), ("low_d", True)]
     monkeypatch.delitem(sys.modules, "numba")
     compiling.repaid(least, np.float64, name)
     assert len(compiler) == 2
@@ -113,31 +113,31 @@ def test_many_small_passes_load_but_never_compile(compiler):
     for _ in range(11):
         compiling.repaid(step, np.float32, LOW_D)
     # Asked again only when as much has been done again.
-    assert compiler == [("fast_loops", False)] * 2
-    compiling._done[np.dtype(np.float32), LOW_D] = 1 << 60
+    assert compiler == [("low_d", False)] * 2
+    compiling._operations_without[np.dtype(np.float32), LOW_D] = 1 << 60
     compiling.repaid(step, np.float32, LOW_D)
-    assert compiler == [("fast_loops", False)] * 3
+    assert compiler == [("low_d", False)] * 3
 
 
-def test_rows_ask_for_the_loops_that_label_them(compiler):
+def test_rows_ask_for_the_group_that_label_them(compiler):
     n = 1 << 30
     for shape, k in (((n, 3), 50), ((n, 192), 256), ((n, 200), 20)):
-        find_labeller(array_api_compat.array_namespace(np.empty(0)), shape, k, np.float32)
+        engine_for_labels(array_api_compat.array_namespace(np.empty(0)), shape, k, np.float32)
     names = [name for name, _ in compiler]
-    assert names == ["fast_loops", "fast_pairs", "wide_loops", "wide_loops"]
+    assert names == ["low_d", "projection", "product", "product"]
 
 
 PREDICT = """
 import sys
 import numpy as np
 from kmeans_xp import assign, inertia
-from kmeans_xp.kernels import fast_compile
+from kmeans_xp.kernels.numba import compiling
 X = np.random.default_rng(0).random((5000, 3), np.float32)
 assign(X, X[:20]), inertia(X, X[:20])
 print("numba" in sys.modules)
-fast_compile.IMPORTED = 1
+compiling.IMPORTED = 1
 assign(X, X[:20])
-print("numba" in sys.modules, fast_compile.ready(X.dtype))
+print("numba" in sys.modules, compiling.ready(X.dtype))
 """
 
 
@@ -150,10 +150,11 @@ def test_only_a_large_prediction_imports_numba():
 def test_a_numba_that_refuses_to_be_imported_is_as_good_as_none(monkeypatch):
     monkeypatch.setattr(compiling, "find_spec", lambda name: object())
     monkeypatch.setattr(compiling, "_ready", set())
-    monkeypatch.setattr(compiling, "_failed", {})
-    monkeypatch.setattr(compiling, "_told", False)
-    for name in ALL:
-        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr(compiling, "_errors", {})
+    monkeypatch.setattr(compiling, "_warned", False)
+    for group in ALL:
+        for module in group.modules:
+            monkeypatch.setitem(sys.modules, module, None)
     assert not compiling.compile_all()
     with pytest.warns(RuntimeWarning, match="Numba is installed, but cannot be used"):
         assert not compiling.worthwhile(COMPILED, np.float32, LOW_D)
@@ -166,8 +167,8 @@ import sys, warnings
 {first}
 import numpy as np
 from kmeans_xp import KMeans, GaussianMixture, kmeans
-from kmeans_xp.kernels import fast_compile
-fast_compile.LOADED = fast_compile.IMPORTED = fast_compile.COMPILED = 1 << 16
+from kmeans_xp.kernels.numba import compiling
+compiling.LOADED = compiling.IMPORTED = compiling.COMPILED = 1 << 16
 X = np.random.default_rng(0).random((3000, 16), np.float32)
 with warnings.catch_warnings(record=True) as told:
     warnings.simplefilter("always", RuntimeWarning)

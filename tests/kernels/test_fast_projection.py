@@ -1,4 +1,4 @@
-"""Labels of rows that are seen once: short products leave few centres, and never decide."""
+"""Labels of rows that are seen once: projections leave few centres, and never decide."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from kmeans_xp.kernels.numba import nearest as numba_nearest
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 
 numba = pytest.importorskip("numba")
+from kmeans_xp.kernels.numba.high_d.projection import _Prediction  # noqa: E402
 
 N, D, K = 2100, 192, 130
 
@@ -64,13 +65,13 @@ def test_rows_and_centres_that_overflow_are_left() -> None:
     np.testing.assert_array_equal(_labels(X, C)[0], _brute(X, C))
 
 
-def test_nothing_is_shortened_where_it_excludes_nothing() -> None:
+def test_nothing_is_projected_where_it_excludes_nothing() -> None:
     X = np.random.default_rng(0).normal(size=(N, D)).astype(np.float32)
     found, prepared = _labels(X, X[:K])
     np.testing.assert_array_equal(found, _brute(X, X[:K]))
-    assert prepared.made["turn"] is None
+    assert not prepared.derive(_Prediction).pays
     X = _few_directions().astype(np.float32)
-    assert _labels(X, X[:K])[1].made["turn"] is not None
+    assert _labels(X, X[:K])[1].derive(_Prediction).pays
 
 
 @pytest.mark.parametrize("widest", [False, True])
@@ -80,7 +81,7 @@ def test_tiles_are_products_on_any_processor(
 ) -> None:
     from kmeans_xp.kernels.numba.simd import float_tiles
 
-    monkeypatch.setattr(float_tiles, "widest_vectors", lambda: widest)
+    monkeypatch.setattr(compiling, "widest_vectors", lambda: widest)
     tile, rng = float_tiles.product_tile, np.random.default_rng(0)
     rows, centers = (rng.integers(-9, 9, (m, 7)).astype(dtype) for m in (float_tiles.ROWS, 40))
     out = np.empty((float_tiles.ROWS, 64), dtype)

@@ -1,27 +1,30 @@
-"""Rows that are rounded to bytes: what they exclude is excluded rightly, in seeds and labels."""
+"""Quantised rows: what they exclude is excluded rightly, in seeds and in labels."""
 
 from typing import Any
 
 import numpy as np
 import pytest
-from kmeans_xp.algorithms.seeding.potential import Remembered
 from numpy.testing import assert_array_equal
 
 from kmeans_xp.kernels.choose import seeding as choose_seeding
-from kmeans_xp.kernels.choose.seeding import find_seeder
+from kmeans_xp.kernels.choose.seeding import Seeding, find_seeder
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numba.high_d.byte_rows import by_lanes, quantise, width_of
-from kmeans_xp.kernels.numba.high_d.quantised import advance, centers_of, memory_of
-from kmeans_xp.kernels.numba.high_d.seeding import QuantisedSeeder, bound_rows, short_centers
-from kmeans_xp.kernels.numba.simd import byte_tiles
-from kmeans_xp.kernels.numba.simd.byte_tiles import ROWS, byte_tile
+from kmeans_xp.kernels.numba.high_d.quantised import LloydCenters, advance
+from kmeans_xp.kernels.numba.high_d.quantised_rows import (
+    QuantisedCenters,
+    QuantisedRows,
+    lay_out_tiles,
+    quantise,
+)
+from kmeans_xp.kernels.numba.high_d.seeding import QuantisedSeeder, bound_rows
+from kmeans_xp.kernels.numba.simd.byte_tiles import CENTERS, ROWS, byte_tile
 from kmeans_xp.kernels.numpy.seeding import SketchSeeder
+from kmeans_xp.kernels.portable.seeding import RememberedPotential
 from kmeans_xp.kernels.shared.prepared_centers import prepare
 from kmeans_xp.kernels.shared.quantised import candidate_share
 from kmeans_xp.rows.numpy import NumpyRows
 
 numba = pytest.importorskip("numba")
-
 
 N, D = 224, 37
 TINY = 1e-300
@@ -79,11 +82,10 @@ DATA = {
 }
 
 
-def _shortened(X: np.ndarray, origin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    words = np.empty((len(X), width_of(X.shape[1])), np.int32)
-    marks = np.empty((4, len(X)), np.float32)
-    quantise(compiling.ready_rows(X), origin, words, marks)
-    return words, marks
+def _quantised(X: np.ndarray, origin: np.ndarray) -> QuantisedRows:
+    rows = QuantisedRows.empty(*X.shape)
+    quantise(compiling.ready_rows(X), origin, rows)
+    return rows
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -91,41 +93,43 @@ def _shortened(X: np.ndarray, origin: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def test_no_candidate_is_excluded_that_is_nearer(name: str, dtype: type) -> None:
     X = DATA[name].astype(dtype)
     wide, origin = X.astype(np.float64), X.mean(axis=0, dtype=np.float64)
-    words, marks = _shortened(X, origin)
-    by_lanes(words)
+    rows = _quantised(X, origin)
+    lay_out_tiles(rows.words)
     for j in range(0, N, 9):
-        # Each row is at its limit, or next to it.
-        limits = np.sum((wide - wide[j]) ** 2, axis=1) * (1 + 1e-6) + TINY
-        limits = np.nextafter(limits.astype(np.float32), np.float32(np.inf))
-        nearer, short = np.empty((1, N), np.bool_), short_centers(X[j : j + 1], origin)
-        which = bound_rows(words.reshape(-1), marks, limits, short, nearer)
+        # Each row is as far from its closest centre as from the candidate, or next to it.
+        closest = np.sum((wide - wide[j]) ** 2, axis=1) * (1 + 1e-6) + TINY
+        closest = np.nextafter(closest.astype(np.float32), np.float32(np.inf))
+        candidates = QuantisedCenters.of(X[j : j + 1], origin, multiple=CENTERS)
+        nearer = np.empty((1, N), np.bool_)
+        which = bound_rows(rows, candidates, closest, nearer)
         assert nearer.all()
         assert_array_equal(which, np.arange(N))
 
 
 @pytest.mark.parametrize("name", DATA)
-def test_marks_say_what_bytes_have_lost(name: str) -> None:
+def test_what_is_lost_to_rounding_is_measured(name: str) -> None:
     X = DATA[name]
-    words, (scale, lost, norm, square) = _shortened(X, np.zeros(X.shape[1]))
-    rounded = words.view(np.int8)[:, : X.shape[1]] * scale.astype(np.float64)[:, None]
-    assert (lost >= np.linalg.norm(X - rounded, axis=1)).all()
-    assert (norm >= np.linalg.norm(X, axis=1)).all()
-    assert (square <= np.sum(X * X, axis=1)).all()
-    assert (lost <= 0.51 * scale * X.shape[1] ** 0.5 + 1e-37).all()
-    assert not words.view(np.int8)[:, X.shape[1] :].any()
+    rows = _quantised(X, np.zeros(X.shape[1]))
+    values = rows.words.view(np.int8).astype(np.float64)
+    rounded = values[:, : X.shape[1]] * rows.scale.astype(np.float64)[:, None]
+    assert (rows.error >= np.linalg.norm(X - rounded, axis=1)).all()
+    assert (rows.norm >= np.linalg.norm(X, axis=1)).all()
+    assert (rows.square <= np.sum(X * X, axis=1)).all()
+    assert (rows.error <= 0.51 * rows.scale * X.shape[1] ** 0.5 + 1e-37).all()
+    assert not values[:, X.shape[1] :].any()
+    assert_array_equal(rows.starts, -128 * values.sum(axis=1))
 
 
 def test_most_candidates_that_are_farther_are_excluded() -> None:
     X = _normal(256).astype(np.float32)
     origin = np.zeros(256)
-    words, marks = _shortened(X, origin)
-    by_lanes(words)
+    rows = _quantised(X, origin)
+    lay_out_tiles(rows.words)
     exact = np.sum((X[:5, None] - X[None]) ** 2, axis=2, dtype=np.float32)
-    limits, nearer = 0.95 * exact.min(axis=0), np.empty((5, N), np.bool_)
-    limits[:5] = 1.0
-    short = short_centers(X[:5], origin)
-    bound_rows(words.reshape(-1), marks, limits, short, nearer)
-    assert_array_equal(nearer, exact < limits)
+    closest, nearer = 0.95 * exact.min(axis=0), np.empty((5, N), np.bool_)
+    closest[:5] = 1.0
+    bound_rows(rows, QuantisedCenters.of(X[:5], origin, multiple=CENTERS), closest, nearer)
+    assert_array_equal(nearer, exact < closest)
 
 
 @pytest.mark.parametrize("instruction", [False, True])
@@ -134,14 +138,14 @@ def test_tiles_are_products_on_any_processor(
 ) -> None:
     if instruction and not compiling.byte_products():
         pytest.skip("the processor has none")
-    monkeypatch.setattr(byte_tiles, "byte_products", lambda: instruction)
+    monkeypatch.setattr(compiling, "byte_products", lambda: instruction)
     tile, rng = byte_tile, np.random.default_rng(0)
     rows = rng.integers(-127, 128, (ROWS, 12)).astype(np.int8)
     centers = rng.integers(-127, 128, (8, 12)).astype(np.int8)
     rows[0], centers[5], rows[1] = 127, -127, -127
     words, starts = rows.view(np.int32).copy(), np.arange(8, dtype=np.int32)
     starts -= 128 * centers.sum(axis=1, dtype=np.int32)
-    by_lanes(words)
+    lay_out_tiles(words)
     out = np.empty((8, ROWS), np.float32)
 
     @numba.njit
@@ -156,47 +160,48 @@ def test_tiles_are_products_on_any_processor(
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_gains_and_masses_are_those_of_all_distances(dtype: type, weighted: bool) -> None:
+def test_gains_and_the_potential_are_those_of_all_distances(dtype: type, weighted: bool) -> None:
     X = _normal().astype(dtype)
     wide, few = X.astype(np.float64), [3, 8, 8, 100, 223]
     w = np.random.default_rng(2).exponential(size=N) if weighted else None
-    masses = _masses(X, w, threads=1)
-    assert masses.start(5)
+    potential = _potential(X, w, threads=1)
+    assert potential.start(5)
     weights = np.ones(N) if w is None else w
     squares = np.sum((wide[few, None] - wide) ** 2, axis=2)
     exact = weights * np.sum((wide - wide[5]) ** 2, axis=1)
     gains = np.maximum(exact - weights * squares, 0).sum(axis=1)
-    np.testing.assert_allclose(masses.gains(few), gains, rtol=1e-5)
-    assert masses.seeder.memory[-1].sum() == (squares * weights < exact).sum()
-    masses.keep(few, 3)
-    np.testing.assert_allclose(masses.mass, np.minimum(exact, weights * squares[3]), rtol=1e-6)
+    np.testing.assert_allclose(potential.gains(few), gains, rtol=1e-5)
+    assert potential.seeder.memory[-1].sum() == (squares * weights < exact).sum()
+    potential.keep(few, 3)
+    expected = np.minimum(exact, weights * squares[3])
+    np.testing.assert_allclose(potential.potential, expected, rtol=1e-6)
 
 
-def _masses(X: np.ndarray, weights: np.ndarray | None, threads: int) -> Remembered:
+def _potential(X: np.ndarray, weights: np.ndarray | None, threads: int) -> RememberedPotential:
     dtype = np.float32 if X.dtype == np.float32 and weights is None else np.float64
     seeder = QuantisedSeeder(len(X), 5, X.mean(axis=0), dtype)
     seeder.block_rows = 64
-    return Remembered(NumpyRows(X, threads=threads), weights, seeder)
+    return RememberedPotential(NumpyRows(X, threads=threads), weights, seeder)
 
 
 def test_threads_change_no_bit() -> None:
     X, found = _normal().astype(np.float32), []
     for threads in (1, 2, 3):
-        masses = _masses(X, None, threads)
-        masses.start(0)
-        gains = masses.gains([1, 50, 60, 70, 80])
-        masses.keep([1, 50, 60, 70, 80], 2)
-        found.append((gains.tobytes(), masses.mass.tobytes()))
+        potential = _potential(X, None, threads)
+        potential.start(0)
+        gains = potential.gains([1, 50, 60, 70, 80])
+        potential.keep([1, 50, 60, 70, 80], 2)
+        found.append((gains.tobytes(), potential.potential.tobytes()))
     assert found[0] == found[1] == found[2]
 
 
 def _seeder_of(X: np.ndarray) -> object:
-    return find_seeder(X.shape, 60, 5, X.mean(axis=0), X.dtype, lambda count: X[:count])
+    return find_seeder(Seeding(NumpyRows(X), None, 60, 5, X.mean(axis=0), 1.0))
 
 
 def test_bytes_are_taken_where_they_exclude_most(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choose_seeding, "SMALL", 0)
-    monkeypatch.setattr(choose_seeding, "SEEN", N)
+    monkeypatch.setattr(choose_seeding, "SAMPLE", N)
     monkeypatch.setattr(compiling, "worthwhile", lambda *_: True)
     X = _normal(64).astype(np.float32)
     assert isinstance(_seeder_of(X), QuantisedSeeder)
@@ -206,21 +211,21 @@ def test_bytes_are_taken_where_they_exclude_most(monkeypatch: pytest.MonkeyPatch
     assert isinstance(_seeder_of(halves), SketchSeeder)
 
 
-def test_few_rows_are_put_in_bytes_only_where_that_is_no_trouble(
+def test_few_rows_are_quantised_only_where_compiling_is_repaid(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    X, looks = _normal(128).astype(np.float32), []
-    monkeypatch.setattr(choose_seeding, "SEEN", N)
+    X, tried = _normal(128).astype(np.float32), []
+    monkeypatch.setattr(choose_seeding, "SAMPLE", N)
 
-    def found(repaid: bool) -> object:
-        monkeypatch.setattr(compiling, "worthwhile", lambda *_: repaid)
-        few = lambda count: looks.append(count) or X[:count]  # noqa: E731
-        return find_seeder(X.shape, 60, 5, X.mean(axis=0), X.dtype, few)
+    def part(sample: np.ndarray, k: int) -> float:
+        tried.append(len(sample))
+        return candidate_share(sample, k)
 
-    assert isinstance(found(False), SketchSeeder)
-    assert looks == []
-    assert isinstance(found(True), QuantisedSeeder)
-    assert looks == [N]
+    monkeypatch.setattr(choose_seeding, "candidate_share", part)
+    for repaid, kind in ((False, SketchSeeder), (True, QuantisedSeeder)):
+        monkeypatch.setattr(compiling, "worthwhile", lambda *_, repaid=repaid: repaid)
+        assert isinstance(_seeder_of(X), kind)
+        assert tried == [N] * repaid
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -229,16 +234,15 @@ def test_labels_are_those_of_a_brute_force(name: str, dtype: type) -> None:
     X = DATA.get(name, _normal()).astype(dtype)
     if name == "overflows":
         X[7], X[9, 3] = 1e30, 3e38
-    centers, memory = X[::3].copy(), memory_of(N, X.shape[1])
+    centers, rows = X[::3].copy(), QuantisedRows.empty(*X.shape)
     labels, gaps = np.full(N, -1, np.int32), np.full(N, -np.inf, np.float32)
-    prepared = prepare(centers)
-    limits = np.zeros(len(centers))
+    prepared, limits = prepare(centers), np.zeros(len(centers))
     wide, far = X.astype(np.float64), centers.astype(np.float64)
     exact = np.sum((wide[:, None] - far) ** 2, axis=2)
     with np.errstate(all="ignore"):
-        prepared = centers_of(prepared)
-        about = {"frame": prepared, "limits": limits, "centers": prepared}
-        advance(X, None, labels, gaps, *memory, **about)
+        quantised = LloydCenters.of(prepared)
+        given: Any = {"prepared": prepared, "drift_limits": limits, "derived": quantised}
+        advance(X, None, labels, gaps, *rows, **given)
     assert_array_equal(labels, exact.argmin(axis=1))
     own = np.take_along_axis(exact, labels[:, None], 1)[:, 0]
     np.put_along_axis(exact, labels[:, None], np.inf, axis=1)

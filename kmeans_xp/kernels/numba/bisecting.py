@@ -1,20 +1,38 @@
 """Bisecting with Numba: one pass over the rows for each iteration of two-means."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
 
 from kmeans_xp.kernels.interface import HalfGains, Halves, HalvesTask
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numba.low_d.search import tied
+from kmeans_xp.kernels.numba.low_d.search import loose_square, tied
 from kmeans_xp.kernels.numpy import bisecting as numpy_bisecting
 from kmeans_xp.kernels.numpy.bisecting import BoundedHalves, NumpyPair, ScoreBounds
 from kmeans_xp.kernels.shared.hamerly import ROUNDING
 
-# Bounds that say nothing.
-NONE = 0.0, 0.0, 0.0, math.inf
+# What says nothing of any row.
+NO_BOUNDS = ScoreBounds(factor=0.0, shift=0.0, slope=0.0, slack=math.inf)
+
+
+class PairScores(NamedTuple):
+    """Two centres, and the scores that decide between them.
+
+    Attributes
+    ----------
+    centers : ndarray of shape (2, d), float64
+    row_line : ndarray of shape (d,)
+        A row's score is its product with this.
+    low, high : float
+        A row of a lower score is nearer to the first centre, and one of a higher to the second.
+    """
+
+    centers: np.ndarray
+    row_line: np.ndarray
+    low: float
+    high: float
 
 
 def halves(task: HalvesTask) -> Halves:
@@ -51,34 +69,25 @@ def advance(
     """Write the label of each row, and return what the second half gained."""
     if bounds is None:
         block.dot(pair.row_line, out=scores)
-    sums = np.zeros(len(about))
-    rounding, known = pair.rounding_of(block), NONE if bounds is None else tuple(bounds)
-    of_pair = pair.centers, pair.row_line, pair.middle - rounding, pair.middle + rounding
-    size = _label_rows(
-        compiling.ready_rows(block), labels, radii, scores, of_pair, known, about, sums
+    sums, rounding = np.zeros(len(about)), pair.rounding_of(block)
+    decision = PairScores(
+        pair.centers, pair.row_line, low=pair.middle - rounding, high=pair.middle + rounding
     )
+    rows, known = compiling.ready_rows(block), NO_BOUNDS if bounds is None else bounds
+    size = _label_rows(rows, labels, radii, scores, decision, known, about, sums)
     return HalfGains(np.asarray(size), sums)
 
 
 def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
     """Return the types of the arguments of each compiled function, for rows of `dtype`."""
-    real = compiling.real(dtype)
-    rows, numbers = compiling.sealed_type(real, 2), types.f8[::1]
-    kept, bounds = real[::1], types.UniTuple(types.f8, 4)
-    pair = types.Tuple((types.f8[:, ::1], kept, types.f8, types.f8))
+    real, wide = compiling.real(dtype), types.f8
+    rows, numbers, kept = compiling.sealed_type(real, 2), wide[::1], real[::1]
+    bounds = compiling.tuple_type(ScoreBounds, wide, wide, wide, wide)
+    pair = compiling.tuple_type(PairScores, wide[:, ::1], kept, wide, wide)
     return {
         "_measure_rows": (rows, numbers, numbers, kept),
         "_label_rows": (rows, types.int8[::1], kept, kept, pair, bounds, numbers, numbers),
     }
-
-
-@compiling.sum_of
-def _square(rows: Any, i: int, points: Any, j: int) -> float:
-    total = 0.0
-    for f in range(rows.shape[1]):
-        difference = np.float64(rows[i, f]) - points[j, f]
-        total += difference * difference
-    return total
 
 
 @compiling.sum_of
@@ -94,7 +103,7 @@ def _measure_rows(block: Any, about: Any, squares: Any, radii: Any) -> None:
     """Write the squared distances of rows from a point, and the distances, rounded up."""
     point, real = about.reshape(1, -1), radii.dtype.type
     for i in range(len(block)):
-        squares[i] = _square(block, i, point, 0)
+        squares[i] = loose_square(block, i, point, 0)
         if len(radii):
             radii[i] = np.nextafter(real(np.sqrt(squares[i]) * (1 + ROUNDING)), real(np.inf))
 
@@ -105,24 +114,26 @@ def _label_rows(
 ) -> float:
     """Write the label of each row; add what the second half gained to `sums`, and return its rows.
 
-    Where bounds are infinite, `scores` are those for this pair.
+    `scores` are those for this pair, unless bounds say what those for an earlier pair mean.
     """
     centers, line, low, high = pair
     factor, shift, slope, slack = bounds
-    known, size = slack < np.inf, 0.0
+    bounded, size = slack < np.inf, 0.0
     for i in range(len(block)):
-        if known:
+        second, first = False, False
+        if bounded:
             above = factor * scores[i] - shift
-            reach = slope * radii[i] + slack
-            second, first = above > reach, above < -reach
-        else:
-            second, first = False, False
+            margin = slope * radii[i] + slack
+            second, first = above > margin, above < -margin
+        # A row is unsure as long as it is on neither side for certain.
         if second == first:
-            score = _product(block, i, line) if known else scores[i]
+            score = _product(block, i, line) if bounded else scores[i]
             second, first = score > high, score < low
             if second == first:
-                margin = tied(block.shape[1])
-                second = _square(block, i, centers, 1) * margin < _square(block, i, centers, 0)
+                tie = tied(block.shape[1])
+                second = loose_square(block, i, centers, 1) * tie < loose_square(
+                    block, i, centers, 0
+                )
         if second != labels[i]:
             sign = 1.0 if second else -1.0
             labels[i] = second

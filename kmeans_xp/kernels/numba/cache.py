@@ -20,18 +20,17 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
 _IMPORT = re.compile(
     r"^from (kmeans_xp\.kernels\.(?:numba|shared)[\w.]*) import (\([^)]*\)|.*)$", re.MULTILINE
 )
-_SIZE = hashlib.sha256().digest_size
+_DIGEST_SIZE = hashlib.sha256().digest_size
+
+Warn = Callable[[str], None]
 
 
-Tell = Callable[[str], None]
-
-
-def cache_of(function: Callable[..., Any], tell: Tell) -> Any:
-    """Return where what is compiled of `function` is kept; `tell` is told if that is not so."""
+def cache_of(function: Callable[..., Any], warn: Warn) -> Any:
+    """Return where what is compiled of `function` is kept; `warn` says so if it cannot be."""
     try:
-        return _Cache(function, tell)
+        return _Cache(function, warn)
     except (RuntimeError, OSError) as error:
-        return _Nowhere(error, tell)
+        return _NoCache(error, warn)
 
 
 @cache
@@ -53,11 +52,11 @@ def sources(module: str) -> dict[str, str]:
 class _Cache(FunctionCache):
     """Numba's cache of a function: what cannot be read or written is as good as none."""
 
-    def __init__(self, function: Callable[..., Any], tell: Tell) -> None:
+    def __init__(self, function: Callable[..., Any], warn: Warn) -> None:
         super().__init__(function)
-        self._tell = tell
+        self._warn = warn
         stamp = _digest(repr(sorted(sources(function.__module__).items())).encode())
-        self._cache_file = _Files(self._cache_path, self._impl.filename_base, stamp)
+        self._cache_file = _CheckedFiles(self._cache_path, self._impl.filename_base, stamp)
 
     def load_overload(self, signature: Any, context: Any) -> Any:
         """Return what was compiled for a signature, or None."""
@@ -66,7 +65,7 @@ class _Cache(FunctionCache):
         except Exception as error:  # What damaged bytes raise may be anything.
             with suppress(OSError):
                 self.flush()
-            self._tell(_trouble(f"in {self._cache_path} cannot be read", error))
+            self._warn(_message(f"in {self._cache_path} cannot be read", error))
             return None
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
@@ -74,15 +73,15 @@ class _Cache(FunctionCache):
         try:
             super().save_overload(signature, compiled)
         except Exception as error:
-            self._tell(_trouble(f"in {self._cache_path} cannot be written", error))
+            self._warn(_message(f"in {self._cache_path} cannot be written", error))
 
 
-class _Files(IndexDataCacheFile):
+class _CheckedFiles(IndexDataCacheFile):
     """Numba's files, with a digest behind the data: LLVM would run whatever it finds there."""
 
     def _load_data(self, name: str) -> Any:
         content = Path(self._data_path(name)).read_bytes()
-        data, digest = content[:-_SIZE], content[-_SIZE:]
+        data, digest = content[:-_DIGEST_SIZE], content[-_DIGEST_SIZE:]
         if _digest(data) != digest:
             raise ValueError(f"{name} is damaged")
         return pickle.loads(data)
@@ -93,22 +92,22 @@ class _Files(IndexDataCacheFile):
             file.write(dumped + _digest(dumped))
 
 
-class _Nowhere(NullCache):
+class _NoCache(NullCache):
     """No cache, where there is no place for one."""
 
-    def __init__(self, error: Exception, tell: Tell) -> None:
-        self._error, self._tell = error, tell
+    def __init__(self, error: Exception, warn: Warn) -> None:
+        self._error, self._warn = error, warn
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
         """Say that what was compiled is not kept."""
-        self._tell(_trouble("can be kept nowhere", self._error))
+        self._warn(_message("can be kept nowhere", self._error))
 
 
 def _digest(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-def _trouble(what: str, error: Exception) -> str:
+def _message(what: str, error: Exception) -> str:
     return (
         f"Compiled kernels {what} ({type(error).__name__}: {error}), so they are compiled again, "
         "which takes some seconds. Free the disk or delete what is damaged, or set NUMBA_CACHE_DIR "

@@ -1,4 +1,4 @@
-"""Whether Numba is there, what it has compiled already, and how it compiles.
+"""What Numba has compiled: when that is loaded or compiled, and how functions are declared for it.
 
 Importing this module imports nothing of Numba: a small fit must not wait for it. Compiled code is
 kept on disk, beside the package or where the user's caches are.
@@ -9,7 +9,7 @@ import os
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -29,12 +29,18 @@ class Group:
     ----------
     name : str
     modules : tuple of str
-        Each has a function ``signatures``, which says what to compile: dtype of the rows -> the
-        types of the arguments of each function, by its name.
+        Each has a function ``signatures``: dtype of the rows -> the types of the arguments of each
+        function that is to be compiled, by the function's name.
     """
 
     name: str
     modules: tuple[str, ...]
+
+    def functions(self, dtype: Any) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+        """Return each function and the types of its arguments; this imports Numba."""
+        for module in map(importlib.import_module, self.modules):
+            for name, types in module.signatures(dtype).items():
+                yield getattr(module, name), types
 
 
 class Loading(Enum):
@@ -58,37 +64,33 @@ LOW_D = _group(
 PROJECTION = _group("projection", "high_d.projection", "high_d.changes")
 PRODUCT = _group("product", "high_d.product", "high_d.changes")
 QUANTISED = _group(
-    "quantised", "high_d.quantised", "high_d.byte_rows", "high_d.seeding", "high_d.changes"
+    "quantised", "high_d.quantised", "high_d.quantised_rows", "high_d.seeding", "high_d.changes"
 )
 LOW_D_SEEDING = _group("low_d seeding", "low_d.seeding")
 TWO_MEANS = _group("two-means", "bisecting")
 BATCHES = _group("mini-batches", "minibatch")
 ALL = (LOW_D, PROJECTION, PRODUCT, LOW_D_SEEDING, QUANTISED, TWO_MEANS, BATCHES)
-# Operations of an iteration, of which a fit takes dozens, that repay loading compiled loops from
-# disk where Numba is there already, where it must be imported, and compiling them.
-LOADED, IMPORTED, COMPILED = 1 << 24, 1 << 28, 1 << 30
-# Passes over rows that are worth as much as a fit of as much work an iteration.
-PASSES = 64
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
-
+# Operations of an iteration, of which a fit takes dozens, that repay the wait for a group: to load
+# it from disk takes 10 to 40 ms where Numba is imported, half a second where that is to be imported
+# too, and to compile it seconds.
+LOADED, IMPORTED, COMPILED = 1 << 24, 1 << 28, 1 << 30
+# Passes over the rows that are worth as much as a fit whose iterations each do as much work.
+PASSES = 64
 
 # Whether functions that would be compiled run as the Python that they are written in, for a
 # debugger: see kernels/README.md.
 INTERPRETED = os.environ.get("KMEANS_XP_INTERPRETED", "0") not in ("", "0")
 _INLINED: dict[str, Any] = {"nogil": True, "error_model": "numpy", "forceinline": True}
 
-
+# What this process has loaded.
 _ready: set[tuple[np.dtype[Any], Group]] = set()
-# Why a group, or Numba itself, cannot be made ready; it is not tried again.
-_failed: dict[str, Exception] = {}
-_told = False
-# Work that was done without a module, a pass at a time, and has not been weighed against it yet.
-_done: Counter[tuple[np.dtype[Any], Group]] = Counter()
-
-
-def imported() -> bool:
-    """Return whether Numba is imported already."""
-    return "numba" in sys.modules
+# Why a group by its name, or "numba" itself, cannot be loaded; it is not tried again.
+_errors: dict[str, Exception] = {}
+# Whether the user was warned. One cause fails many groups, so one warning is enough.
+_warned = False
+# Operations of single passes that were done without a group since it was last considered.
+_operations_without: Counter[tuple[np.dtype[Any], Group]] = Counter()
 
 
 def installed() -> bool:
@@ -96,31 +98,16 @@ def installed() -> bool:
     return find_spec("numba") is not None
 
 
+def imported() -> bool:
+    """Return whether Numba is imported already."""
+    return "numba" in sys.modules
+
+
 def trouble() -> str:
     """Return why Numba is of no use, although it is there; nothing if that has not been seen."""
-    error = next(iter(_failed.values()), None)
+    error = next(iter(_errors.values()), None)
     # Of a compiler's message, the first line.
     return "" if error is None else f"{type(error).__name__}: {error}".splitlines()[0].rstrip(".")
-
-
-@cache
-def _targets(feature: str) -> bool:
-    """Return whether Numba compiles for processors that have a feature, by LLVM's name of it."""
-    try:
-        from numba.core.registry import cpu_target
-    except Exception:  # Whoever asks for kernels is told.
-        return False
-    return f"+{feature}" in cpu_target.target_context.codegen().magic_tuple()[2].split(",")
-
-
-def widest_vectors() -> bool:
-    """Return whether there are the registers that tiles of products are made for."""
-    return _targets("avx512f")
-
-
-def byte_products() -> bool:
-    """Return whether products of four bytes are added up at once, in each lane."""
-    return _targets("avx512vnni")
 
 
 def ready(dtype: Any, group: Group = LOW_D) -> bool:
@@ -151,7 +138,7 @@ def worthwhile(work: int, dtype: Any, group: Group) -> bool:
         return False
     loaded = prepare(dtype, group, compile=plan is Loading.COMPILES)
     if trouble():
-        _tell(
+        _warn_once(
             f"Numba is installed, but cannot be used ({trouble()}). NumPy takes its place, which "
             "is slower. Mend that, or uninstall numba."
         )
@@ -174,16 +161,16 @@ def repaid(work: int, dtype: Any, group: Group) -> bool:
     if ready(dtype, group):
         return True
     key = np.dtype(dtype), group
-    _done[key] += work
-    together = min(_done[key] // PASSES, COMPILED - 1)
+    _operations_without[key] += work
+    together = min(_operations_without[key] // PASSES, COMPILED - 1)
     if planned(together, imported=imported()) is not Loading.NOTHING:
-        _done[key] = 0
+        _operations_without[key] = 0
     return worthwhile(max(work // PASSES, together), dtype, group)
 
 
 def usable(group: Group) -> bool:
     """Return whether Numba is there, and nothing is known that keeps a group from being loaded."""
-    return installed() and "numba" not in _failed and group.name not in _failed
+    return installed() and "numba" not in _errors and group.name not in _errors
 
 
 def prepare(dtype: Any, group: Group = LOW_D, *, compile: bool = True) -> bool:  # noqa: A002
@@ -201,30 +188,62 @@ def prepare(dtype: Any, group: Group = LOW_D, *, compile: bool = True) -> bool: 
     if not usable(group):
         return False
     try:
-        return _prepared(np.dtype(dtype), group, compile=compile)
+        return _load(np.dtype(dtype), group, compile=compile)
     except Exception as error:  # An import or a compiler that fails may raise anything.
-        _failed[group.name if imported() else "numba"] = error
+        _errors[group.name if imported() else "numba"] = error
         return False
 
 
-def _prepared(dtype: np.dtype[Any], group: Group, *, compile: bool) -> bool:  # noqa: A002
+def compile_all() -> bool:
+    """Compile the kernels for every dtype, and keep them on disk; false without Numba."""
+    return all(prepare(dtype, group) for dtype in DTYPES for group in ALL)
+
+
+def _load(dtype: np.dtype[Any], group: Group, *, compile: bool) -> bool:  # noqa: A002
     import numba
 
     if numba.config.DISABLE_JIT and not INTERPRETED:
         raise RuntimeError("NUMBA_DISABLE_JIT is set")
-    for function, signature in _wanted(group, dtype):
+    for function, signature in group.functions(dtype):
         if INTERPRETED or signature in function.overloads:
             continue
-        if not compile and not _on_disk(function, signature):
+        if not compile and not _is_on_disk(function, signature):
             return False
         function.compile(signature)
     _ready.add((dtype, group))
     return True
 
 
-def compile_all() -> bool:
-    """Compile the kernels for every dtype, and keep them on disk; false without Numba."""
-    return all(prepare(dtype, group) for dtype in DTYPES for group in ALL)
+def _is_on_disk(function: Any, signature: Any) -> bool:
+    # Numba has no public question for this; what it loads here it loads again when it is used.
+    return function._cache.load_overload(signature, function.targetctx) is not None
+
+
+def _warn_once(message: str) -> None:
+    global _warned
+    if not _warned:
+        _warned = True
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+
+def widest_vectors() -> bool:
+    """Return whether there are the registers that tiles of products are made for."""
+    return _targets("avx512f")
+
+
+def byte_products() -> bool:
+    """Return whether products of four bytes are added up at once, in each lane."""
+    return _targets("avx512vnni")
+
+
+@cache
+def _targets(feature: str) -> bool:
+    """Return whether Numba compiles for processors that have a feature, by LLVM's name of it."""
+    try:
+        from numba.core.registry import cpu_target
+    except Exception:  # `trouble` tells those who ask for compiled kernels.
+        return False
+    return f"+{feature}" in cpu_target.target_context.codegen().magic_tuple()[2].split(",")
 
 
 def entry(function: F) -> F:
@@ -236,7 +255,7 @@ def entry(function: F) -> F:
 
     compiled: Any = shared(function)
     # As Numba's own `cache=True` has it.
-    compiled._cache = cache.cache_of(function, _tell)
+    compiled._cache = cache.cache_of(function, _warn_once)
     return compiled
 
 
@@ -272,44 +291,6 @@ def _compiled(function: F, **options: Any) -> F:
     return numba.njit(**options)(function)
 
 
-def real(dtype: Any) -> Any:
-    """Return Numba's type of one number of `dtype`."""
-    from numba import types
-
-    return types.float32 if np.dtype(dtype) == np.float32 else types.float64
-
-
-def sealed_type(number: Any, ndim: int) -> Any:
-    """Return Numba's type of what `ready_rows` and `sealed` return."""
-    from numba import types
-
-    return types.Array(number, ndim, "C", readonly=True)
-
-
-def _wanted(group: Group, dtype: Any) -> list[tuple[Any, Any]]:
-    """Return the functions of a group, and the types of their arguments."""
-    modules = [importlib.import_module(name) for name in group.modules]
-    return [
-        (getattr(module, name), types)
-        for module in modules
-        for name, types in module.signatures(dtype).items()
-    ]
-
-
-def _on_disk(function: Any, signature: Any) -> bool:
-    # Numba has no public question for this; what it loads here it loads again when it is used.
-    found = function._cache.load_overload(signature, function.targetctx)
-    return found is not None
-
-
-def _tell(message: str) -> None:
-    """Warn of what is wrong with Numba, once in a process: one cause fails many kernels."""
-    global _told
-    if not _told:
-        _told = True
-        warnings.warn(message, RuntimeWarning, stacklevel=2)
-
-
 def ready_rows(block: np.ndarray) -> np.ndarray:
     """Return rows as compiled functions take them: in the machine's byte order, in row order."""
     if not is_ready_rows(block):
@@ -332,3 +313,24 @@ def sealed(array: np.ndarray) -> np.ndarray:
     view = array.view(np.ndarray)
     view.flags.writeable = False
     return view
+
+
+def real(dtype: Any) -> Any:
+    """Return Numba's type of one number of `dtype`."""
+    from numba import types
+
+    return types.float32 if np.dtype(dtype) == np.float32 else types.float64
+
+
+def sealed_type(number: Any, ndim: int) -> Any:
+    """Return Numba's type of what `ready_rows` and `sealed` return."""
+    from numba import types
+
+    return types.Array(number, ndim, "C", readonly=True)
+
+
+def tuple_type(named_tuple: Any, *fields: Any) -> Any:
+    """Return Numba's type of a NamedTuple, from the types of its fields."""
+    from numba import types
+
+    return types.BaseTuple.from_types(fields, named_tuple)

@@ -1,7 +1,7 @@
-"""The engine for NumPy arrays where Numba is: what is compiled already, and NumPy's for the rest.
+"""The engine for NumPy arrays where Numba is: compiled operations that are loaded, NumPy's else.
 
-Nothing here loads or compiles anything; `kmeans_xp.kernels.choose` does, where that pays. What is
-compiled is imported only when it is called.
+Nothing here loads or compiles anything; `kmeans_xp.kernels.choose` does, where that pays. Modules
+of compiled functions import Numba, so they are imported only where they are loaded.
 """
 
 from array_api_compat import is_numpy_namespace

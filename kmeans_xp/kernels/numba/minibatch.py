@@ -1,4 +1,4 @@
-"""Mini-batches with Numba: all that a batch asks for in one compiled call."""
+"""Mini-batches with Numba: running means learn from a whole batch in one compiled call."""
 
 from typing import Any
 
@@ -33,12 +33,12 @@ def learn(batch: Batch) -> Learned:
 
 
 def learn_at_once(block: np.ndarray, batch: Batch) -> Learned:
-    """Do all that a batch asks for in one compiled call.
+    """Let running means learn from a batch in one compiled call.
 
     Parameters
     ----------
     block : ndarray of shape (n, d)
-        All of the batch's rows, and those that it is drawn from, as compiled functions take them.
+        All rows of `batch.rows`, as `compiling.ready_rows` returns them.
     batch : Batch
     """
     drawn = np.arange(len(block)) if batch.drawn is None else batch.drawn
@@ -46,10 +46,9 @@ def learn_at_once(block: np.ndarray, batch: Batch) -> Learned:
     centers, counts = (
         np.require(a, np.float64, ["C", "A", "W", "E"]) for a in (batch.centers, batch.counts)
     )
-    moved, seen, facts = np.empty(centers.shape), np.empty(len(centers)), np.empty(2)
-    weights = compiling.ready_weights(batch.weights)
-    _learn_rows(compiling.sealed(block), drawn, weights, centers, counts, moved, seen, facts)
-    cost, shift = facts.tolist()
+    moved, seen = np.empty(centers.shape), np.empty(len(centers))
+    rows, weights = compiling.sealed(block), compiling.ready_weights(batch.weights)
+    cost, shift = _learn_rows(rows, drawn, weights, centers, counts, moved, seen)
     return Learned(moved, seen, seen.copy(), cost, shift)
 
 
@@ -71,7 +70,7 @@ def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
     wide, numbers = types.f8[:, ::1], types.f8[::1]
     return {
         "_sum_rows": (rows, types.int32[::1], weights, wide, wide, numbers),
-        "_learn_rows": (rows, types.int64[::1], weights, wide, numbers, wide, numbers, numbers),
+        "_learn_rows": (rows, types.int64[::1], weights, wide, numbers, wide, numbers),
     }
 
 
@@ -89,10 +88,9 @@ def _sum_rows(
 
 @compiling.entry
 def _learn_rows(
-    block: Any, drawn: Any, weights: Any, centers: Any, counts: Any, moved: Any, seen: Any,
-    facts: Any,
-) -> None:  # fmt: skip
-    """As `learn_at_once`: write where centres move to, what they have seen, and the facts."""
+    block: Any, drawn: Any, weights: Any, centers: Any, counts: Any, moved: Any, seen: Any
+) -> Any:
+    """Write where centres move to, and the weight that they have seen; return cost and shift."""
     k, d = centers.shape
     nearest, columns = _rounded(centers, block)
     x = np.zeros((ROWS, d), block.dtype)
@@ -118,15 +116,15 @@ def _learn_rows(
         seen[j] += counts[j]
         share = 1 / seen[j] if seen[j] > 0 else 0.0
         for f in range(d):
-            way = moved[j, f] * share
-            shift += way * way
-            moved[j, f] = centers[j, f] + way
-    facts[0], facts[1] = cost, shift
+            step = moved[j, f] * share
+            shift += step * step
+            moved[j, f] = centers[j, f] + step
+    return cost, shift
 
 
 @compiling.making
 def _rounded(centers: Any, block: Any) -> Any:
-    """Return centres in the dtype of the rows; and those sixteen at a time, (p, d, 16)."""
+    """Return centres in the dtype of the rows; and the same sixteen at a time, (p, d, 16)."""
     k, d = centers.shape
     rounded = np.empty((k, d), block.dtype)
     columns = np.full((-(-k // LANES), d, LANES), np.inf, block.dtype)
@@ -139,7 +137,7 @@ def _rounded(centers: Any, block: Any) -> Any:
 
 @compiling.part
 def _nearest(squares: Any, r: int, rows: Any, centers: Any) -> Any:
-    """Return the nearest centre of a row, for which float64 decides where several are near."""
+    """Return the nearest centre of a row; where several are near, float64 decides."""
     d, real, start, step = centers.shape[1], squares.dtype.type, r * LANES, ROWS * LANES
     best = load(squares, start)
     for place in range(start + step, len(squares), step):
@@ -149,8 +147,8 @@ def _nearest(squares: Any, r: int, rows: Any, centers: Any) -> Any:
     bound = smallest(best) * real(1 + 4 * (d + 16) * info.eps) + real(4 * (d + 16) * info.tiny)
     limit, found, near = spread(bound), -1, 0
     for place in range(start, len(squares), step):
-        some = load(squares, place)
-        bits = failing_lanes(some, limit, some, some)
+        lanes = load(squares, place)
+        bits = failing_lanes(lanes, limit, lanes, lanes)
         if bits:
             near += 1 if bits & (bits - 1) == 0 else 2
             found = (place - start) // ROWS + lowest_bit(bits)

@@ -13,7 +13,7 @@ from kmeans_xp.kernels.numpy.memory import gathered
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
-# Entries of rows that are looked at all at once: of some layouts that takes a copy.
+# Entries of X up to which all rows are one block; rows that are not contiguous are copied for that.
 ENTRIES = 1 << 25
 
 
@@ -28,9 +28,9 @@ def labels(block: np.ndarray, prepared: PreparedCenters) -> np.ndarray:
         return _by_product(block, prepared)
     from kmeans_xp.kernels.numba.high_d import projection as high_d_projection
 
-    found, left = high_d_projection.undecided(block, prepared)
-    if len(left):
-        found[left] = _by_product(gathered(block, left), prepared)
+    found, undecided = high_d_projection.labels_once(block, prepared)
+    if len(undecided):
+        found[undecided] = _by_product(gathered(block, undecided), prepared)
     return found
 
 

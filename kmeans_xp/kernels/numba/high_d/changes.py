@@ -1,13 +1,28 @@
 """What clusters gain and lose as rows change their label. Imported only where Numba is."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
 
 from kmeans_xp.kernels.numba import compiling
+from kmeans_xp.kernels.numpy import nearest as numpy_nearest
 from kmeans_xp.kernels.shared.cluster_totals import Changes
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
+
+
+class _ChangeArrays(NamedTuple):
+    """The fields of `Changes`, as compiled functions take them."""
+
+    sums: np.ndarray
+    weights: np.ndarray
+    counts: np.ndarray
+    rounding_mass: np.ndarray
+
+
+def block_rows(k: int, d: int) -> int:
+    """Return how many rows a block should have: so many that its sums of k clusters cost little."""
+    return max(numpy_nearest.block_rows(k, d), min(32 * k, 1 << 14))
 
 
 def changes(
@@ -18,13 +33,10 @@ def changes(
     prepared: PreparedCenters,
 ) -> Changes:
     """Return what clusters gain and lose by going from the labels `before` to `labels`."""
-    k, d = prepared.centers.shape
+    found = Changes.none(*prepared.centers.shape)
+    arrays = _ChangeArrays(found.sums, found.weights, found.counts, found.rounding_mass)
     weights = compiling.ready_weights(weights)
-    found = Changes.none(k, d)
-    _move(
-        block, weights, before, labels, prepared.wide_origin,
-        found.sums, found.weights, found.counts, found.rounding_mass,
-    )  # fmt: skip
+    _add_changes(block, weights, before, labels, prepared.wide_origin, arrays)
     return found
 
 
@@ -32,24 +44,19 @@ def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
     """Return the types of the arguments of each compiled function, for rows of `dtype`."""
     rows = compiling.sealed_type(compiling.real(dtype), 2)
     labels, numbers = types.int32[::1], types.f8[::1]
-    changes = types.f8[:, ::1], numbers, types.int64[::1], numbers
+    arrays = compiling.tuple_type(
+        _ChangeArrays, types.f8[:, ::1], numbers, types.int64[::1], numbers
+    )
     weights = compiling.sealed_type(types.f8, 1)
-    return {"_move": (rows, weights, labels, labels, numbers, *changes)}
+    return {"_add_changes": (rows, weights, labels, labels, numbers, arrays)}
 
 
 @compiling.entry
-def _move(
-    block: Any,
-    weights: Any,
-    before: Any,
-    labels: Any,
-    origin: Any,
-    sums: Any,
-    totals: Any,
-    counts: Any,
-    rounding_mass: Any,
+def _add_changes(
+    block: Any, weights: Any, before: Any, labels: Any, origin: Any, changes: Any
 ) -> None:
-    """Add up what clusters gain and lose by going from the labels `before` to `labels`."""
+    """Add what clusters gain and lose by going from the labels `before` to `labels`."""
+    sums, totals, counts, rounding_mass = changes
     row = np.empty(block.shape[1])
     for i in range(len(labels)):
         old, new = before[i], labels[i]

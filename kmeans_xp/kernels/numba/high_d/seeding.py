@@ -1,12 +1,7 @@
-r"""Greedy k-means++ from rows that are rounded to bytes, compiled by Numba.
+"""Greedy k-means++ from rows that are rounded to bytes, with Numba.
 
-About an origin, x̂ is a row x rounded to whole multiples of a scale, at most 127 of them, and
-x·c is at most x̂·ĉ + ‖x - x̂‖‖ĉ‖ + ‖x‖‖c - ĉ‖. What is lost to rounding is measured, not guessed, and
-the sum of the products of bytes is exact, so that ‖x‖² + ‖c‖² less twice that is a lower bound of
-the squared distance, which excludes nearly all pairs; the others are measured. A row's marks are
-its scale, ‖x - x̂‖ and ‖x‖ rounded up, and ‖x‖² rounded down.
-
-Imported only where Numba is.
+‖x‖² + ‖c‖² less twice an upper bound of x·c is a lower bound of the squared distance. It excludes
+nearly all pairs of rows and candidates; the others are measured. Imported only where Numba is.
 """
 
 from functools import partial
@@ -17,7 +12,15 @@ from numba import types
 
 from kmeans_xp.kernels.interface import CandidateGains, Seeder, SeedingStep
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numba.high_d.byte_rows import by_lanes, quantise, width_of
+from kmeans_xp.kernels.numba.high_d.quantised_rows import (
+    QuantisedCenters,
+    QuantisedRows,
+    lay_out_tiles,
+    quantise,
+    tuple_types,
+    width_of,
+)
+from kmeans_xp.kernels.numba.low_d.search import loose_square
 from kmeans_xp.kernels.numba.simd.byte_tiles import CENTERS, ROWS, byte_tile
 from kmeans_xp.kernels.numba.simd.gather import prefetch_row
 from kmeans_xp.kernels.numba.simd.vector import (
@@ -32,15 +35,16 @@ from kmeans_xp.kernels.numba.simd.vector import (
 )
 from kmeans_xp.kernels.numpy.seeding import by_column
 
-# Bytes of a block.
+# Bytes of a block of quantised rows: few enough to stay in a core's cache with their potential,
+# and enough to repay the fixed costs of a step.
 BLOCK = 1 << 22
-# How many rows ahead of use they are fetched.
+# How many rows ahead of use they are fetched from memory.
 AHEAD = 4
 
 
 @final
 class QuantisedSeeder(Seeder):
-    """Remembers rows as bytes, and which candidates are nearer than a row's mass.
+    """Remembers rows as bytes, and which candidates are nearer to them than any centre so far.
 
     Parameters
     ----------
@@ -49,77 +53,43 @@ class QuantisedSeeder(Seeder):
     origin : array of shape (d,)
         A point amid the rows.
     dtype : dtype
-        Of the masses.
+        Of the potential.
     """
 
     def __init__(self, n: int, trials: int, origin: np.ndarray, dtype: type) -> None:
-        width = width_of(len(origin))
         self.origin = origin.astype(np.float64)
-        self.memory = (
-            np.empty(n, dtype),
-            np.empty((n, width), np.int32),
-            np.empty((n, 4), np.float32),
-            np.empty((n, trials), np.bool_),
-        )
-        self.block_rows = max(1, BLOCK // (4 * width * ROWS)) * ROWS
+        rows, nearer = QuantisedRows.empty(n, len(origin)), np.empty((n, trials), np.bool_)
+        self.memory = np.empty(n, dtype), *rows, nearer
+        self.block_rows = max(1, BLOCK // (4 * width_of(len(origin)) * ROWS)) * ROWS
 
     def start(self, center: np.ndarray) -> SeedingStep:
         """Return the step that takes in the first centre, (d,)."""
-        return partial(_start_step, origin=self.origin, center=compiling.sealed(center))
+        return partial(_start_step, origin=self.origin, center=compiling.sealed(center[None]))
 
     def score(self, candidates: np.ndarray) -> SeedingStep:
         """Return the step that scores candidates, (T, d)."""
         candidates = compiling.ready_rows(candidates)
-        short = short_centers(candidates, self.origin)
-        return partial(_score_step, candidates=candidates, short=short)
+        quantised = QuantisedCenters.of(candidates, self.origin, multiple=CENTERS)
+        return partial(_score_step, candidates=candidates, quantised=quantised)
 
     def keep(self, candidates: np.ndarray, best: int) -> SeedingStep:
         """Return the step that takes in one of the candidates that were just scored."""
-        return partial(_keep_step, center=compiling.sealed(candidates[best]), best=best)
-
-
-def short_centers(centers: np.ndarray, origin: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return centres as `byte_loops.bound` takes them, filled up to whole tiles.
-
-    Returns
-    -------
-    words : ndarray of shape (m, w), int32
-        As signed bytes.
-    starts : ndarray of shape (m,), int32
-        What to begin their products with, since rows are unsigned.
-    terms : ndarray of shape (4, m), float32
-        Factors of a row's product, of what it lost and of its norm, and what their sum must be
-        above for the centre to be excluded.
-    """
-    k, d = centers.shape
-    size = -(-k // CENTERS) * CENTERS
-    words = np.zeros((size, width_of(d)), np.int32)
-    marks, terms = np.empty((4, k), np.float32), np.zeros((4, size), np.float32)
-    quantise(compiling.ready_rows(centers), origin, words[:k], marks)
-    scale, lost, norm, square = marks
-    terms[0, :k] = -2 * scale
-    terms[1, :k] = -2 * (norm + lost)
-    terms[2, :k] = -2 * lost
-    terms[3, :k] = 16 * (d + 16) * np.finfo(np.float32).smallest_normal - square
-    return words, -128 * words.view(np.int8).sum(axis=1, dtype=np.int32), terms
+        return partial(_keep_step, center=compiling.sealed(candidates[[best]]), best=best)
 
 
 def _start_step(
     block: np.ndarray,
     weights: np.ndarray | None,
-    mass: np.ndarray,
-    words: np.ndarray,
-    marks: np.ndarray,
-    closer: np.ndarray,
-    *,
+    potential: np.ndarray,
+    *memory: np.ndarray,
     origin: np.ndarray,
     center: np.ndarray,
 ) -> CandidateGains:
-    rows = compiling.ready_rows(block)
-    quantise(rows, origin, words, by_column(marks))
-    by_lanes(words)
+    rows, quantised = compiling.ready_rows(block), QuantisedRows(*memory[:-1])
+    quantise(rows, origin, quantised)
+    lay_out_tiles(quantised.words)
     squares = _squares(rows, np.arange(len(rows)), center)
-    mass[:] = squares if weights is None else squares * weights
+    potential[:] = squares if weights is None else squares * weights
     # What overflows in the precision of the rows is infinite.
     return CandidateGains(squares.astype(block.dtype).sum(keepdims=True, dtype=np.float64))
 
@@ -127,44 +97,38 @@ def _start_step(
 def _score_step(
     block: np.ndarray,
     weights: np.ndarray | None,
-    mass: np.ndarray,
-    words: np.ndarray,
-    marks: np.ndarray,
-    closer: np.ndarray,
-    *,
+    potential: np.ndarray,
+    *memory: np.ndarray,
     candidates: np.ndarray,
-    short: tuple[np.ndarray, ...],
+    quantised: QuantisedCenters,
 ) -> CandidateGains:
-    nearer, gains = by_column(closer)[: len(candidates)], np.zeros(len(candidates))
-    limits = mass if weights is None else np.where(weights > 0, mass / weights, 0)
-    single = limits.astype(np.float32, copy=False)
-    which = bound_rows(words.reshape(-1), by_column(marks), single, short, nearer)
-    limits, weights = limits.astype(block.dtype, copy=False), compiling.ready_weights(weights)
-    rows, places = _reachable(block, which)
-    _measure(rows, places, which, candidates, limits, weights, nearer, gains)
+    rows, nearer = QuantisedRows(*memory[:-1]), by_column(memory[-1])[: len(candidates)]
+    closest = potential if weights is None else np.where(weights > 0, potential / weights, 0)
+    which = bound_rows(rows, quantised, closest.astype(np.float32, copy=False), nearer)
+    closest, weights = closest.astype(block.dtype, copy=False), compiling.ready_weights(weights)
+    gains = np.zeros(len(candidates))
+    _measure(*_reachable(block, which), which, candidates, closest, weights, nearer, gains)
     return CandidateGains(gains)
 
 
 def _keep_step(
     block: np.ndarray,
     weights: np.ndarray | None,
-    mass: np.ndarray,
-    words: np.ndarray,
-    marks: np.ndarray,
-    closer: np.ndarray,
-    *,
+    potential: np.ndarray,
+    *memory: np.ndarray,
     center: np.ndarray,
     best: int,
 ) -> None:
-    which = np.flatnonzero(by_column(closer)[best])
+    which = np.flatnonzero(by_column(memory[-1])[best])
     new = _squares(block, which, center)
-    mass[which] = np.minimum(mass[which], new if weights is None else new * weights[which])
+    new = new if weights is None else new * weights[which]
+    potential[which] = np.minimum(potential[which], new)
 
 
 def _squares(block: np.ndarray, which: np.ndarray, center: np.ndarray) -> np.ndarray:
-    """Return squared distances of some rows to a centre, float64."""
+    """Return squared distances of some rows to a centre, (1, d), float64."""
     found = np.empty(len(which))
-    _squares_at(*_reachable(block, which), center, found)
+    _measure_squares(*_reachable(block, which), center, found)
     return found
 
 
@@ -177,33 +141,99 @@ def _reachable(block: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
     """Return the types of the arguments of each compiled function, for rows of `dtype`."""
-    real = compiling.real(dtype)
-    rows, center = compiling.sealed_type(real, 2), compiling.sealed_type(real, 1)
-    words, single, weights = types.int32, types.f4, compiling.sealed_type(types.f8, 1)
-    nearer, places, numbers = types.boolean[:, ::1], types.intp[::1], types.f8[::1]
-    centers = types.Tuple((words[:, ::1], words[::1], single[:, ::1]))
+    real, single = compiling.real(dtype), types.f4[::1]
+    rows, nearer = compiling.sealed_type(real, 2), types.boolean[:, ::1]
+    places, numbers = types.intp[::1], types.f8[::1]
+    weights, quantised = compiling.sealed_type(types.f8, 1), tuple_types()
     return {
-        "_squares_at": (rows, places, center, numbers),
-        "bound_rows": (words[::1], single[:, ::1], single[::1], centers, nearer),
+        "_measure_squares": (rows, places, rows, numbers),
+        "bound_rows": (*quantised, single, nearer),
         "_measure": (rows, places, places, rows, real[::1], weights, nearer, numbers),
     }
 
 
-@compiling.sum_of
-def _wide_square(rows: Any, i: int, center: Any) -> float:
-    total = 0.0
-    for f in range(len(center)):
-        difference = np.float64(rows[i, f]) - np.float64(center[f])
-        total += difference * difference
-    return total
+@compiling.entry
+def _measure_squares(rows: Any, places: Any, center: Any, out: Any) -> None:
+    """Write the squared distances of the rows at some places to a centre, (1, d), in float64."""
+    for r in range(len(places)):
+        prefetch_row(rows, places[min(r + AHEAD, len(places) - 1)])
+        out[r] = loose_square(rows, places[r], center, 0)
 
 
 @compiling.entry
-def _squares_at(rows: Any, places: Any, center: Any, out: Any) -> None:
-    """Write the squared distances of the rows at some places to a centre, in double precision."""
-    for r in range(len(places)):
-        prefetch_row(rows, places[min(r + AHEAD, len(places) - 1)])
-        out[r] = _wide_square(rows, places[r], center)
+def bound_rows(rows: Any, candidates: Any, closest: Any, nearer: Any) -> Any:
+    """Write which candidates may be `nearer` than the closest centre; return rows that have any.
+
+    Parameters
+    ----------
+    rows : QuantisedRows
+        Whose words are laid out in tiles.
+    candidates : QuantisedCenters
+    closest : array of shape (B,), float32
+        Squared distances to the closest centre so far.
+    nearer : array of shape (T, B), bool
+    """
+    words, centers, starts = rows.words.reshape(-1), candidates.words, candidates.starts
+    count, which = 0, np.empty(len(closest), np.intp)
+    whole, width = len(closest) // ROWS * ROWS, centers.shape[1]
+    products = np.empty((len(centers), ROWS), np.float32)
+    nearer[:] = False
+    for first in range(0, whole, ROWS):
+        for t in range(0, len(centers), CENTERS):
+            byte_tile(words, first * width, centers, t, starts, products)
+        for half in range(0, ROWS, LANES):
+            bits = _bound_lanes(rows, closest, first + half, products, half, candidates, nearer)
+            while bits:
+                which[count] = first + half + lowest_bit(bits)
+                count, bits = count + 1, bits & (bits - 1)
+    # Rows that make no whole tile are not bounded.
+    for i in range(whole, len(closest)):
+        nearer[:, i] = True
+        which[count], count = i, count + 1
+    return which[:count]
+
+
+@compiling.part
+def _bound_lanes(
+    rows: Any, closest: Any, i: int, products: Any, half: int, candidates: Any, nearer: Any
+) -> Any:
+    """Write which candidates may be nearer to sixteen rows; return a bit for each that has any."""
+    scale, error, norm = load(rows.scale, i), load(rows.error, i), load(rows.norm, i)
+    # A candidate is nearer only if its score is at least half of ‖x‖² less the distance so far.
+    less = times(spread(np.float32(0.5)), minus(load(closest, i), load(rows.square, i)))
+    every = 0
+    for t in range(len(nearer)):
+        bound = times_plus(error, spread(candidates.of_error[t]), less)
+        bound = times_plus(norm, spread(candidates.of_norm[t]), bound)
+        product = times(load(products, t * ROWS + half), scale)
+        bound = times_plus(product, spread(candidates.of_product[t]), bound)
+        bits = failing_lanes(spread(-candidates.offset[t]), bound, bound, bound)
+        every |= bits
+        while bits:
+            nearer[t, i + lowest_bit(bits)] = True
+            bits &= bits - 1
+    return every
+
+
+@compiling.entry
+def _measure(
+    rows: Any, places: Any, which: Any, candidates: Any, closest: Any, weights: Any, nearer: Any,
+    gains: Any,
+) -> None:  # fmt: skip
+    """Add up what the rows `which`, at `places`, would gain from candidates that are nearer.
+
+    On return those that only might have been are `nearer` no more.
+    """
+    for r in range(len(which)):
+        prefetch_row(rows, places[min(r + AHEAD, len(which) - 1)])
+        i = which[r]
+        for t in range(len(gains)):
+            if nearer[t, i]:
+                gain = closest[i] - _square(rows, places[r], candidates, t)
+                if gain > 0:
+                    gains[t] += gain * (weights[i] if len(weights) else 1.0)
+                else:
+                    nearer[t, i] = False
 
 
 @compiling.sum_of
@@ -214,77 +244,3 @@ def _square(rows: Any, i: int, centers: Any, j: int) -> Any:
         difference = rows[i, f] - centers[j, f]
         total += difference * difference
     return total
-
-
-@compiling.entry
-def bound_rows(words: Any, marks: Any, limits: Any, short: Any, nearer: Any) -> Any:
-    """Write which centres may be `nearer` than the limit; return the rows that have any.
-
-    `short` is what `seed_bytes.short_centers` returns.
-    """
-    centers, starts, terms = short
-    count, which = 0, np.empty(len(limits), np.intp)
-    whole, width = len(limits) // ROWS * ROWS, centers.shape[1]
-    products = np.empty((len(centers), ROWS), np.float32)
-    nearer[:] = False
-    for first in range(0, whole, ROWS):
-        for t in range(0, len(centers), CENTERS):
-            byte_tile(words, first * width, centers, t, starts, products)
-        for half in range(0, ROWS, LANES):
-            rest = _mark(marks, limits, first + half, products, half, terms, nearer)
-            while rest:
-                which[count] = first + half + lowest_bit(rest)
-                count, rest = count + 1, rest & (rest - 1)
-    for i in range(whole, len(limits)):
-        nearer[:, i] = True
-        which[count], count = i, count + 1
-    return which[:count]
-
-
-@compiling.part
-def _mark(
-    marks: Any, limits: Any, i: int, products: Any, half: int, terms: Any, nearer: Any
-) -> Any:
-    """Write which centres may be nearer to sixteen rows; return a bit for each that has any."""
-    n = len(limits)
-    scale, lost, norm = load(marks, i), load(marks, n + i), load(marks, 2 * n + i)
-    more = minus(load(marks, 3 * n + i), load(limits, i))
-    every = 0
-    for t in range(len(nearer)):
-        left = times_plus(lost, spread(terms[1, t]), more)
-        left = times_plus(norm, spread(terms[2, t]), left)
-        product = times(load(products, t * ROWS + half), scale)
-        left = times_plus(product, spread(terms[0, t]), left)
-        bits = failing_lanes(left, spread(terms[3, t]), left, left)
-        every |= bits
-        while bits:
-            nearer[t, i + lowest_bit(bits)] = True
-            bits &= bits - 1
-    return every
-
-
-@compiling.entry
-def _measure(
-    rows: Any,
-    places: Any,
-    which: Any,
-    candidates: Any,
-    limits: Any,
-    weights: Any,
-    nearer: Any,
-    gains: Any,
-) -> None:
-    """Add up what the limits of the rows `which`, at `places`, lose to candidates that are nearer.
-
-    On return those that only might have been are `nearer` no more.
-    """
-    for r in range(len(which)):
-        prefetch_row(rows, places[min(r + AHEAD, len(which) - 1)])
-        i = which[r]
-        for t in range(len(gains)):
-            if nearer[t, i]:
-                gain = limits[i] - _square(rows, places[r], candidates, t)
-                if gain > 0:
-                    gains[t] += gain * (weights[i] if len(weights) else 1.0)
-                else:
-                    nearer[t, i] = False
