@@ -265,6 +265,20 @@ def sealed_type(number: Any, ndim: int) -> Any:
     return types.Array(number, ndim, "C", readonly=True)
 
 
+@cache
+def entry_point(function: F, dtype: np.dtype[Any]) -> F:
+    """Return what an `entry` was compiled to for rows of `dtype`.
+
+    To call it takes 0.8 µs. Where arguments are tuples of arrays, to look at their types first, as
+    Numba does, takes longer than all that a small iteration does beside its rows.
+    """
+    if INTERPRETED:
+        return function
+    module = sys.modules[function.__module__]
+    compiled: F = function.compile(module.signatures(dtype)[function.__name__])  # type: ignore[attr-defined]
+    return compiled
+
+
 def _wanted(group: Group, dtype: Any) -> list[tuple[Any, Any]]:
     """Return the functions of a group, and the types of their arguments."""
     modules = [importlib.import_module(name) for name in group.modules]
