@@ -163,9 +163,9 @@ def advance_piece(
 def _search_vector(
     rows: Rows, indices: Any, first: int, neighbors: Neighbors, limits: Any, found: Any, x: Any
 ) -> None:
-    """Search the nearest centres of sixteen `indices`, from place `first` on.
+    """Search the nearest centres of sixteen `indices`, from place `first` on, in the memory `x`.
 
-    Bound gaps are written already, as if no label changed. Memory for the rows is `x`.
+    Bound gaps are written already, as if no label changed.
     """
     real, labels, k = x.dtype.type, found.labels, len(neighbors.order) - 1
     j = np.int64(rows.labels[indices[first + MIDDLE]])

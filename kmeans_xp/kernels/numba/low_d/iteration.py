@@ -97,9 +97,10 @@ class LowDIteration(FusedIteration):
         if is_sorted:
             sort(state.neighbors)
         self._iteration += 1
-        state.measures_all[0] = self._iteration == self._next_measured
-        self._next_measured *= MEASURED if state.measures_all[0] else 1
-        moved, outcome = np.empty_like(state.neighbors.centers[:k]), (False, 0.0, 0.0, 0)
+        state.measures_all[0] = measures_all = self._iteration == self._next_measured
+        self._next_measured *= MEASURED if measures_all else 1
+        moved = np.empty(centers.shape, state.neighbors.centers.dtype)
+        outcome = (False, 0.0, 0.0, 0)
         roles = chain([BEGINS_SORTED if is_sorted else BEGINS], repeat(GOES_ON))
 
         def work() -> bool:
