@@ -9,6 +9,7 @@ from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.compiling import DTYPES
 from kmeans_xp.kernels.numba.low_d import distances as low_d_distances
 from kmeans_xp.kernels.numba.low_d import nearest as low_d_nearest
+from kmeans_xp.kernels.numba.low_d import pieces as low_d_pieces
 from kmeans_xp.kernels.numba.low_d.nearest import PIECE
 from kmeans_xp.kernels.shared.prepared_centers import prepare
 
@@ -33,7 +34,7 @@ def _distances(X: np.ndarray, C: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def _compiled(monkeypatch):
-    monkeypatch.setattr(low_d_nearest, "SHARED_FROM", 0)
+    monkeypatch.setattr(low_d_pieces, "SHARED_FROM", 0)
     assert all(compiling.prepare(dtype) for dtype in DTYPES)
 
 

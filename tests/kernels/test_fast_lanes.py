@@ -91,7 +91,7 @@ class _Fit:
             memory = self.labels[part], self.gaps[part]
             changes = low_d_hamerly.advance(
                 self.X[part], weights, *memory,
-                prepared=prepared, limits=self.drift.limits, neighbors=neighbors,
+                prepared=prepared, drift_limits=self.drift.drift_limits, derived=neighbors,
             )  # fmt: skip
             self.total = changes if self.total is None else self.total + changes
         assert self.total is not None
@@ -111,7 +111,7 @@ def _check_labels_and_gaps(fit: _Fit) -> None:
     distances, rows = np.sqrt(_squares(X, fit.C, np.longdouble)), np.arange(len(X))
     own = distances[rows, labels]
     distances[rows, labels] = np.inf
-    true = distances.min(axis=1) - own + fit.drift.limits[labels]
+    true = distances.min(axis=1) - own + fit.drift.drift_limits[labels]
     assert (fit.gaps <= true).all()
 
 
@@ -153,7 +153,7 @@ def test_what_changed_adds_up_to_the_sums(name, weighted):
         fit.update()
 
 
-def test_stirred_is_what_came_and_went():
+def test_rounding_mass_is_what_came_and_went():
     X = np.array([[0.0], [1], [2], [10]], np.float32)
     weights = np.array([1, 1, 3, 1], np.float32)
     fit = _Fit(X, np.array([[0], [9]], np.float32), weights)
@@ -212,16 +212,16 @@ def test_rows_may_lie_in_any_way(layout):
 
 
 @each_dtype
-def test_neighbors_begin_with_the_centre_itself_and_spans_are_lower_bounds(dtype):
+def test_neighbors_begin_with_the_centre_itself_and_separations_are_lower_bounds(dtype):
     C = np.concatenate([RNG.standard_normal((30, 3)), np.zeros((2, 3)), np.zeros((1, 3))])
     C = C.astype(dtype)
     found, k = neighbors_of(prepare(C)), len(C)
-    order, spans = found.order[:, :k], found.spans[:, :k]
+    order, separations = found.order[:, :k], found.separations[:, :k]
     np.testing.assert_array_equal(order[:, 0], [*range(k), 0])
     np.testing.assert_array_equal(np.sort(order, axis=1), [list(range(k))] * (k + 1))
     true = np.take_along_axis(np.sqrt(_squares(C, C, np.longdouble)), order[:-1], axis=1)
-    assert (spans[:-1] <= true).all()
-    np.testing.assert_allclose(spans[:-1], true, rtol=1e-6)
+    assert (separations[:-1] <= true).all()
+    np.testing.assert_allclose(separations[:-1], true, rtol=1e-6)
     # What fills up the strides is a centre that is never the nearest.
     assert (found.order[:, k:] == k).all()
     assert np.isinf(found.centers[k]).all()

@@ -6,9 +6,7 @@ import pytest
 from kmeans_xp import kmeans
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels.numba.low_d.iteration import LowDIteration
-from kmeans_xp.kernels.numba.low_d.neighbours import LIMIT, REACH, SLACK, WAY
-from kmeans_xp.kernels.shared import cluster_totals as shared_cluster_totals
-from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
+from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals, move
 from kmeans_xp.kernels.shared.prepared_centers import prepare
 from tests.data import blobs, cloud, some_rows
 
@@ -34,37 +32,30 @@ def _stepper(X: np.ndarray, k: int, weights: np.ndarray | None = None, threads: 
     return LowDIteration(X, weights, k, X[len(X) // 2], team)
 
 
-def _state(stepper: LowDIteration) -> dict[str, np.ndarray]:
-    """What the stepper remembers, by name."""
-    names = ("block", "weights", "labels", "gaps", "centers", "origin", "before", "near")
-    names += ("spans", "ahead", "each", "above", "below")
-    return dict(zip(names, stepper._work.args, strict=False))
-
-
 @quiet()
-def _check_memory(stepper: LowDIteration, X: np.ndarray, C: np.ndarray, before: np.ndarray) -> None:
-    state, k = _state(stepper), len(C)
-    limits, reach = state["each"][LIMIT], state["each"][REACH]
+def _check_memory(stepper: LowDIteration, X: np.ndarray, C: np.ndarray, radii: np.ndarray) -> None:
+    """What is remembered is true; `radii` are those before the last step."""
+    drift, neighbors, k = stepper._state.drift, stepper._state.neighbors, len(C)
     distances = np.sqrt(_squares(X, C, np.longdouble))
-    labels, rows = stepper.labels, np.arange(len(X))
+    labels, rows = stepper.row_labels, np.arange(len(X))
     own = distances[rows, labels]
     apart = np.sqrt(_squares(C, C, np.longdouble))
-    assert (own <= reach[labels]).all()
+    assert (own <= drift.radii[labels]).all()
     # Of rows that were not looked at, those centres matter that are in reach of the others.
-    within = 2 * (before + state["each"][WAY])
+    within = 2 * (radii + drift.center_drift)
     matters = apart[labels] <= within[labels][:, None]
     matters[rows, labels] = False
     margin = np.where(matters, distances - own[:, None], np.inf).min(axis=1)
-    assert (state["gaps"] - limits[labels] <= margin).all()
-    assert (state["above"][1:] >= limits).all()
-    assert (state["below"][1:] <= limits).all()
+    assert (stepper._state.rows.bound_gaps - drift.drift_limits[labels] <= margin).all()
+    assert (drift.limits.upper[1:] >= drift.drift_limits).all()
+    assert (drift.limits.lower[1:] <= drift.drift_limits).all()
     # Who comes next, and how far away all are that come from there on.
-    order, spans = state["near"][:k, :k], state["spans"][:k, :k]
+    order, separations = neighbors.order[:k, :k], neighbors.separations[:k, :k]
     np.testing.assert_array_equal(order[:, 0], range(k))
     np.testing.assert_array_equal(np.sort(order, axis=1), [list(range(k))] * k)
     true = np.take_along_axis(apart, order, axis=1)
     behind = np.minimum.accumulate(true[:, ::-1], axis=1)[:, ::-1]
-    assert (spans[:, 1:] - state["each"][SLACK][:, None] <= behind[:, 1:]).all()
+    assert (separations[:, 1:] - neighbors.drift[:k, None] <= behind[:, 1:]).all()
 
 
 @each_problem
@@ -73,11 +64,11 @@ def test_labels_are_those_of_a_full_search_and_what_is_remembered_is_true(name, 
     X, C = (a.astype(dtype) for a in PROBLEMS[name])
     stepper = _stepper(X, len(C))
     for _ in range(14):
-        reach = _state(stepper)["each"][REACH].copy()
+        radii = stepper._state.drift.radii.copy()
         moved = stepper.step(C)
         wanted = _squares(X, C, np.float64).argmin(axis=1)
-        np.testing.assert_array_equal(stepper.labels, wanted)
-        _check_memory(stepper, X, C, reach)
+        np.testing.assert_array_equal(stepper.row_labels, wanted)
+        _check_memory(stepper, X, C, radii)
         C = moved.centers
 
 
@@ -88,27 +79,27 @@ def test_distances_that_are_not_measured_again_are_still_true(d):
     way = np.random.default_rng(2).normal(size=C.shape).astype(np.float32)
     for number in range(20):
         C = C + np.float32(3e-3 if number < 12 else -3e-3) * way
-        reach = _state(stepper)["each"][REACH].copy()
+        radii = stepper._state.drift.radii.copy()
         # What gaps are left from before would hide what a search finds now.
-        _state(stepper)["gaps"][:] = -np.inf
+        stepper._state.rows.bound_gaps[:] = -np.inf
         stepper.step(C)
         wanted = _squares(X, C, np.float64).argmin(axis=1)
-        np.testing.assert_array_equal(stepper.labels, wanted)
-        _check_memory(stepper, X, C, reach)
+        np.testing.assert_array_equal(stepper.row_labels, wanted)
+        _check_memory(stepper, X, C, radii)
 
 
 def test_centres_that_jump_have_their_neighbours_in_order():
     X = cloud(3000, 2)
     C, stepper = some_rows(X, 200), _stepper(X, 200)
     for centers in (C, C, C[::-1].copy(), C[::-1].copy(), C**3, C):
-        reach = _state(stepper)["each"][REACH].copy()
+        radii = stepper._state.drift.radii.copy()
         stepper.step(centers)
         wanted = _squares(X, centers, np.float64).argmin(axis=1)
-        np.testing.assert_array_equal(stepper.labels, wanted)
-        _check_memory(stepper, X, centers, reach)
-        order, spans = _state(stepper)["near"][:200, 1:200], _state(stepper)["spans"][:200, 1:200]
-        assert (np.diff(spans, axis=1) >= 0).all()
-        assert len(np.unique(order[0])) == 199
+        np.testing.assert_array_equal(stepper.row_labels, wanted)
+        _check_memory(stepper, X, centers, radii)
+        neighbors = stepper._state.neighbors
+        assert (np.diff(neighbors.separations[:200, 1:200], axis=1) >= 0).all()
+        assert len(np.unique(neighbors.order[0, 1:200])) == 199
 
 
 @each_problem
@@ -124,12 +115,12 @@ def test_centres_move_as_they_do_everywhere(name, weighted):
     for _ in range(8):
         moved = stepper.step(C)
         prepared = prepare(C, X[len(X) // 2])
-        own = np.eye(len(C))[stepper.labels] * weights[:, None]
+        own = np.eye(len(C))[stepper.row_labels] * weights[:, None]
         wanted = ClusterTotals(own.T @ (X - prepared.wide_origin), own.sum(axis=0))
         size = np.abs(X - prepared.wide_origin).max() * weights.sum()
         np.testing.assert_allclose(stepper.totals.weights, wanted.weights, rtol=1e-12, atol=1e-12)
         np.testing.assert_allclose(stepper.totals.sums, wanted.sums, atol=1e-14 * size)
-        expected = shared_cluster_totals(prepared, stepper.totals)
+        expected = move(prepared, stepper.totals)
         np.testing.assert_array_equal(moved.centers, expected.centers)
         np.testing.assert_allclose(
             [moved.gain, moved.shift, moved.empty],
@@ -149,7 +140,7 @@ def test_threads_that_share_pieces_change_no_bit(weighted):
         stepper, C = _stepper(X, 5, weights, threads), X[:5]
         for _ in range(12):
             C = stepper.step(C).centers
-        ends.append((C.tobytes(), stepper.labels.tobytes(), stepper.totals.sums.tobytes()))
+        ends.append((C.tobytes(), stepper.row_labels.tobytes(), stepper.totals.sums.tobytes()))
     assert ends[0] == ends[1] == ends[2]
 
 
@@ -159,8 +150,8 @@ def test_most_rows_are_left_alone_and_centres_far_away_hold_up_none():
     C = np.concatenate([_BLOBS[:30], X[-1:], X[-2:-1]])
     stepper, looked = _stepper(X, len(C)), []
     for _ in range(40):
-        state = _state(stepper)
-        settled = state["gaps"] > state["above"][1 + stepper.labels]
+        state = stepper._state
+        settled = state.rows.bound_gaps > state.drift.limits.upper[1 + state.rows.labels]
         looked.append(len(X) - np.count_nonzero(settled[: len(_BLOBS)]))
         C = stepper.step(C).centers
     assert min(looked[20:]) < len(X) / 2
@@ -171,15 +162,15 @@ def test_a_step_from_the_same_centres_changes_nothing():
     stepper, C = _stepper(X, 6), X[:6]
     for _ in range(3):
         C = stepper.step(C).centers
-    first, labels = stepper.step(C), stepper.labels.copy()
+    first, labels = stepper.step(C), stepper.row_labels.copy()
     again = stepper.step(C)
     np.testing.assert_array_equal(first.centers, again.centers)
-    np.testing.assert_array_equal(labels, stepper.labels)
+    np.testing.assert_array_equal(labels, stepper.row_labels)
 
 
 def test_the_memory_of_many_features_takes_no_place_for_pairs():
-    assert _state(_stepper(cloud(500, 9), 100))["ahead"].size == 0
-    assert _state(_stepper(cloud(500, 8), 100))["ahead"].shape == (100, 100)
+    assert _stepper(cloud(500, 9), 100)._state.drift.leads.size == 0
+    assert _stepper(cloud(500, 8), 100)._state.drift.leads.shape == (100, 100)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

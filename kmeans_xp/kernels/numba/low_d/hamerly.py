@@ -1,44 +1,72 @@
-"""An iteration of Lloyd's algorithm on a block of rows of few features, with Hamerly bounds.
+"""A step of Lloyd's algorithm on a block of rows of few features, with Hamerly bounds.
 
-Imported only where Numba is. Sixteen rows whose gap is used up visit centres in the order of their
-distances from the label of one amid them, until none that is left can be nearer than the second
-best: a few centres, mostly, however many there are.
+Imported only where Numba is. Sixteen rows whose bound gap is used up visit the centres in the order
+of their distances from the label of one of them, until none that is left can be nearer than the
+second nearest: mostly a few centres, however many there are.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import types
+from numba import typeof
 
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numba.low_d.neighbours import Neighbors, neighbors_of
-from kmeans_xp.kernels.numba.low_d.search import (
-    MOST,
-    decide,
-    guess,
-    room,
-    rounded_down,
-    rounded_up,
-    search,
-    square,
-)
-from kmeans_xp.kernels.numba.low_d.unsettled_rows import (
-    AHEAD,
-    AMID,
-    group,
-    mixed,
-    unsettled,
-)
+from kmeans_xp.kernels.numba.low_d import search
+from kmeans_xp.kernels.numba.low_d.drift import DriftLimits, no_limits, round_limits
+from kmeans_xp.kernels.numba.low_d.neighbours import Neighbors, neighbors_of, unordered
+from kmeans_xp.kernels.numba.low_d.unsettled_rows import AHEAD, MIDDLE, unsettled_rows
+from kmeans_xp.kernels.numba.simd.gather import prefetch, scatter
 from kmeans_xp.kernels.numba.simd.labels import labels_at, limits_at
-from kmeans_xp.kernels.numba.simd.vector import LANES, lowest_bit
+from kmeans_xp.kernels.numba.simd.vector import (
+    LANES,
+    failing_lanes,
+    lowest_bit,
+    plus,
+    spread,
+    store,
+)
 from kmeans_xp.kernels.shared.cluster_totals import Changes
 from kmeans_xp.kernels.shared.hamerly import HamerlyBounds
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
-# Rows of a block, and vectors that those of a label should fill in one, if all are looked at.
+# Rows of a block at least, and vectors that the rows of a label should fill in one. Larger blocks
+# fill more vectors with rows of one label, smaller ones are shared more evenly by threads.
 BLOCK_ROWS, FILL = 1 << 17, 16
-# Part of the rows of a vector beyond which other labels make it worth while to sort rows by label.
-MIXED = 0.8
+
+
+class Rows(NamedTuple):
+    """Rows, and what is remembered of them."""
+
+    block: np.ndarray  # (n, d), read-only
+    weights: np.ndarray  # (n,) float64, read-only; (0,) if all are 1
+    labels: np.ndarray  # (n,) int32; -1 before the first iteration
+    # (n,) float32: by how much any other centre is farther than the own one at least, and the drift
+    # limit of the label as it was then.
+    bound_gaps: np.ndarray
+
+
+class ClusterSums(NamedTuple):
+    """What clusters have, or gained and lost; the fields of `Changes`."""
+
+    sums: np.ndarray  # (k, d)
+    weights: np.ndarray  # (k,)
+    counts: np.ndarray  # (k,) int64
+    rounding_mass: np.ndarray  # (k,)
+
+
+class _Found(NamedTuple):
+    """What was found of the rows that were searched, in their order."""
+
+    labels: np.ndarray  # (v * 16,): the nearest centres, as floats
+    gaps: np.ndarray  # (v * 16,): the bound gaps; a label is certain where that is above 0
+    exceptions: np.ndarray  # (v,) int64: a bit for each row whose label is new or not certain
+
+
+class _Moves(NamedTuple):
+    """Rows that changed their label."""
+
+    indices: np.ndarray  # (m,) int32
+    labels_before: np.ndarray  # (m,) int32
 
 
 def bounds_of(n: int, k: int) -> HamerlyBounds[Neighbors]:
@@ -54,166 +82,154 @@ def block_rows(k: int) -> int:
 def advance(
     block: np.ndarray,
     weights: np.ndarray | None,
-    labels: np.ndarray,
-    bound_gaps: np.ndarray,
-    *,
+    *memory: np.ndarray,
     prepared: PreparedCenters,
     drift_limits: np.ndarray,
     derived: Neighbors,
 ) -> Changes:
-    """Search where the gap is used up; write `labels` and `bound_gaps`; return what changed.
+    """Search where the bound gap is used up; write labels and gaps, and return what changed.
 
-    Parameters
-    ----------
-    block : ndarray of shape (B, d)
-    weights : ndarray of shape (B,) or None
-    labels : ndarray of shape (B,), int32
-        Of the previous iteration, or -1.
-    bound_gaps : ndarray of shape (B,), float32
-        How much farther than the own centre any other one is at least, and the limit of the label
-        as it was then.
-    prepared : PreparedCenters
-        This iteration's centres.
-    drift_limits : ndarray of shape (k,)
-        How far each centre and the fastest of the others have moved together since the fit began,
-        rounded up.
-    derived : Neighbors
-        Of the same centres.
+    As `HamerlyBounds` specifies; memory is as in `Rows`.
     """
-    weights = compiling.ready_weights(weights)
-    changes = Changes.none(*prepared.centers.shape)
-    counts = np.zeros(len(prepared.centers))
-    _advance(
-        compiling.ready_rows(block), weights, labels, bound_gaps, derived.centers,
-        prepared.wide_origin, drift_limits, derived.order, derived.spans,
-        changes.sums, changes.weights, counts, changes.rounding_mass,
-    )  # fmt: skip
-    changes.counts[:] = counts
-    return changes
+    (k, d), rows = prepared.centers.shape, rows_of(block, weights, *memory)
+    changes, limits = no_sums(d, k), no_limits(k, rows.block.dtype)
+    _advance(rows, prepared.wide_origin, derived, drift_limits, limits, changes)
+    return Changes(*changes)
+
+
+def rows_of(block: np.ndarray, weights: np.ndarray | None, *memory: np.ndarray) -> Rows:
+    """Return rows, with their labels and bound gaps, as compiled functions take them."""
+    return Rows(compiling.ready_rows(block), compiling.ready_weights(weights), *memory)
+
+
+def no_sums(d: int, *shape: int) -> ClusterSums:
+    """Return the sums of clusters without rows, whose number ends `shape`."""
+    sums, counts = np.zeros((*shape, d)), np.zeros(shape, np.int64)
+    return ClusterSums(sums, np.zeros(shape), counts, np.zeros(shape))
 
 
 def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
     """Return the types of the arguments of each compiled function, for rows of `dtype`."""
-    real = compiling.real(dtype)
-    rows, weights = compiling.sealed_type(real, 2), compiling.sealed_type(types.f8, 1)
-    centers, near = real[:, ::1], types.int32[:, ::1]
-    numbers = types.f8[::1]
-    return {
-        "_advance": (
-            rows, weights, types.int32[::1], types.float32[::1], centers, numbers, numbers, near,
-            centers, types.f8[:, ::1], numbers, numbers, numbers,
-        ),
-    }  # fmt: skip
+    block, one = np.zeros((1, 1), dtype), np.zeros(1)
+    rows = rows_of(block, None, np.zeros(1, np.int32), np.zeros(1, np.float32))
+    limits, neighbors = no_limits(1, dtype), unordered(block, 2)
+    arguments = rows, one, neighbors, one, limits, no_sums(1, 1)
+    return {"_advance": tuple(typeof(argument) for argument in arguments)}
 
 
 @compiling.entry
 def _advance(
-    block: Any, weights: Any, labels: Any, gaps: Any, centers: Any, origin: Any, limits: Any,
-    near: Any, spans: Any, sums: Any, totals: Any, counts: Any, rounding_mass: Any,
-) -> None:  # fmt: skip
-    """As `fast_lanes.advance`."""
-    above, below = np.empty(len(limits) + 1, np.float32), np.empty(len(limits) + 1, block.dtype)
-    above[0], below[0] = np.inf, MOST
-    for j in range(len(limits)):
-        above[j + 1], below[j + 1] = rounded_up(limits[j]), rounded_down(limits[j])
-    advance_piece(
-        block, weights, labels, gaps, centers, origin, above, below, near, spans,
-        np.zeros(len(limits)), sums, totals, counts, rounding_mass, np.empty(0), False,
-    )  # fmt: skip
+    rows: Rows, origin: Any, neighbors: Neighbors, drift_limits: Any, limits: Any, changes: Any
+) -> None:
+    """As `advance`; `limits` is room for the rounded drift limits."""
+    round_limits(drift_limits, limits)
+    advance_piece(rows, origin, neighbors, limits, changes, np.empty(0), False)
 
 
 @compiling.shared
 def advance_piece(
-    block: Any, weights: Any, labels: Any, gaps: Any, centers: Any, origin: Any, above: Any,
-    below: Any, near: Any, spans: Any, slack: Any, sums: Any, totals: Any, counts: Any,
-    rounding_mass: Any, reach: Any, measured: Any,
-) -> None:  # fmt: skip
-    """Search rows whose gaps are used up; write `labels`, `gaps`, and what that changes.
+    rows: Rows,
+    origin: Any,
+    neighbors: Neighbors,
+    limits: DriftLimits,
+    changes: ClusterSums,
+    squared_radii: Any,
+    measures_all: bool,
+) -> None:
+    """Search the rows whose bound gap is used up; write labels, gaps, and what that changes.
 
-    Limits begin with that of label -1; `above` they are rounded up, and `below` down. Where it has
-    room, `reach` is how far from their centre those are that moved, or all if `measured`, squared.
+    Where it has room, `squared_radii` gets the largest squared distance to the centre of each label
+    of the rows that changed theirs; or of all, if it `measures_all`.
     """
-    rows = np.empty(len(labels) + LANES + AHEAD, np.int32)
-    k, count = len(near) - 1, unsettled(labels, gaps, above, rows)
-    if count > LANES * k and mixed(labels, rows, count) > MIXED:
-        rows, count = group(labels, rows, count, k)
+    block, labels, k = rows.block, rows.labels, len(neighbors.order) - 1
+    indices, count = unsettled_rows(labels, rows.bound_gaps, limits.upper, k)
     vectors = (count + LANES - 1) // LANES
-    found, left = np.empty(vectors * LANES, block.dtype), np.empty(vectors * LANES, block.dtype)
-    others, x, real = np.empty(vectors, np.int64), room(centers.shape[1], block), block.dtype.type
-    for a in range(0, count, LANES):
-        j, label = np.int64(labels[rows[a + AMID]]), labels_at(labels, rows, a, real(0))
-        j = j if j >= 0 else guess(found, 0, a, k)
-        search(
-            block, rows, a, a + LANES, j, centers, near, spans, real(slack[j] if j < k else 0),
-            limits_at(below, label), label, x, found, left, gaps, others,
-        )  # fmt: skip
-    moved, before = np.empty(count, np.int32), np.empty(count, np.int32)
-    moves = _settle(block, rows, others, found, left, centers, below, labels, gaps, moved, before)
-    _move_rows(
-        block, weights, origin, labels, moved, before, moves, sums, totals, counts, rounding_mass
-    )
-    if len(reach):
-        for a in range(len(labels) if measured else moves):
-            i = a if measured else moved[a]
-            reach[labels[i]] = max(reach[labels[i]], square(block, i, centers, labels[i]))
+    nearest, gaps = np.empty(vectors * LANES, block.dtype), np.empty(vectors * LANES, block.dtype)
+    found = _Found(nearest, gaps, np.empty(vectors, np.int64))
+    x = search.aligned_vectors(block.shape[1], block)
+    for first in range(0, count, LANES):
+        _search_vector(rows, indices, first, neighbors, limits.lower, found, x)
+    moves = _Moves(np.empty(count, np.int32), np.empty(count, np.int32))
+    moved = _settle(rows, indices, found, neighbors.centers, limits.lower, moves)
+    _move_rows(rows, origin, moves, moved, changes)
+    if len(squared_radii):
+        for a in range(len(labels) if measures_all else moved):
+            i = a if measures_all else moves.indices[a]
+            j = labels[i]
+            squared_radii[j] = max(squared_radii[j], search.square(block, i, neighbors.centers, j))
 
 
 @compiling.part
-def _settle(
-    block: Any, rows: Any, others: Any, found: Any, left: Any, centers: Any, below: Any,
-    labels: Any, gaps: Any, moved: Any, before: Any,
-) -> Any:  # fmt: skip
-    """Write labels and gaps of `others`; write who moved and the label before; return how many."""
-    moves = 0
-    for v in range(len(others)):
-        bits = others[v]
+def _search_vector(
+    rows: Rows, indices: Any, first: int, neighbors: Neighbors, limits: Any, found: Any, x: Any
+) -> None:
+    """Search the nearest centres of sixteen `indices`, from place `first` on, in the memory `x`.
+
+    Bound gaps are written already, as if no label changed.
+    """
+    real, labels, k = x.dtype.type, found.labels, len(neighbors.order) - 1
+    j = np.int64(rows.labels[indices[first + MIDDLE]])
+    search.take_rows(rows.block, indices, first, x)
+    prefetch(rows.block, indices, first + AHEAD)
+    around = j if j >= 0 else search.guess(labels, first, k)
+    nearest, gap = search.find_nearest(x, neighbors, around, True)
+    store(labels, first, nearest)
+    store(found.gaps, first, gap)
+    before = labels_at(rows.labels, indices, first, real(0))
+    bound = search.all_rounded_down(plus(gap, limits_at(limits, before)), x)
+    scatter(rows.bound_gaps, indices, first, bound)
+    found.exceptions[first // LANES] = failing_lanes(gap, spread(real(0)), nearest, before)
+
+
+@compiling.part
+def _settle(rows: Rows, indices: Any, found: Any, centers: Any, limits: Any, moves: Any) -> int:
+    """Write labels and gaps of the exceptions, and who moves; return how many do."""
+    moved = 0
+    for v in range(len(found.exceptions)):
+        bits = found.exceptions[v]
         while bits:
             a = v * LANES + lowest_bit(bits)
             bits &= bits - 1
-            i, new, gap = rows[a], np.int32(found[a]), np.float64(left[a])
+            i, label, gap = indices[a], np.int32(found.labels[a]), np.float64(found.gaps[a])
             if gap > 0:
-                gaps[i] = rounded_down(gap + below[new + 1])
+                rows.bound_gaps[i] = search.rounded_down(gap + limits[label + 1])
             else:
-                new = np.int32(decide(block, i, centers))
-                gaps[i] = -np.inf
-            if new != labels[i]:
-                moved[moves], before[moves] = i, labels[i]
-                labels[i] = new
-                moves += 1
-    return moves
+                label = np.int32(search.decide(rows.block, i, centers))
+                rows.bound_gaps[i] = -np.inf
+            if label != rows.labels[i]:
+                moves.indices[moved], moves.labels_before[moved] = i, rows.labels[i]
+                rows.labels[i] = label
+                moved += 1
+    return moved
 
 
 @compiling.part
-def _move_rows(
-    block: Any, weights: Any, origin: Any, labels: Any, moved: Any, before: Any, moves: Any,
-    sums: Any, totals: Any, counts: Any, rounding_mass: Any,
-) -> None:  # fmt: skip
+def _move_rows(rows: Rows, origin: Any, moves: Any, moved: int, changes: ClusterSums) -> None:
     """Take rows from their old cluster, where they had one, and add them to their new one."""
-    for a in range(moves):
-        i, old = moved[a], before[a]
-        new = labels[i]
-        weight = weights[i] if len(weights) else 1.0
-        _add(block, i, origin, weight, sums, new)
-        totals[new] += weight
-        counts[new] += weight > 0
+    for a in range(moved):
+        i, old = moves.indices[a], moves.labels_before[a]
+        new = rows.labels[i]
+        weight = rows.weights[i] if len(rows.weights) else 1.0
+        _add(rows.block, i, origin, weight, changes, new)
         if old >= 0:
-            _add(block, i, origin, -weight, sums, old)
-            totals[old] -= weight
-            counts[old] -= weight > 0
-            norm = np.sqrt(_square_about(block, i, origin))
-            rounding_mass[new] += weight * norm
-            rounding_mass[old] += weight * norm
+            _add(rows.block, i, origin, -weight, changes, old)
+            mass = weight * np.sqrt(_square_about(rows.block, i, origin))
+            changes.rounding_mass[new] += mass
+            changes.rounding_mass[old] += mass
 
 
 @compiling.part
-def _add(block: Any, i: Any, origin: Any, weight: Any, sums: Any, j: Any) -> None:
+def _add(block: Any, i: int, origin: Any, weight: float, changes: ClusterSums, j: int) -> None:
+    """Add a row to cluster j, or take it away if its weight is below 0."""
     # A loop of its own, since nothing keeps it from being vectorised.
     for f in range(len(origin)):
-        sums[j, f] += weight * (np.float64(block[i, f]) - origin[f])
+        changes.sums[j, f] += weight * (np.float64(block[i, f]) - origin[f])
+    changes.weights[j] += weight
+    changes.counts[j] += 1 if weight > 0 else -1 if weight < 0 else 0
 
 
 @compiling.sum_of
-def _square_about(block: Any, i: Any, origin: Any) -> Any:
+def _square_about(block: Any, i: int, origin: Any) -> float:
     total = 0.0
     for f in range(len(origin)):
         difference = np.float64(block[i, f]) - origin[f]

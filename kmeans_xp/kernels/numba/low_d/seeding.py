@@ -25,16 +25,16 @@ from kmeans_xp.kernels.numba.simd.vector import (
     times_plus,
 )
 
-# Entries of a block, and its rows at most.
-BLOCK = 1 << 18
-BLOCK_ROWS = 1 << 15
-# Groups of rows whose gains are added up in single precision.
-GROUPS = 64
+# Entries of a block, and its rows at most, so that what is remembered of a block stays in the cache
+# from one candidate to the next.
+BLOCK_ENTRIES, BLOCK_ROWS = 1 << 18, 1 << 15
+# Vectors of rows whose gains are added up in single precision: more are faster and less precise.
+VECTORS = 64
 
 
 @final
 class LowDSeeder(Seeder):
-    """Remembers rows by column, and in which groups of them a candidate is nearer.
+    """Remembers rows by column, and which vectors of them have a candidate nearer.
 
     Parameters
     ----------
@@ -45,14 +45,11 @@ class LowDSeeder(Seeder):
     """
 
     def __init__(self, shape: tuple[int, int], trials: int) -> None:
-        n, _d = shape
-        self.memory = (
-            np.empty(n, np.float32),
-            np.empty(shape, np.float32),
-            np.empty((n, trials), np.uint8),
-        )
-        # An odd number of lanes, so that columns do not meet in the same places of the cache.
-        pairs = max(1, min(BLOCK // shape[1], BLOCK_ROWS) // (2 * LANES))
+        n, d = shape
+        potential, columns = np.empty(n, np.float32), np.empty(shape, np.float32)
+        self.memory = potential, columns, np.empty((n, trials), np.uint8)
+        # An odd number of vectors, so that columns do not meet in the same places of the cache.
+        pairs = max(1, min(BLOCK_ENTRIES // d, BLOCK_ROWS) // (2 * LANES))
         self.block_rows = (2 * pairs + 1) * LANES
 
     def start(self, center: np.ndarray) -> SeedingStep:
@@ -69,59 +66,82 @@ class LowDSeeder(Seeder):
 
 
 def _start_step(
-    block: np.ndarray,
-    weights: None,
-    mass: np.ndarray,
-    columns: np.ndarray,
-    flags: np.ndarray,
-    *,
-    center: np.ndarray,
+    block: np.ndarray, _weights: None, *memory: np.ndarray, center: np.ndarray
 ) -> CandidateGains:
+    potential, columns, flags = memory
     columns.reshape(block.shape[::-1])[:] = block.T
-    mass[:] = np.inf
+    potential[:] = np.inf
     flags[:] = True
-    _keep(mass, columns.reshape(-1), flags.reshape(-1), center)
-    return CandidateGains(mass.sum(keepdims=True, dtype=np.float64))
+    _keep(potential, columns.reshape(-1), flags.reshape(-1), center)
+    return CandidateGains(potential.sum(keepdims=True, dtype=np.float64))
 
 
 def _score_step(
-    block: np.ndarray,
-    weights: None,
-    mass: np.ndarray,
-    columns: np.ndarray,
-    flags: np.ndarray,
-    *,
-    candidates: np.ndarray,
+    _block: np.ndarray, _weights: None, *memory: np.ndarray, candidates: np.ndarray
 ) -> CandidateGains:
+    potential, columns, flags = memory
     gains = np.empty(len(candidates))
-    _score(mass, columns.reshape(-1), flags.reshape(-1), candidates, gains)
+    _score(potential, columns.reshape(-1), flags.reshape(-1), candidates, gains)
     return CandidateGains(gains)
 
 
 def _keep_step(
-    block: np.ndarray,
-    weights: None,
-    mass: np.ndarray,
-    columns: np.ndarray,
-    flags: np.ndarray,
-    *,
-    center: np.ndarray,
-    best: int,
+    _block: np.ndarray, _weights: None, *memory: np.ndarray, center: np.ndarray, best: int
 ) -> None:
-    of_best = flags.reshape(-1)[len(mass) // LANES * best :]
-    _keep(mass, columns.reshape(-1), of_best, center)
+    potential, columns, flags = memory
+    of_best = flags.reshape(-1)[len(potential) // LANES * best :]
+    _keep(potential, columns.reshape(-1), of_best, center)
 
 
 def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
     """Return the types of the arguments of each compiled function; none but for float32."""
     if np.dtype(dtype) != np.float32:
         return {}
-    real = types.float32
-    flags = types.uint8[::1]
+    numbers, flags = types.float32[::1], types.uint8[::1]
     return {
-        "_score": (real[::1], real[::1], flags, real[:, ::1], types.f8[::1]),
-        "_keep": (real[::1], real[::1], flags, real[::1]),
+        "_score": (numbers, numbers, flags, types.float32[:, ::1], types.f8[::1]),
+        "_keep": (numbers, numbers, flags, numbers),
     }
+
+
+@compiling.entry
+def _score(potential: Any, columns: Any, flags: Any, candidates: Any, gains: Any) -> None:
+    """Write what the potential loses to each candidate, and flag the vectors where it does."""
+    n, trials = len(potential), len(candidates)
+    vectors = n // LANES
+    sums = np.zeros(LANES * trials, columns.dtype)
+    none = spread(columns.dtype.type(0))
+    gains[:] = 0
+    for first in range(0, vectors, VECTORS):
+        sums[:] = 0
+        for v in range(first, min(first + VECTORS, vectors)):
+            own = load(potential, v * LANES)
+            for t in range(trials):
+                found = _squares(columns, n, v * LANES, candidates[t])
+                far = all_greater(found, own)
+                flags[t * vectors + v] = not far
+                if not far:
+                    gain = greater(minus(own, found), none)
+                    store(sums, t * LANES, plus(load(sums, t * LANES), gain))
+        for t in range(trials):
+            for lane in range(LANES):
+                gains[t] += sums[t * LANES + lane]
+    for i in range(vectors * LANES, n):
+        for t in range(trials):
+            gains[t] += max(potential[i] - _square(columns, n, i, candidates[t]), 0)
+
+
+@compiling.entry
+def _keep(potential: Any, columns: Any, flags: Any, center: Any) -> None:
+    """Lower the potential of flagged vectors to the squared distances to a new centre."""
+    n = len(potential)
+    vectors = n // LANES
+    for v in range(vectors):
+        if flags[v]:
+            found = _squares(columns, n, v * LANES, center)
+            store(potential, v * LANES, lesser(found, load(potential, v * LANES)))
+    for i in range(vectors * LANES, n):
+        potential[i] = min(potential[i], _square(columns, n, i, center))
 
 
 @compiling.part
@@ -142,43 +162,3 @@ def _square(columns: Any, n: Any, i: Any, center: Any) -> Any:
         difference = columns[f * n + i] - center[f]
         total += difference * difference
     return total
-
-
-@compiling.entry
-def _score(mass: Any, columns: Any, flags: Any, candidates: Any, gains: Any) -> None:
-    """Write what the masses lose to each candidate, and flag the groups where any is lower."""
-    n, trials = len(mass), len(candidates)
-    groups = n // LANES
-    sums = np.zeros(LANES * trials, columns.dtype)
-    none = spread(columns.dtype.type(0))
-    gains[:] = 0
-    for first in range(0, groups, GROUPS):
-        sums[:] = 0
-        for g in range(first, min(first + GROUPS, groups)):
-            own = load(mass, g * LANES)
-            for t in range(trials):
-                found = _squares(columns, n, g * LANES, candidates[t])
-                far = all_greater(found, own)
-                flags[t * groups + g] = not far
-                if not far:
-                    gain = greater(minus(own, found), none)
-                    store(sums, t * LANES, plus(load(sums, t * LANES), gain))
-        for t in range(trials):
-            for lane in range(LANES):
-                gains[t] += sums[t * LANES + lane]
-    for i in range(groups * LANES, n):
-        for t in range(trials):
-            gains[t] += max(mass[i] - _square(columns, n, i, candidates[t]), 0)
-
-
-@compiling.entry
-def _keep(mass: Any, columns: Any, flags: Any, center: Any) -> None:
-    """Lower the masses in flagged groups to the squared distances to a new centre."""
-    n = len(mass)
-    groups = n // LANES
-    for g in range(groups):
-        if flags[g]:
-            found = _squares(columns, n, g * LANES, center)
-            store(mass, g * LANES, lesser(found, load(mass, g * LANES)))
-    for i in range(groups * LANES, n):
-        mass[i] = min(mass[i], _square(columns, n, i, center))

@@ -11,11 +11,8 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 
-from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.simd.vector import INT64, lowered_by
 
-# How often a thread that finds no piece left asks whether the others are done.
-SPINS = 1 << 14
 # Python adds 1 in several steps, between which another thread may run.
 _counting = Lock()
 
@@ -82,16 +79,6 @@ def _lower_pause(context: Any) -> Any:
 def pause() -> None:
     """Let others have the processor for an instant."""
     time.sleep(0)
-
-
-@compiling.part
-def all_done(turns: Any, pieces: Any) -> Any:
-    """Wait for a while until all pieces are done; return whether they are."""
-    for _ in range(SPINS):
-        if read_counter(turns, 1) >= pieces:
-            return True
-        pause()
-    return False
 
 
 def _counter_at(context: Any, builder: Any, signature: Any, args: Any) -> Any:
