@@ -109,8 +109,8 @@ def test_without_a_place_on_disk_kernels_compile_all_the_same(cache, monkeypatch
 
 PROGRAM = """
 import numpy as np
-from kmeans_xp.kernels import fast_compile
-print([fast_compile.prepare(np.float64, fast_compile.MIXTURE, compile=c) for c in (False, True)])
+from kmeans_xp.kernels.numba import compiling
+print([compiling.prepare(np.float64, compiling.TWO_MEANS, compile=c) for c in (False, True)])
 """
 
 
@@ -126,12 +126,12 @@ def test_what_a_source_imports_belongs_to_it(tmp_path):
 
     assert said() == "[False, True]"
     assert said() == "[True, True]"
-    imported = package / "kernels" / "fast_vector.py"
+    imported = package / "kernels" / "numba" / "simd" / "vector.py"
     imported.write_text(imported.read_text() + "\n# Another version.\n")
     assert said() == "[False, True]"
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", [name for group in ALL for name in group.modules])
 def test_the_source_of_a_module_is_that_of_all_functions_that_it_names(name):
     seen, left = set(), [name]
     while left:

@@ -5,19 +5,17 @@ import subprocess
 import sys
 from collections import Counter
 
-import array_api_compat
 import numpy as np
 import pytest
 
-from kmeans_xp.kernels.choose.engine import find_labeller
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.compiling import ALL, COMPILED, DTYPES, LOADED, LOW_D, PASSES
 
 SCRIPT = """
 import sys
-from kmeans_xp.kernels import fast_compile
-said = [fast_compile.installed(), fast_compile.ready("float32"), "numba" in sys.modules]
-said += [fast_compile.prepare("float32", compile=False), fast_compile.ready("float32")]
+from kmeans_xp.kernels.numba import compiling
+said = [compiling.installed(), compiling.ready("float32"), "numba" in sys.modules]
+said += [compiling.prepare("float32", compile=False), compiling.ready("float32")]
 print(*said)
 """
 
@@ -72,11 +70,10 @@ def test_little_work_waits_for_no_compiler(monkeypatch):
     monkeypatch.setattr(compiling, "prepare", prepare)
     monkeypatch.setitem(sys.modules, "numba", None)
     works = [1 << 20, LOADED, COMPILED]
-    name = LOW_D
-    assert [compiling.worthwhile(w, np.float32, name) for w in works] == [False, False, True]
+    assert [compiling.worthwhile(w, np.float32, LOW_D) for w in works] == [False, False, True]
     assert asked == [False, True]
     monkeypatch.delitem(sys.modules, "numba")
-    assert not compiling.worthwhile(LOADED, np.float32, name)
+    assert not compiling.worthwhile(LOADED, np.float32, LOW_D)
     assert asked == [False, True]
 
 
@@ -85,8 +82,8 @@ def compiler(monkeypatch):
     """Numba as if it had been imported; what is asked of it, and that nothing is on disk."""
     asked = []
 
-    def prepare(dtype, name, *, compile):  # noqa: A002
-        asked.append((name.rpartition(".")[2], compile))
+    def prepare(dtype, group, *, compile):  # noqa: A002
+        asked.append((group.name, compile))
         return False
 
     monkeypatch.setattr(compiling, "_done", Counter())
@@ -97,14 +94,13 @@ def compiler(monkeypatch):
 
 
 def test_one_pass_repays_less_than_a_fit(compiler, monkeypatch):
-    once, name = PASSES, LOW_D
-    least = once * LOADED
-    for work in (least - 1, least, once * COMPILED):
+    least = PASSES * LOADED
+    for work in (least - 1, least, PASSES * COMPILED):
         compiling._done.clear()
-        compiling.repaid(work, np.float32, name)
-    assert compiler == [("fast_loops", False), ("fast_loops", True)]
+        compiling.repaid(work, np.float32, LOW_D)
+    assert compiler == [("low_d", False), ("low_d", True)]
     monkeypatch.delitem(sys.modules, "numba")
-    compiling.repaid(least, np.float64, name)
+    compiling.repaid(least, np.float64, LOW_D)
     assert len(compiler) == 2
 
 
@@ -113,31 +109,23 @@ def test_many_small_passes_load_but_never_compile(compiler):
     for _ in range(11):
         compiling.repaid(step, np.float32, LOW_D)
     # Asked again only when as much has been done again.
-    assert compiler == [("fast_loops", False)] * 2
+    assert compiler == [("low_d", False)] * 2
     compiling._done[np.dtype(np.float32), LOW_D] = 1 << 60
     compiling.repaid(step, np.float32, LOW_D)
-    assert compiler == [("fast_loops", False)] * 3
-
-
-def test_rows_ask_for_the_loops_that_label_them(compiler):
-    n = 1 << 30
-    for shape, k in (((n, 3), 50), ((n, 192), 256), ((n, 200), 20)):
-        find_labeller(array_api_compat.array_namespace(np.empty(0)), shape, k, np.float32)
-    names = [name for name, _ in compiler]
-    assert names == ["fast_loops", "fast_pairs", "wide_loops", "wide_loops"]
+    assert compiler == [("low_d", False)] * 3
 
 
 PREDICT = """
 import sys
 import numpy as np
 from kmeans_xp import assign, inertia
-from kmeans_xp.kernels import fast_compile
+from kmeans_xp.kernels.numba import compiling
 X = np.random.default_rng(0).random((5000, 3), np.float32)
 assign(X, X[:20]), inertia(X, X[:20])
 print("numba" in sys.modules)
-fast_compile.IMPORTED = 1
+compiling.IMPORTED = 1
 assign(X, X[:20])
-print("numba" in sys.modules, fast_compile.ready(X.dtype))
+print("numba" in sys.modules, compiling.ready(X.dtype))
 """
 
 
@@ -152,7 +140,7 @@ def test_a_numba_that_refuses_to_be_imported_is_as_good_as_none(monkeypatch):
     monkeypatch.setattr(compiling, "_ready", set())
     monkeypatch.setattr(compiling, "_failed", {})
     monkeypatch.setattr(compiling, "_told", False)
-    for name in ALL:
+    for name in {name for group in ALL for name in group.modules}:
         monkeypatch.setitem(sys.modules, name, None)
     assert not compiling.compile_all()
     with pytest.warns(RuntimeWarning, match="Numba is installed, but cannot be used"):
@@ -166,8 +154,8 @@ import sys, warnings
 {first}
 import numpy as np
 from kmeans_xp import KMeans, GaussianMixture, kmeans
-from kmeans_xp.kernels import fast_compile
-fast_compile.LOADED = fast_compile.IMPORTED = fast_compile.COMPILED = 1 << 16
+from kmeans_xp.kernels.numba import compiling
+compiling.LOADED = compiling.IMPORTED = compiling.COMPILED = 1 << 16
 X = np.random.default_rng(0).random((3000, 16), np.float32)
 with warnings.catch_warnings(record=True) as told:
     warnings.simplefilter("always", RuntimeWarning)
