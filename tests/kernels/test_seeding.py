@@ -164,9 +164,9 @@ def test_what_is_computed_is_the_potential(
         # Products decide to a few percent only, of what is not next to a centre.
         _check(potential, X, w, 0.05 if backend.name == "numpy" else 1e-4)
         potential.add([0, 9, 200])
-        few = np.square(X[[5, 3, 7, 1, 0, 9, 200], None].astype(float) - X).sum(axis=2)
-        read = to_host(potential.potential)
-        assert (read <= w * few.min(axis=0) * 1.05 + 1e-6).all() or name == "outliers"
+        chosen = X[[5, 100, 7, 1, 0, 9, 200], None].astype(np.float64)
+        least = w * np.square(chosen - X).sum(axis=2).min(axis=0)
+        assert_allclose(to_host(potential.potential), least, rtol=0.05, atol=1e-9 * least.max())
 
 
 @each_kind
@@ -187,7 +187,7 @@ def test_no_row_is_left_out_that_a_candidate_would_lower(
         exact = np.square(wide - wide[j]).sum(axis=1)
         potential.potential[:] = exact * (1 + near) + 1e-30
         (gain,) = potential.gains([j])
-        rtol = 0.05 if dtype == np.float32 else 1e-4
+        rtol = 0.1 if dtype == np.float32 else 1e-4
         assert_allclose(gain, near * exact.sum(), rtol=rtol, atol=1e-7 * exact.max())
         potential.keep([j], 0)
         assert_allclose(potential.potential, exact, rtol=near / 10, atol=1e-30)

@@ -15,7 +15,9 @@ from tests.kernels.problems import correlated
 
 
 def _of(X: np.ndarray, k: int = 60, weights: np.ndarray | None = None) -> Seeding:
-    return Seeding(open_rows(X), weights, k, 5, X.mean(axis=0), float(X.var(axis=0).mean()))
+    # As weights have it, of which the rows that overflow have none to speak of.
+    variance = float(np.median(X.var(axis=1, dtype=np.float64)))
+    return Seeding(open_rows(X), weights, k, 5, X.mean(axis=0), variance)
 
 
 def _found(X: np.ndarray, k: int = 60, weights: np.ndarray | None = None) -> str:

@@ -29,8 +29,8 @@ def _bounds(X: np.ndarray, prepared: PreparedCenters) -> tuple[np.ndarray, np.nd
 def test_the_bounds_hold_in_exact_arithmetic(d: int, scale: float, offset: float) -> None:
     rng = np.random.default_rng(d)
     X = (scale * (rng.normal(size=(8, d)) + offset)).astype(np.float32)
-    spread = 10.0 ** rng.integers(-3, 3, (5, 1))
-    C = (scale * (rng.normal(size=(5, d)) * spread + offset)).astype(np.float32)
+    C = rng.normal(size=(5, d)) * 10.0 ** rng.integers(-3, 3, (5, 1))
+    C = (scale * (C + offset)).astype(np.float32)
     prepared = prepare(C)
     lower, upper = _bounds(X, prepared)
     for i, x in enumerate(X):
