@@ -23,8 +23,8 @@ scales = pytest.mark.parametrize(
 @pytest.fixture(autouse=True)
 def _always_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds are kept, however small the work."""
-    monkeypatch.setattr(numpy_bisecting, "NARROW", 1)
-    monkeypatch.setattr(numpy_bisecting, "SMALL", 0)
+    monkeypatch.setattr(numpy_bisecting, "BOUNDS_FROM_FEATURES", 1)
+    monkeypatch.setattr(numpy_bisecting, "BOUNDS_FROM_ENTRIES", 0)
 
 
 def crowded(d: int, scale: float, offset: float, dtype: str) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,7 @@ from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.engine import NUMBA
 from kmeans_xp.kernels.numpy import hamerly_one_block
 from kmeans_xp.kernels.numpy.engine import NUMPY
+from kmeans_xp.kernels.numpy.nearest import CENTER_MAJOR_UP_TO
 from kmeans_xp.kernels.portable.lloyd import BoundedSearch, FullSearch
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals, Move, move
 from kmeans_xp.kernels.shared.prepared_centers import prepare
@@ -49,7 +50,7 @@ class Kind:
 
     def takes(self, k: int) -> bool:
         one_block = self.method.fused is not None and self.method.group is None
-        return not (self.fused and one_block) or k <= hamerly_one_block.FEW
+        return not (self.fused and one_block) or k <= CENTER_MAJOR_UP_TO
 
     def start(self, rows: Rows, weights: np.ndarray | None, k: int, origin: np.ndarray) -> LloydRun:
         if self.fused:
@@ -124,8 +125,8 @@ def test_every_iteration_is_that_of_a_full_search(
     if not kind.takes(problem.k) or (dtype == "float32" and not problem.of_float32):
         return
     # Gaps are kept, however small the work.
-    monkeypatch.setattr(hamerly_one_block, "WORTH", 0)
-    monkeypatch.setattr(hamerly_one_block, "RESTLESS", 0.5)
+    monkeypatch.setattr(hamerly_one_block, "GAPS_FROM", 0)
+    monkeypatch.setattr(hamerly_one_block, "MAX_CHANGING", 0.5)
     case = problem.cast(dtype)
     w = zero_weights(len(case.X)) if weighted else np.ones(len(case.X))
     run = kind.start(open_rows(case.X), w if weighted else None, case.k, case.origin)

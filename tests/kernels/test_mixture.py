@@ -108,15 +108,6 @@ def test_one_variance_for_all_needs_no_squares_of_each(engine: Engine, backend: 
     assert_allclose(found, _moments(m, given, ORIGIN)[:, :4], rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize(("k", "p", "n"), [(1, 3, 5), (4, 9, 16), (10, 129, 1797), (17, 27, 100)])
-def test_scores_are_the_product(engine: Engine, k: int, p: int, n: int) -> None:
-    rng = np.random.default_rng(p)
-    coefficients, found = rng.standard_normal((k, p)), rng.standard_normal((p, n))
-    scores = engine.polynomial.scores
-    for lying in (found, np.asfortranarray(found)):
-        assert_allclose(scores(coefficients, lying), coefficients @ found, rtol=1e-12, atol=1e-12)
-
-
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_may_lie_in_any_way(engine: Engine, kind: str, layout: str) -> None:

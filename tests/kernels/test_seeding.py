@@ -89,7 +89,7 @@ each_kind = pytest.mark.parametrize(
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numpy_seeding, "BLOCK_ROWS", 300)
-    monkeypatch.setattr(numpy_seeding, "PIECE", 100)
+    monkeypatch.setattr(numpy_seeding, "PIECE_ROWS", 100)
 
 
 def _check(potential: RememberedPotential, X: np.ndarray, w: np.ndarray, rtol: float) -> None:

@@ -50,7 +50,7 @@ def test_compiled_bounds_where_they_pay(
 def test_bytes_where_they_leave_few_centres(left: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiling, "worthwhile", lambda *_: True)
     monkeypatch.setattr(compiling, "byte_products", lambda: True)
-    monkeypatch.setattr(choose_lloyd, "part_left", lambda *_: left)
+    monkeypatch.setattr(choose_lloyd, "candidate_share", lambda *_: left)
     X = cloud(1000, 64)
     assert _chosen(X, 60) == ("numba wide" if left else "numba bytes")
     # Of so few rows to each centre it is not worth a glance.

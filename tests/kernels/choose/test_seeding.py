@@ -66,7 +66,7 @@ def test_few_rows_are_looked_at_only_where_bytes_are_worth_loading(
     pytest.importorskip("numba")
     monkeypatch.setattr(choose_seeding, "SAMPLE", 224)
     X, looks = cloud(224, 128).astype(np.float32), []
-    monkeypatch.setattr(choose_seeding, "part_left", lambda *_: looks.append(1) or 0.0)
+    monkeypatch.setattr(choose_seeding, "candidate_share", lambda *_: looks.append(1) or 0.0)
     for worthwhile in (False, True):
         monkeypatch.setattr(compiling, "worthwhile", lambda *_, answer=worthwhile: answer)
         assert _found(X) == ("QuantisedSeeder" if worthwhile else "SketchSeeder")

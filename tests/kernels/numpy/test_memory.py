@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from kmeans_xp.kernels.numpy.memory import gathered, rows_at, scratch, taken
+from kmeans_xp.kernels.numpy.memory import gathered, rows_at, rows_in_scratch, scratch
 
 
 @pytest.mark.parametrize("lie", [np.ascontiguousarray, np.asfortranarray])
@@ -15,7 +15,7 @@ def test_rows_at_indices_in_either_layout(lie: Callable[[np.ndarray], np.ndarray
     rows, which = lie(np.arange(12.0).reshape(4, 3)), np.array([2, 0, 2])
     wanted = [[6, 7, 8], [0, 1, 2], [6, 7, 8]]
     assert_array_equal(rows_at(rows, which), wanted)
-    assert_array_equal(taken(rows, which, "rows"), wanted)
+    assert_array_equal(rows_in_scratch(rows, which, "rows"), wanted)
     assert_array_equal(gathered(rows, np.array([1, 3])), [[3, 4, 5], [9, 10, 11]])
     assert gathered(rows, np.arange(4)) is rows
 

@@ -15,5 +15,5 @@ def test_well_separated_rows_are_certain(k: int, monkeypatch: pytest.MonkeyPatch
     rng = np.random.default_rng(0)
     C = rng.normal(size=(k, 5)).astype(np.float32) * 100
     X = (C[rng.integers(0, k, 1000)] + rng.normal(size=(1000, 5)) / 10).astype(np.float32)
-    monkeypatch.setattr(numpy_nearest, "_decide", None)
+    monkeypatch.setattr(numpy_nearest, "_nearest_candidates", None)
     assert_array_equal(numpy_nearest.labels(X, prepare(C)), nearest_to(X, C))

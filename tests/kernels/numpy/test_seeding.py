@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kmeans_xp.kernels.numpy.seeding import Scored, SketchSeeder
+from kmeans_xp.kernels.numpy.seeding import Candidates, SketchSeeder
 from kmeans_xp.kernels.shared.projection import directions_of
 from tests.kernels.problems import correlated
 
@@ -14,8 +14,8 @@ def test_the_bound_is_one(projected: bool) -> None:
     basis = np.ascontiguousarray(directions_of(rows[:64]).matrix.T, np.float32)
     seeder = SketchSeeder(500, 4, rows[3], basis if projected else None, np.float32)
     drawn = np.empty((seeder.memory[1].shape[1], 500), np.float32)
-    seeder.draw(rows - rows[3], drawn)
-    scored = Scored(seeder, rows[:4])
+    seeder.sketch(rows - rows[3], drawn)
+    scored = Candidates(seeder, rows[:4])
     bounds = scored.columns @ drawn
     wide = rows.astype(np.float64)
     exact = np.sum((wide[None] - wide[:4, None]) ** 2, axis=2)

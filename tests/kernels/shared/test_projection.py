@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from kmeans_xp.kernels.shared.projection import directions_of, part_left
+from kmeans_xp.kernels.shared.projection import candidate_share, directions_of
 from tests.data import cloud
 from tests.kernels.problems import correlated
 
 
-def test_the_part_left_tells_few_directions_from_many() -> None:
+def test_the_share_tells_few_directions_from_many() -> None:
     few, many = correlated(600, 64), cloud(600, 64)
-    assert part_left(directions_of(few), few, 60) < 0.1
-    assert part_left(directions_of(many), many, 60) > 0.5
+    assert candidate_share(directions_of(few), few, 60) < 0.1
+    assert candidate_share(directions_of(many), many, 60) > 0.5
 
 
 @pytest.mark.parametrize("scale", [1e-18, 1.0, 1e15])
