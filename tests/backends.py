@@ -7,6 +7,7 @@ a test that needs it says ``backend.need("float64")``.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -157,3 +158,12 @@ def load(name: str, device: str) -> Backend:
     probe = make(np.zeros((2, 1), dtype="float32"), "float32")
     lacks = LACKS.get((name, device), frozenset())
     return Backend(name, array_namespace(probe), device_of(probe), lacks, make, read)
+
+
+@cache
+def find(name: str, device: str) -> Backend | str:
+    """The backend, or why there is none."""
+    try:
+        return load(name, device)
+    except (ImportError, LookupError) as error:
+        return f"{name} on {device}: {error}"

@@ -5,12 +5,10 @@ backend, on those backends, and stops when one of them cannot be used.
 ``pytest --slow`` adds the tests that take tens of seconds or gigabytes.
 """
 
-from functools import cache
-
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.backends import DEVICES, Backend, load
+from tests.backends import DEVICES, Backend, find
 
 settings.register_profile(
     "kmeans_xp",
@@ -23,15 +21,6 @@ settings.register_profile(
 settings.load_profile("kmeans_xp")
 
 
-@cache
-def _find(name: str, device: str) -> Backend | str:
-    """The backend, or why there is none."""
-    try:
-        return load(name, device)
-    except (ImportError, LookupError) as error:
-        return f"{name} on {device}: {error}"
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--backend", action="append", choices=sorted(DEVICES), help="only this backend"
@@ -42,19 +31,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes over ten seconds; runs with --slow")
     for name in config.getoption("--backend") or ():
-        found = [_find(name, device) for device in DEVICES[name]]
+        found = [find(name, device) for device in DEVICES[name]]
         if not any(isinstance(b, Backend) for b in found):
             raise pytest.UsageError(f"--backend {name}: {'; '.join(map(str, found))}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "backend" not in metafunc.fixturenames:
+    # Where a test takes an engine too, it is kernels/conftest.py that pairs the two.
+    if "backend" not in metafunc.fixturenames or "engine" in metafunc.fixturenames:
         return
     wanted = metafunc.config.getoption("--backend") or list(DEVICES)
     targets = []
     for name in wanted:
         for device in DEVICES[name]:
-            found = _find(name, device)
+            found = find(name, device)
             marks = pytest.mark.skip(reason=found) if isinstance(found, str) else ()
             targets.append(pytest.param(found, id=f"{name}-{device}", marks=marks))
     metafunc.parametrize("backend", targets, scope="session")

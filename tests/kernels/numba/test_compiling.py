@@ -5,11 +5,9 @@ import subprocess
 import sys
 from collections import Counter
 
-import array_api_compat
 import numpy as np
 import pytest
 
-from kmeans_xp.kernels.choose.engine import engine_for_labels
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.compiling import ALL, COMPILED, DTYPES, LOADED, LOW_D, PASSES
 
@@ -72,11 +70,10 @@ def test_little_work_waits_for_no_compiler(monkeypatch):
     monkeypatch.setattr(compiling, "prepare", prepare)
     monkeypatch.setitem(sys.modules, "numba", None)
     works = [1 << 20, LOADED, COMPILED]
-    name = LOW_D
-    assert [compiling.worthwhile(w, np.float32, name) for w in works] == [False, False, True]
+    assert [compiling.worthwhile(w, np.float32, LOW_D) for w in works] == [False, False, True]
     assert asked == [False, True]
     monkeypatch.delitem(sys.modules, "numba")
-    assert not compiling.worthwhile(LOADED, np.float32, name)
+    assert not compiling.worthwhile(LOADED, np.float32, LOW_D)
     assert asked == [False, True]
 
 
@@ -97,14 +94,13 @@ def compiler(monkeypatch):
 
 
 def test_one_pass_repays_less_than_a_fit(compiler, monkeypatch):
-    once, name = PASSES, LOW_D
-    least = once * LOADED
-    for work in (least - 1, least, once * COMPILED):
+    least = PASSES * LOADED
+    for work in (least - 1, least, PASSES * COMPILED):
         compiling._operations_without.clear()
-        compiling.repaid(work, np.float32, name)
+        compiling.repaid(work, np.float32, LOW_D)
     assert compiler == [("low_d", False), ("low_d", True)]
     monkeypatch.delitem(sys.modules, "numba")
-    compiling.repaid(least, np.float64, name)
+    compiling.repaid(least, np.float64, LOW_D)
     assert len(compiler) == 2
 
 
@@ -117,14 +113,6 @@ def test_many_small_passes_load_but_never_compile(compiler):
     compiling._operations_without[np.dtype(np.float32), LOW_D] = 1 << 60
     compiling.repaid(step, np.float32, LOW_D)
     assert compiler == [("low_d", False)] * 3
-
-
-def test_rows_ask_for_the_group_that_label_them(compiler):
-    n = 1 << 30
-    for shape, k in (((n, 3), 50), ((n, 192), 256), ((n, 200), 20)):
-        engine_for_labels(array_api_compat.array_namespace(np.empty(0)), shape, k, np.float32)
-    names = [name for name, _ in compiler]
-    assert names == ["low_d", "projection", "product", "product"]
 
 
 PREDICT = """
@@ -152,9 +140,8 @@ def test_a_numba_that_refuses_to_be_imported_is_as_good_as_none(monkeypatch):
     monkeypatch.setattr(compiling, "_ready", set())
     monkeypatch.setattr(compiling, "_errors", {})
     monkeypatch.setattr(compiling, "_warned", False)
-    for group in ALL:
-        for module in group.modules:
-            monkeypatch.setitem(sys.modules, module, None)
+    for name in {name for group in ALL for name in group.modules}:
+        monkeypatch.setitem(sys.modules, name, None)
     assert not compiling.compile_all()
     with pytest.warns(RuntimeWarning, match="Numba is installed, but cannot be used"):
         assert not compiling.worthwhile(COMPILED, np.float32, LOW_D)

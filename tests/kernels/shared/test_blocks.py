@@ -1,12 +1,10 @@
 """Threads get equal parts of the rows, and go through them a part at a time."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
-from kmeans_xp.kernels.choose.engine import find_engine
-from kmeans_xp.kernels.numpy.memory import rows_at
+from kmeans_xp.algorithms.assign import even_rows
+from kmeans_xp.kernels.portable.engine import PORTABLE
 from kmeans_xp.kernels.shared.blocks import even_blocks, parts
 
 
@@ -20,10 +18,9 @@ def test_two_threads_get_as_many_rows(n: int) -> None:
 
 
 def test_one_pass_over_few_rows_takes_one_block() -> None:
-    kernel = find_engine(np, "portable")
-    most = kernel.block_rows(5, 3)
-    assert kernel.even_rows(most, 5, 3) == most
-    assert kernel.even_rows(most + 1, 5, 3) == (most + 2) // 2
+    most = PORTABLE.block_rows(5, 3)
+    assert even_rows(PORTABLE, most, 5, 3) == most
+    assert even_rows(PORTABLE, most + 1, 5, 3) == (most + 2) // 2
 
 
 @pytest.mark.parametrize(
@@ -35,10 +32,3 @@ def test_parts_cover_rows_once_and_are_no_larger(n: int, size: int, count: int) 
     assert len(found) == count
     assert all(0 < len(some) <= max(1, size) for some in found)
     assert [row for some in found for row in some] == list(rows)
-
-
-@pytest.mark.parametrize("lie", [np.ascontiguousarray, np.asfortranarray])
-def test_rows_at_indices_in_either_layout(lie: Callable[[np.ndarray], np.ndarray]) -> None:
-    rows = lie(np.arange(12.0).reshape(4, 3))
-    found = rows_at(rows, np.array([2, 0, 2]))
-    np.testing.assert_array_equal(found, [[6, 7, 8], [0, 1, 2], [6, 7, 8]])
