@@ -54,7 +54,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(group.name)
         return False
 
-    monkeypatch.setattr(compiling, "_done", Counter())
+    monkeypatch.setattr(compiling, "_operations_without", Counter())
     monkeypatch.setattr(compiling, "_ready", set())
     monkeypatch.setattr(compiling, "prepare", prepare)
     monkeypatch.setitem(sys.modules, "numba", None)
