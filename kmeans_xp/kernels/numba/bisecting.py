@@ -18,7 +18,7 @@ NO_BOUNDS = ScoreBounds(factor=0.0, shift=0.0, slope=0.0, slack=math.inf)
 
 
 class PairScores(NamedTuple):
-    """Two centres, and the scores that decide between them.
+    """Two centres, the scores that decide between them, and bounds of these scores.
 
     Attributes
     ----------
@@ -27,12 +27,18 @@ class PairScores(NamedTuple):
         A row's score is its product with this.
     low, high : float
         A row of a lower score is nearer to the first centre, and one of a higher to the second.
+    factor, shift, slope, slack : float
+        As in `ScoreBounds`.
     """
 
     centers: np.ndarray
     row_line: np.ndarray
     low: float
     high: float
+    factor: float
+    shift: float
+    slope: float
+    slack: float
 
 
 def halves(task: HalvesTask) -> Halves:
@@ -70,11 +76,11 @@ def advance(
     if bounds is None:
         block.dot(pair.row_line, out=scores)
     sums, rounding = np.zeros(len(about)), pair.rounding_of(block)
-    decision = PairScores(
-        pair.centers, pair.row_line, low=pair.middle - rounding, high=pair.middle + rounding
-    )
-    rows, known = compiling.ready_rows(block), NO_BOUNDS if bounds is None else bounds
-    size = _label_rows(rows, labels, radii, scores, decision, known, about, sums)
+    limits = pair.middle - rounding, pair.middle + rounding
+    known = NO_BOUNDS if bounds is None else bounds
+    decision = PairScores(pair.centers, pair.row_line, *limits, *known)
+    rows = compiling.ready_rows(block)
+    size = _label_rows(rows, labels, radii, scores, decision, about, sums)
     return HalfGains(np.asarray(size), sums)
 
 
@@ -82,11 +88,10 @@ def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
     """Return the types of the arguments of each compiled function, for rows of `dtype`."""
     real, wide = compiling.real(dtype), types.f8
     rows, numbers, kept = compiling.sealed_type(real, 2), wide[::1], real[::1]
-    bounds = compiling.tuple_type(ScoreBounds, wide, wide, wide, wide)
-    pair = compiling.tuple_type(PairScores, wide[:, ::1], kept, wide, wide)
+    pair = compiling.tuple_type(PairScores, wide[:, ::1], kept, *(wide,) * 6)
     return {
         "_measure_rows": (rows, numbers, numbers, kept),
-        "_label_rows": (rows, types.int8[::1], kept, kept, pair, bounds, numbers, numbers),
+        "_label_rows": (rows, types.int8[::1], kept, kept, pair, numbers, numbers),
     }
 
 
@@ -110,14 +115,13 @@ def _measure_rows(block: Any, about: Any, squares: Any, radii: Any) -> None:
 
 @compiling.entry
 def _label_rows(
-    block: Any, labels: Any, radii: Any, scores: Any, pair: Any, bounds: Any, about: Any, sums: Any
+    block: Any, labels: Any, radii: Any, scores: Any, pair: Any, about: Any, sums: Any
 ) -> float:
     """Write the label of each row; add what the second half gained to `sums`, and return its rows.
 
     `scores` are those for this pair, unless bounds say what those for an earlier pair mean.
     """
-    centers, line, low, high = pair
-    factor, shift, slope, slack = bounds
+    centers, line, low, high, factor, shift, slope, slack = pair
     bounded, size = slack < np.inf, 0.0
     for i in range(len(block)):
         second, first = False, False
@@ -130,10 +134,8 @@ def _label_rows(
             score = _product(block, i, line) if bounded else scores[i]
             second, first = score > high, score < low
             if second == first:
-                tie = tied(block.shape[1])
-                second = loose_square(block, i, centers, 1) * tie < loose_square(
-                    block, i, centers, 0
-                )
+                to_second = loose_square(block, i, centers, 1) * tied(block.shape[1])
+                second = to_second < loose_square(block, i, centers, 0)
         if second != labels[i]:
             sign = 1.0 if second else -1.0
             labels[i] = second

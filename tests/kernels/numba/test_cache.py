@@ -131,14 +131,17 @@ def test_what_a_source_imports_belongs_to_it(tmp_path):
     assert said() == "[False, True]"
 
 
+COMPILED_FROM = "kmeans_xp.kernels.numba.", "kmeans_xp.kernels.shared."
+
+
 @pytest.mark.parametrize("name", sorted({name for group in ALL for name in group.modules}))
 def test_the_source_of_a_module_is_that_of_all_functions_that_it_names(name):
     seen, left = set(), [name]
     while left:
         module = left.pop()
-        if module.startswith("kmeans_xp.kernels.") and module not in seen:
+        if module.startswith(COMPILED_FROM) and module not in seen:
             seen.add(module)
             values = vars(import_module(module)).values()
             left += [getattr(value, "__module__", None) or "" for value in values]
-    assert len(seen) > 2
+    assert len(seen) > 1
     assert seen <= sources(name).keys()
