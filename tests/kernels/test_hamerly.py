@@ -153,13 +153,14 @@ def test_a_full_search_moves_centres_to_the_means(
     weights = backend.asarray(w) if weighted else None
     rows, origin = open_rows(backend.asarray(case.X)), backend.asarray(case.origin)
     run = FullSearch(rows, weights, engine, origin)
-    for _ in range(3):
+    for _ in range(3 if backend.name == "numpy" else 1):
         moved = run.step(backend.asarray(case.centers))
         read = Move(backend.to_numpy(moved.centers), moved.gain, moved.shift, moved.empty)
         labels = nearest_to(case.X, case.centers)
         totals = ClusterTotals(*map(backend.to_numpy, (run.totals.sums, run.totals.weights)))
         close = move(prepare(case.centers, case.origin), totals).centers
-        assert_allclose(read.centers, close, rtol=1e-14, atol=1e-300)
+        room = 1e-15 * np.abs(case.X).max()
+        assert_allclose(read.centers, close, rtol=1e-14, atol=room)
         read = Move(close, *(getattr(read, name) for name in ("gain", "shift", "empty")))
         _check_move(read, totals, labels, w, case)
         case = Problem(case.X, read.centers)
@@ -178,10 +179,10 @@ def _there_and_back(X: np.ndarray) -> list[np.ndarray]:
 
 
 @each_kind
-@pytest.mark.parametrize("d", [1, 2, 3, 20])
+@pytest.mark.parametrize("d", [1, 3, 20])
 @pytest.mark.parametrize("path", [_jumps, _there_and_back])
 def test_centres_may_move_in_any_way(kind: Kind, d: int, path: Callable) -> None:
-    X = cloud(1500, d).astype(np.float32)
+    X = cloud(800, d).astype(np.float32)
     run, w = None, np.ones(len(X))
     for centers in path(X):
         case = Problem(X, centers)

@@ -86,7 +86,7 @@ def test_large_work_would_be_compiled_and_middling_depends_on_the_disk(monkeypat
     monkeypatch.setattr(compiling, "installed", lambda: True)
     monkeypatch.setattr(compiling, "imported", lambda: False)
     monkeypatch.setattr(compiling, "_ready", set())
-    monkeypatch.setattr(compiling, "_failed", {})
+    monkeypatch.setattr(compiling, "_errors", {})
     monkeypatch.setattr(compiling, "prepare", None)  # Nothing may be loaded.
     large = explained(np.broadcast_to(np.float32([1, 2]), (2_000_000, 2)), 60)
     assert [o.name for o in large.kernel] == ["numba hamerly"]

@@ -31,7 +31,9 @@ def test_names_are_there_once_and_say_what_is_compiled() -> None:
         ((4000, 32), 200, "numba hamerly"),
         # Up to sixteen centres, rows of more features are taken sixteen at a time.
         ((500, 96), 16, "numba hamerly"),
-        ((500, 97), 16, "numba wide"),
+        # Tiles have many centres, which NumPy's iteration of one block can do without.
+        ((500, 97), 16, "numpy hamerly"),
+        ((6000, 97), 16, "numba wide"),
         ((4000, 33), 17, "numba wide"),
         # More than one centre for sixteen rows.
         ((400, 2), 26, "numba wide"),
@@ -48,6 +50,7 @@ def test_compiled_bounds_where_they_pay(
 
 @pytest.mark.parametrize("left", [0.0, 1.0])
 def test_bytes_where_they_leave_few_centres(left: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
     monkeypatch.setattr(compiling, "worthwhile", lambda *_: True)
     monkeypatch.setattr(compiling, "byte_products", lambda: True)
     monkeypatch.setattr(choose_lloyd, "candidate_share", lambda *_: left)
