@@ -49,7 +49,7 @@ def test_without_numba_nothing_can_be_compiled(run, monkeypatch):
 def test_a_numba_that_cannot_be_used_is_said(run, monkeypatch):
     pytest.importorskip("numba")
     monkeypatch.setattr(compiling, "_ready", set())
-    monkeypatch.setattr(compiling, "_failed", {})
+    monkeypatch.setattr(compiling, "_errors", {})
     monkeypatch.setattr("numba.config.DISABLE_JIT", 1)
     cause = "RuntimeError: NUMBA_DISABLE_JIT is set"
     assert run("info", "--compile").refused() == f"kernels cannot be compiled: {cause}"
