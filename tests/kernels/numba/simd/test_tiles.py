@@ -14,7 +14,7 @@ from kmeans_xp.kernels.numba.simd import byte_tiles, float_tiles  # noqa: E402
 @pytest.mark.parametrize("widest", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_float_tiles_are_products(monkeypatch, widest, dtype):
-    monkeypatch.setattr(float_tiles, "widest_vectors", lambda: widest)
+    monkeypatch.setattr(compiling, "widest_vectors", lambda: widest)
     tile, rng = float_tiles.product_tile, np.random.default_rng(0)
     rows, centers = (rng.integers(-9, 9, (m, 7)).astype(dtype) for m in (float_tiles.ROWS, 40))
     out = np.empty((float_tiles.ROWS, 64), dtype)
@@ -33,7 +33,7 @@ def test_float_tiles_are_products(monkeypatch, widest, dtype):
 def test_byte_tiles_are_products(monkeypatch, instruction):
     if instruction and not compiling.byte_products():
         pytest.skip("the processor does not multiply bytes")
-    monkeypatch.setattr(byte_tiles, "byte_products", lambda: instruction)
+    monkeypatch.setattr(compiling, "byte_products", lambda: instruction)
     tile, rng = byte_tiles.byte_tile, np.random.default_rng(0)
     rows = rng.integers(-127, 128, (byte_tiles.ROWS, 12)).astype(np.int8)
     centers = rng.integers(-127, 128, (8, 12)).astype(np.int8)
