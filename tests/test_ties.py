@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kmeans_xp import KMeans, assign
-from kmeans_xp.rows import host
+from kmeans_xp.rows import threads as pool
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,9 @@ def test_threads_change_no_label_where_rows_are_between_centres(monkeypatch, thr
     # A block that short products leave, so that others may or may not be tried by them.
     noise = rng.standard_normal((size, d)) * 2000
     X[:size] = noise - noise @ np.linalg.pinv(lines) @ lines
-    monkeypatch.setattr(host, "thread_count", lambda: 1)
+    monkeypatch.setattr(pool, "thread_count", lambda: 1)
     alone = assign(X, centers)[0]
-    monkeypatch.setattr(host, "thread_count", lambda: threads)
+    monkeypatch.setattr(pool, "thread_count", lambda: threads)
     np.testing.assert_array_equal(assign(X, centers)[0], alone)
 
 

@@ -9,7 +9,8 @@ from typing import Self
 class Totals:
     """Base of the small results that a step returns for a block and that add over blocks.
 
-    A subclass is a frozen dataclass of arrays or numbers; two of them add field by field.
+    A subclass is a frozen dataclass of arrays or numbers; two of them add field by field,
+    unless it says otherwise in an `__add__` of its own.
     Because they add, memory, file and cluster agree up to rounding.
     """
 

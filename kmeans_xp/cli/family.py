@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
 
-import numpy as np
-
 import kmeans_xp
 from kmeans_xp.algorithms.mixture.em import delivered
 from kmeans_xp.algorithms.mixture.expectation import assigned
@@ -39,6 +37,9 @@ class Fitted:
 class Algorithm:
     """One of the family: its options are the arguments of a public function.
 
+    The function takes `sample_weight` and `callback`, and returns a result with the fields
+    `centers`, `labels`, `inertia`, `n_iter`, `converged`, `history` and `kernel`.
+
     Attributes
     ----------
     function : str
@@ -50,7 +51,7 @@ class Algorithm:
     """
 
     function: str
-    rule: type[Nearest] | type[Leaves] | type[Likeliest]
+    rule: type[Rule]
     counted: str = "iterations"
 
     def defaults(self) -> dict[str, Any]:
@@ -61,8 +62,7 @@ class Algorithm:
     def fit(self, X: Any, k: int, settings: Mapping[str, Any]) -> Fitted:
         """Fit k clusters to rows."""
         result = getattr(kmeans_xp, self.function)(X, k, **settings)
-        centers = np.array(to_host(result.centers))
-        rule = Leaves(centers, result.tree) if self.rule is Leaves else Nearest(centers)
+        rule = self.rule.found(result)
         end = (result.n_iter, result.converged, result.history, result.kernel)
         return Fitted(rule, to_host(result.labels), result.inertia, *end)
 

@@ -39,6 +39,11 @@ class Rule(ABC):
     averaged: ClassVar[bool] = False
     centers: Array
 
+    @classmethod
+    def found(cls, result: Any) -> Self:
+        """Return the rule that a function's result stands for."""
+        return cls(np.array(to_host(result.centers)))
+
     @abstractmethod
     def label(self, X: Any) -> tuple[Array, float]:
         """Return the labels of rows, on the host, and the objective's sum over the rows."""
@@ -82,6 +87,11 @@ class Leaves(Rule):
     """A row goes down a tree of bisections, at each to the nearer half."""
 
     tree: Tree
+
+    @classmethod
+    def found(cls, result: Any) -> Self:
+        """Return the rule that a result with a tree stands for."""
+        return cls(np.array(to_host(result.centers)), result.tree)
 
     def label(self, X: Any) -> tuple[Array, float]:
         """Return labels, and the inertia."""

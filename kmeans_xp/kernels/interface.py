@@ -335,7 +335,7 @@ class Engine:
     name : str
         What the result reports, and what ``algorithm=`` may ask for.
     runs_on : callable
-        Whether it takes arrays of a namespace, now.
+        Whether it takes arrays of a namespace, now; of whatever device.
     remembers : bool
         Whether steps may write beside rows in memory, and find it so the next time.
     block_rows : callable

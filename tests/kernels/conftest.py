@@ -49,7 +49,9 @@ def _params(engine: Engine, backends: list[Backend], names: list[str]) -> list[A
     takes = (NUMPY if engine is NUMBA else engine).runs_on
     fitting = [backend for backend in backends if takes(backend.xp)]
     if not fitting or (engine is NUMBA and not compiling.installed()):
-        skip = pytest.mark.skip(reason=f"nothing is installed that the engine {engine.name} needs")
+        skip = pytest.mark.skip(
+            reason=f"nothing that the engine {engine.name} needs is installed, or asked for"
+        )
         return [pytest.param(*[None] * len(names), id=engine.name, marks=skip)]
     params = []
     for backend in fitting:

@@ -11,7 +11,6 @@ from kmeans_xp.kernels.interface import Engine, Source
 from kmeans_xp.kernels.numpy import hamerly as numpy_hamerly
 from kmeans_xp.kernels.numpy import nearest as numpy_nearest
 from kmeans_xp.kernels.numpy.engine import NUMPY
-from kmeans_xp.kernels.portable.engine import PORTABLE
 from kmeans_xp.kernels.portable.seeding import TOGETHER
 
 # Bytes of a label, and of a number in the widest float.
@@ -49,7 +48,7 @@ def lloyd_memory(
     rows: Source, k: int, method: LloydMethod, block_rows: int, threads: int
 ) -> tuple[int, int]:
     """Return the bytes that are remembered of all rows, or returned, and those of blocks."""
-    (n, d), item = rows.shape, np.dtype(rows.dtype.name).itemsize
+    (n, d), item = rows.shape, _bytes_of(rows)
     bounds, workload, remembered = method.bound_method, method.workload, LABEL
     if bounds is not None and workload is not None:
         remembered = bounds.row_bytes(workload)
@@ -62,11 +61,11 @@ def lloyd_memory(
         settled = threads * min(n, numpy_nearest.BLOCK_ROWS) * STEP
         return n * remembered, 4 * centers + k * k * (LABEL + item + WIDE) + settled
     size = min(n, block_rows)
-    if method.engine is PORTABLE:
+    if not method.engine.remembers:
         block = size * (k * (WIDE + 2) + 3 * d * item + d * WIDE + STEP)
     elif compiled:
         block = size * STEP
-    elif bounds is None and method.engine is not NUMPY:
+    elif bounds is None and method.engine.labels is not NUMPY.labels:
         block = size * (d * WIDE + STEP)
     else:
         block = _searched_by_numpy(size, d, k, item, sums_all=bounds is None)
@@ -93,9 +92,14 @@ def _searched_by_numpy(size: int, d: int, k: int, item: int, *, sums_all: bool) 
     return scores + summed * (d * (item + WIDE) + STEP) + size * STEP
 
 
+def _bytes_of(rows: Source) -> int:
+    """Return how many bytes an entry of the rows takes."""
+    return int(rows.xp.finfo(rows.dtype).bits) // 8
+
+
 def computed_seeding_bytes(rows: Source, trials: int, engine: Engine, threads: int) -> int:
     """Return the bytes of a potential, and of the distances of blocks to candidates."""
-    (n, d), item = rows.shape, np.dtype(rows.dtype.name).itemsize
+    (n, d), item = rows.shape, _bytes_of(rows)
     trials = min(trials, TOGETHER)
     size = min(n, engine.block_rows(trials, d))
     block = size * ((d + 2) * (item + WIDE) + 3 * trials * WIDE)
@@ -112,5 +116,5 @@ def choosing_bytes(rows: Source, method: LloydMethod) -> int:
     """Return the bytes of the rows that are looked at to choose, and of what is tried on them."""
     if method.workload is None or not method.workload.looked_at:
         return 0
-    (n, d), item = rows.shape, np.dtype(rows.dtype.name).itemsize
+    (n, d), item = rows.shape, _bytes_of(rows)
     return min(n, SAMPLE) * d * (item + 2 * WIDE)

@@ -264,7 +264,7 @@ def _gain_step(
     """Return half of what the nearest centres take off the rows' squares."""
     xp = namespace_of(block)
     prepared = steps.prepare(block, origin, "shared") if monomials is None else monomials.T
-    assert steps.scores is not None  # without matrices, polynomials are aldifferences there
+    assert steps.scores is not None  # without matrices, polynomials are always there
     gains = xp.max(steps.scores(coefficients, prepared), axis=0)
     return _Cost(xp.sum(gains if weights is None else gains * weights))
 

@@ -26,22 +26,22 @@ class DriftLimits(NamedTuple):
     lower: np.ndarray  # (k + 1,) in the dtype of the rows, rounded down: added to new bound gaps
 
 
-class Drift(NamedTuple):
+class CenterDrift(NamedTuple):
     """How far centres have moved, rounded up, and up to where that matters."""
 
     centers: np.ndarray  # (k, d): of the iteration that began last
-    center_drift: np.ndarray  # (k,): how far each moved then
+    moved: np.ndarray  # (k,): how far each moved then
     drift_limits: np.ndarray  # (k,): how far, with the farthest that matters, since a run began
     limits: DriftLimits
     radii: np.ndarray  # (k,): no row is farther from its centre; infinite where they are not kept
     leads: np.ndarray  # (k, k); without rows where radii are not kept
 
 
-def no_drift(k: int, d: int, dtype: Any, *, keeps_radii: bool) -> Drift:
+def no_drift(k: int, d: int, dtype: Any, *, keeps_radii: bool) -> CenterDrift:
     """Return the drift before the first iteration."""
     centers, radii = np.zeros((k, d)), np.full(k, 0.0 if keeps_radii else np.inf)
     leads = np.zeros((k * keeps_radii, k))
-    return Drift(centers, np.zeros(k), np.zeros(k), no_limits(k, dtype), radii, leads)
+    return CenterDrift(centers, np.zeros(k), np.zeros(k), no_limits(k, dtype), radii, leads)
 
 
 def no_limits(k: int, dtype: Any) -> DriftLimits:
@@ -52,14 +52,14 @@ def no_limits(k: int, dtype: Any) -> DriftLimits:
 
 
 @compiling.making
-def follow(neighbors: Neighbors, drift: Drift, is_sorted: bool) -> None:
+def follow(neighbors: Neighbors, drift: CenterDrift, is_sorted: bool) -> None:
     """Follow the centres of `neighbors`, and put these in order unless that `is_sorted`."""
     _measure_drift(neighbors.centers, drift)
     if not is_sorted:
-        reorder(neighbors, drift.centers, drift.center_drift, drift.radii)
+        reorder(neighbors, drift.centers, drift.moved, drift.radii)
     for j in range(len(drift.centers)):
         farthest = _farthest_that_matters(j, neighbors, drift)
-        limit = drift.drift_limits[j] + drift.center_drift[j] + farthest
+        limit = drift.drift_limits[j] + drift.moved[j] + farthest
         drift.drift_limits[j] = limit * (1 + ROUNDING)
     round_limits(drift.drift_limits, drift.limits)
 
@@ -73,7 +73,7 @@ def round_limits(drift_limits: Any, limits: DriftLimits) -> None:
 
 
 @compiling.part
-def _measure_drift(centers: Any, drift: Drift) -> None:
+def _measure_drift(centers: Any, drift: CenterDrift) -> None:
     """Write how far each centre moved, and where to; the radii grow by as much."""
     k, d = drift.centers.shape
     for j in range(k):
@@ -82,21 +82,22 @@ def _measure_drift(centers: Any, drift: Drift) -> None:
             step = np.float64(centers[j, f]) - drift.centers[j, f]
             total += step * step
             drift.centers[j, f] = centers[j, f]
-        drift.center_drift[j] = np.sqrt(total) * (1 + ROUNDING)
-        drift.radii[j] = (drift.radii[j] + drift.center_drift[j]) * (1 + ROUNDING)
+        drift.moved[j] = np.sqrt(total) * (1 + ROUNDING)
+        drift.radii[j] = (drift.radii[j] + drift.moved[j]) * (1 + ROUNDING)
 
 
 @compiling.part
-def _farthest_that_matters(j: int, neighbors: Neighbors, drift: Drift) -> float:
+def _farthest_that_matters(j: int, neighbors: Neighbors, drift: CenterDrift) -> float:
     """Return by how much the limit of j rises for the other centres; lower their leads by it."""
     farthest, k = 0.0, len(drift.centers)
     if not len(drift.leads):
         for i in range(k):
-            farthest = max(farthest, drift.center_drift[i] if i != j else 0.0)
+            farthest = max(farthest, drift.moved[i] if i != j else 0.0)
         return farthest
-    within = 2 * drift.radii[j] * (1 + ROUNDING) + neighbors.drift[j]
+    # Twice the radius, and what separations may have changed by.
+    within = 2 * drift.radii[j] * (1 + ROUNDING) + neighbors.slack[j]
     for i in range(k):
-        drift.leads[j, i] += drift.center_drift[i]
+        drift.leads[j, i] += drift.moved[i]
     for place in range(1, k):
         if neighbors.separations[j, place] > within:
             break

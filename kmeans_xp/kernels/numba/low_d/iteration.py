@@ -15,7 +15,7 @@ from numba import typeof, types
 from kmeans_xp.kernels.interface import FusedIteration, Team
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.low_d import pieces
-from kmeans_xp.kernels.numba.low_d.drift import Drift, follow, no_drift
+from kmeans_xp.kernels.numba.low_d.drift import CenterDrift, follow, no_drift
 from kmeans_xp.kernels.numba.low_d.hamerly import ClusterSums, Rows, advance_piece, no_sums, rows_of
 from kmeans_xp.kernels.numba.low_d.neighbours import Neighbors, sort, unordered
 from kmeans_xp.kernels.numba.simd.atomics import pause
@@ -51,7 +51,7 @@ class State(NamedTuple):
     rows: Rows
     origin: np.ndarray  # (d,): a point amid the rows, about which they are summed
     neighbors: Neighbors
-    drift: Drift
+    drift: CenterDrift
     totals: ClusterSums
     max_weights: np.ndarray  # (k,): the most weight that each cluster had
     changes: ClusterSums  # of each piece of the rows, along a first axis
@@ -166,7 +166,7 @@ def _step(state: State, role: int, moved: Any) -> tuple[bool, float, float, int]
     while idle < PATIENCE:
         piece = pieces.take(state.progress, count)
         if piece < count:
-            _advance(state, piece)
+            _advance_of_state(state, piece)
             pieces.finish(state.progress)
             idle = 0
         elif role != HELPS and pieces.are_done(state.progress, count):
@@ -180,7 +180,7 @@ def _step(state: State, role: int, moved: Any) -> tuple[bool, float, float, int]
 
 
 @compiling.making
-def _advance(state: State, piece: int) -> None:
+def _advance_of_state(state: State, piece: int) -> None:
     """Search the rows of a piece, and write what that changes."""
     rows, radii, own = state.rows, state.squared_radii[piece], _changes_of(state, piece)
     size = (len(rows.labels) + len(state.changes.sums) - 1) // len(state.changes.sums)

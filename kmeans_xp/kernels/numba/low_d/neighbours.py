@@ -34,7 +34,7 @@ class Neighbors(NamedTuple):
     order: np.ndarray  # (k + 1, m) int32; the last centre fills up whole strides
     # (k + 1, m): lower bounds of the distances to all that come from a place of the order on.
     separations: np.ndarray
-    drift: np.ndarray  # (k + 1,): by how much separations may have changed since then
+    slack: np.ndarray  # (k + 1,): by how much separations may have changed since then
 
 
 def neighbors_of(prepared: PreparedCenters) -> Neighbors:
@@ -118,11 +118,11 @@ def reorder(neighbors: Neighbors, centers: Any, center_drift: Any, radii: Any) -
         most, second = max(most, center_drift[j]), max(second, min(most, center_drift[j]))
     for j in range(k):
         other = second if center_drift[j] == most else most
-        neighbors.drift[j] = (neighbors.drift[j] + center_drift[j] + other) * (1 + ROUNDING)
-        if neighbors.drift[j] > SLACKENED * neighbors.separations[j, min(k - 1, EIGHTH)]:
+        neighbors.slack[j] = (neighbors.slack[j] + center_drift[j] + other) * (1 + ROUNDING)
+        if neighbors.slack[j] > SLACKENED * neighbors.separations[j, min(k - 1, EIGHTH)]:
             _measure(features, j, squares)
             _sort_near(squares, 2 * radii[j], neighbors.order[j], neighbors.separations[j], behind)
-            neighbors.drift[j] = 0
+            neighbors.slack[j] = 0
 
 
 @compiling.making

@@ -64,7 +64,7 @@ def find_nearest(x: Any, neighbors: Any, j: Any, with_gaps: bool) -> Any:
     none, rest = spread(real(0)), spread(real(np.inf))
     to_own, best, second, label = _visit_four(x, neighbors, j, 0, (rest, rest, none))
     # To the distance from j comes what separations from it may have changed.
-    own = plus(times_plus(root(to_own), grow, floor), spread(real(neighbors.drift[j])))
+    own = plus(times_plus(root(to_own), grow, floor), spread(real(neighbors.slack[j])))
     for place in range(STRIDE, neighbors.order.shape[1], STRIDE):
         beyond = minus(spread(neighbors.separations[j, place]), own)
         needed = second if with_gaps else times(best, spread(real(CLEAR)))
