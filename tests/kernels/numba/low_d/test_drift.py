@@ -32,11 +32,11 @@ def test_no_radius_is_too_short_and_no_gap_too_long(d, start):
         own = distances[np.arange(len(X)), labels]
         assert (own == distances.min(axis=1)).all()
         distances[np.arange(len(X)), labels] = np.inf
-        radii = run._state.drift.radii
-        assert (own <= radii[labels]).all()
-        # A centre that is farther than two radii takes no row, and counts in no gap.
-        matters = np.sqrt(squares_of(before, before)) <= 2 * radii[:, None]
-        farther = np.where(matters[labels], distances, np.inf).min(axis=1) - own
-        gaps = run._state.rows.bound_gaps - run._state.drift.drift_limits[labels]
+        drift = run._state.drift
+        assert (own <= drift.radii[labels]).all()
+        # What a centre is ahead of the limits counts as soon as it matters.
+        leads = drift.leads if len(drift.leads) else np.zeros((k, k))
+        farther = (distances + leads[labels]).min(axis=1) - own
+        gaps = run._state.rows.bound_gaps - drift.drift_limits[labels]
         assert (gaps <= farther).all()
         centers = moved
