@@ -292,7 +292,7 @@ def _compiled(function: F, **options: Any) -> F:
 
 
 @cache
-def entry_point(function: F, dtype: np.dtype[Any]) -> F:
+def entry_point(function: Any, dtype: np.dtype[Any]) -> Any:
     """Return what an `entry` was compiled to for rows of `dtype`.
 
     To call it takes 0.8 µs. Where arguments are tuples of arrays, to look at their types first, as
@@ -300,9 +300,8 @@ def entry_point(function: F, dtype: np.dtype[Any]) -> F:
     """
     if INTERPRETED:
         return function
-    module = sys.modules[function.__module__]
-    compiled: F = function.compile(module.signatures(dtype)[function.__name__])  # type: ignore[attr-defined]
-    return compiled
+    signatures = sys.modules[function.__module__].signatures(dtype)
+    return function.compile(signatures[function.__name__])
 
 
 def ready_rows(block: np.ndarray) -> np.ndarray:
