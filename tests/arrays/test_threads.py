@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from kmeans_xp.arrays import threads
 from kmeans_xp.arrays.threads import one_blas_thread, thread_count
-from kmeans_xp.rows import host
+from kmeans_xp.rows import threads as pool
 from kmeans_xp.rows.numpy import NumpyRows
 
 
@@ -127,7 +127,7 @@ def test_a_library_with_a_limit_for_each_thread_is_held_in_the_pool(
     limit = threads._limit_of(library)
     assert limit.per_thread
     monkeypatch.setattr(threads, "_libraries", lambda: (limit,))
-    monkeypatch.setattr(host, "_pools", {})
+    monkeypatch.setattr(pool, "_pools", {})
     found = []
 
     def step(block: np.ndarray) -> tuple[None, tuple[()]]:

@@ -5,7 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from kmeans_xp import KMeans, assign, inertia, kmeans, kmeans_plusplus
-from kmeans_xp.rows import host, open_rows
+from kmeans_xp.rows import numpy as numpy_rows
+from kmeans_xp.rows import open_rows
 from tests.data import blobs, cloud, some_rows
 from tests.processes import run_measured
 
@@ -224,8 +225,8 @@ def test_a_few_rows_of_a_map_bring_in_little_more(tmp_path):
 @pytest.mark.parametrize("page", [256, 1 << 14])
 @pytest.mark.parametrize("sparse", [1, 1 << 20])
 def test_rows_are_taken_in_the_order_of_the_indices(path, tmp_path, monkeypatch, page, sparse):
-    monkeypatch.setattr(host, "PAGE", page * 16)
-    monkeypatch.setattr(host, "SPARSE", sparse)
+    monkeypatch.setattr(numpy_rows, "PAGE", page * 16)
+    monkeypatch.setattr(numpy_rows, "SPARSE", sparse)
     np.save(tmp_path / "f.npy", np.asfortranarray(HOST))
     where = np.random.default_rng(0).integers(0, 1000, 300)
     for file in (path, tmp_path / "f.npy"):

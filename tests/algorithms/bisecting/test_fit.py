@@ -26,6 +26,7 @@ from kmeans_xp.algorithms.bisecting.two_means import Division
 from kmeans_xp.algorithms.kmeans.fit import Problem
 from kmeans_xp.algorithms.moments import moments_of
 from kmeans_xp.kernels.choose.engine import find_engine
+from kmeans_xp.kernels.choose.lloyd import LloydMethod
 from kmeans_xp.rows import open_rows
 from tests import reference
 from tests.callers import GOOD
@@ -183,7 +184,7 @@ def test_every_backend_agrees_with_numpy(backend, weighted):
 @pytest.mark.parametrize("compact", [1, 1 << 22])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_views_and_their_copies_give_the_same(monkeypatch, tmp_path, compact, weighted):
-    for module in ("array", "dask"):
+    for module in ("memory", "dask"):
         monkeypatch.setattr(f"kmeans_xp.rows.{module}.COMPACT", compact)
     w = np.random.default_rng(0).uniform(0.1, 2.0, 300) if weighted else None
     np.save(tmp_path / "rows.npy", HOST)
@@ -365,12 +366,15 @@ def test_rows_without_weight_count_for_nothing():
 @pytest.mark.parametrize("offset", [0.0, 5.0])
 def test_no_row_is_out_of_reach(offset):
     rows = open_rows(HOST[:1] * [[1.0], [1.001], [40.0]] + offset)
-    kernel = find_engine(rows.xp)
-    moments = moments_of(rows, None, kernel)
-    problem = Problem(rows, None, 2, kernel, moments, 0.0, "farthest", np.random.default_rng(0))
-    assert np.max(np.linalg.norm(rows.X, axis=1)) <= Division.of(problem).reach
+    seen = []
+    engine = find_engine(rows.xp).overriding("noting", halves=seen.append)
+    moments, rng = moments_of(rows, None, engine), np.random.default_rng(0)
+    problem = Problem(rows, None, 2, LloydMethod(engine), moments, 0.0, "farthest", rng)
     # Weights say nothing of how far a row is.
-    assert Division.of(dataclasses.replace(problem, weights=np.ones(3))).reach is None
+    for weights in (None, np.ones(3)):
+        Division.of(dataclasses.replace(problem, weights=weights))
+    assert np.max(np.linalg.norm(rows.X, axis=1)) <= seen[0].max_norm
+    assert seen[1].max_norm is None
 
 
 def test_unusual_rows():
