@@ -16,10 +16,10 @@ from kmeans_xp.kernels.choose.loading import LOADER, Loader
 from kmeans_xp.kernels.choose.verdict import Verdict
 from kmeans_xp.kernels.choose.workload import Workload
 from kmeans_xp.kernels.interface import Engine, FusedIteration, LloydRun, Source, Team
+from kmeans_xp.kernels.numba.blocks import high_d_block_rows, low_d_block_rows
 from kmeans_xp.kernels.numba.compiling import LOW_D, PRODUCT, PROJECTION, QUANTISED, Group
 from kmeans_xp.kernels.numpy import hamerly as numpy_hamerly
 from kmeans_xp.kernels.numpy import hamerly_one_block
-from kmeans_xp.kernels.numpy import nearest as numpy_nearest
 from kmeans_xp.kernels.numpy import projection as numpy_projection
 from kmeans_xp.kernels.portable.lloyd import BoundedSearch, FullSearch
 from kmeans_xp.kernels.shared.hamerly import Bounds
@@ -193,8 +193,7 @@ def _label_and_gap(_: Workload) -> int:
 
 
 def _low_d_block_rows(workload: Workload) -> int:
-    """Return the same as Numba's module does, which is not imported for it."""
-    return max(1 << 17, 256 * workload.k)
+    return low_d_block_rows(workload.k)
 
 
 def _low_d_fused(
@@ -240,9 +239,7 @@ def _projection_bytes(workload: Workload) -> int:
 
 
 def _high_d_block_rows(workload: Workload) -> int:
-    """Return the same as Numba's modules do, which are not imported for it."""
-    d, k = workload.d, workload.k
-    return max(numpy_nearest.block_rows(k, d), min(32 * k, 1 << 14))
+    return high_d_block_rows(workload.k, workload.d)
 
 
 def _numpy_projection_bounds(workload: Workload) -> Bounds:

@@ -6,7 +6,6 @@ import numpy as np
 from numba import types
 
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numpy import nearest as numpy_nearest
 from kmeans_xp.kernels.shared.cluster_totals import Changes
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
@@ -18,11 +17,6 @@ class _ChangeArrays(NamedTuple):
     weights: np.ndarray
     counts: np.ndarray
     rounding_mass: np.ndarray
-
-
-def block_rows(k: int, d: int) -> int:
-    """Return how many rows a block should have: so many that its sums of k clusters cost little."""
-    return max(numpy_nearest.block_rows(k, d), min(32 * k, 1 << 14))
 
 
 def changes(

@@ -9,7 +9,8 @@ import numpy as np
 from numba import types
 
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numba.high_d.changes import block_rows, changes
+from kmeans_xp.kernels.numba.blocks import high_d_block_rows
+from kmeans_xp.kernels.numba.high_d.changes import changes
 from kmeans_xp.kernels.numba.high_d.search import ROUND, float32_below, shift_row
 from kmeans_xp.kernels.numba.low_d.search import tied
 from kmeans_xp.kernels.numba.simd.float_tiles import PANEL, ROWS, panels_of, product_tile
@@ -88,7 +89,7 @@ class _LeastScores(NamedTuple):
 
 def bounds_of(n: int, d: int, k: int) -> HamerlyBounds[CenterPanels]:
     """Return the bounds of a run over n rows of d features with k centres."""
-    return HamerlyBounds(advance, n, k, block_rows=block_rows(k, d), derive=CenterPanels.of)
+    return HamerlyBounds(advance, n, k, block_rows=high_d_block_rows(k, d), derive=CenterPanels.of)
 
 
 def advance(

@@ -11,7 +11,8 @@ import numpy as np
 from numba import types
 
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numba.high_d.changes import block_rows, changes
+from kmeans_xp.kernels.numba.blocks import high_d_block_rows
+from kmeans_xp.kernels.numba.high_d.changes import changes
 from kmeans_xp.kernels.numba.high_d.search import (
     ROUND,
     find_nearest,
@@ -90,7 +91,7 @@ class MovingCenters(NamedTuple):
 
 def bounds_of(n: int, d: int, k: int, dtype: Any, directions: Directions) -> ProjectionBounds:
     """Return the bounds of a run over n rows of d features with k centres."""
-    size = block_rows(k, d)
+    size = high_d_block_rows(k, d)
     return ProjectionBounds(advance, n, k, block_rows=size, directions=directions, dtype=dtype)
 
 

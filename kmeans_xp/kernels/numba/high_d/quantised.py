@@ -10,7 +10,8 @@ import numpy as np
 from numba import types
 
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numba.high_d.changes import block_rows, changes
+from kmeans_xp.kernels.numba.blocks import high_d_block_rows
+from kmeans_xp.kernels.numba.high_d.changes import changes
 from kmeans_xp.kernels.numba.high_d.quantised_rows import (
     ROUND,
     QuantisedCenters,
@@ -63,7 +64,7 @@ class LloydCenters(NamedTuple):
 
 def bounds_of(n: int, d: int, k: int) -> HamerlyBounds[LloydCenters]:
     """Return the bounds of a run over n rows of d features with k centres."""
-    size, rows = block_rows(k, d), QuantisedRows.empty(n, d)
+    size, rows = high_d_block_rows(k, d), QuantisedRows.empty(n, d)
     return HamerlyBounds(advance, n, k, block_rows=size, derive=LloydCenters.of, beside=rows)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numba import typeof
 
 from kmeans_xp.kernels.numba import compiling
+from kmeans_xp.kernels.numba.blocks import low_d_block_rows
 from kmeans_xp.kernels.numba.low_d import search
 from kmeans_xp.kernels.numba.low_d.drift import DriftLimits, no_limits, round_limits
 from kmeans_xp.kernels.numba.low_d.neighbours import Neighbors, neighbors_of, unordered
@@ -28,10 +29,6 @@ from kmeans_xp.kernels.numba.simd.vector import (
 from kmeans_xp.kernels.shared.cluster_totals import Changes
 from kmeans_xp.kernels.shared.hamerly import HamerlyBounds
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
-
-# Rows of a block at least, and vectors that the rows of a label should fill in one. Larger blocks
-# fill more vectors with rows of one label, smaller ones are shared more evenly by threads.
-BLOCK_ROWS, FILL = 1 << 17, 16
 
 
 class Rows(NamedTuple):
@@ -71,12 +68,7 @@ class _Moves(NamedTuple):
 
 def bounds_of(n: int, k: int) -> HamerlyBounds[Neighbors]:
     """Return the bounds of a run over n rows with k centres."""
-    return HamerlyBounds(advance, n, k, block_rows=block_rows(k), derive=neighbors_of)
-
-
-def block_rows(k: int) -> int:
-    """Return how many rows a block should have with k centres."""
-    return max(BLOCK_ROWS, FILL * LANES * k)
+    return HamerlyBounds(advance, n, k, block_rows=low_d_block_rows(k), derive=neighbors_of)
 
 
 def advance(
