@@ -58,7 +58,7 @@ def assign(X: Array, centers: Array) -> tuple[Array, Array]:
     """
     rows = open_rows(X)
     places = open_centers(rows, centers, "centers")
-    engine = engine_for_labels(rows.xp, rows.shape, places.shape[0], rows.dtype)
+    engine = engine_for_labels(rows.xp, rows.shape, places.shape[0], rows.dtype, device=rows.device)
     prepared = prepare(places)
     found = checked_whole(rows, engine.label_all, prepared, centers=places, squared=True)
     if found is None:
@@ -85,7 +85,7 @@ def _assign_step(
 
 def predict_labels(rows: Rows, centers: np.ndarray) -> Array:
     """Return the nearest of the host `centers` for each row, (n,) int32; checks the rows."""
-    engine = engine_for_labels(rows.xp, rows.shape, len(centers), rows.dtype)
+    engine = engine_for_labels(rows.xp, rows.shape, len(centers), rows.dtype, device=rows.device)
     places = rows.small(centers, rows.dtype)
     prepared = prepare(places)
     found = checked_whole(rows, engine.label_all, prepared, centers=places, squared=False)
@@ -96,7 +96,7 @@ def predict_labels(rows: Rows, centers: np.ndarray) -> Array:
 
 def transform_distances(rows: Rows, centers: np.ndarray) -> Array:
     """Return the distances, not squared, to the host `centers`, (n, k); checks the rows."""
-    engine = engine_for_labels(rows.xp, rows.shape, len(centers), rows.dtype)
+    engine = engine_for_labels(rows.xp, rows.shape, len(centers), rows.dtype, device=rows.device)
     places = rows.small(centers, rows.dtype)
     found = checked_whole(rows, engine.distances_all, prepare(places), centers=places)
     if found is not None:

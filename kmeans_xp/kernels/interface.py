@@ -26,6 +26,7 @@ class Source(Protocol):
     shape: tuple[int, int]
     dtype: Any
     xp: Namespace
+    device: Any
     in_memory: bool
 
     @property
@@ -45,6 +46,9 @@ class Source(Protocol):
 
     def take(self, indices: Sequence[int] | np.ndarray) -> Array:
         """Return the rows at host indices."""
+
+    def gather(self, where: Array) -> Array:
+        """Return the rows at indices that are an array of the blocks' kind."""
 
     def evenly(self, count: int) -> Array:
         """Return at most so many rows, spread evenly over all."""
@@ -342,9 +346,8 @@ class Engine:
         (k, d) -> rows that a block should have.
     labels, nearest, own_distances, distances, sum_by_label, count, sums_about, assign_and_sum
         Of a block, as `kmeans_xp.kernels.portable.nearest` specifies.
-    fused_iteration : callable
-        (rows, weights, k, origin) -> a `FusedIteration` over all rows; None where blocks are
-        faster.
+    full_search : callable
+        (rows, weights, engine, origin) -> a `LloydRun` that searches all rows in every iteration.
     label_all, distances_all : callable
         Of all rows at once, what other operations find of blocks; None where blocks are faster.
     pair : callable
@@ -369,7 +372,7 @@ class Engine:
     count: Callable[[Array, int], Array]
     sums_about: Callable[[Array, Array | None, Array], tuple[Array, Array, Array]]
     assign_and_sum: Callable[..., ClusterTotals]
-    fused_iteration: Callable[[Source, Array | None, int, Array], FusedIteration | None]
+    full_search: "Callable[[Source, Array | None, Engine, Array], LloydRun]"
     label_all: Callable[..., tuple[Array, Array, float] | None]
     distances_all: Callable[..., tuple[Array, float] | None]
     pair: Callable[[Array, float | None], Pair]

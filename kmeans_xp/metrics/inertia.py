@@ -56,7 +56,7 @@ def inertia(
     """
     rows = open_rows(X)
     places = open_centers(rows, centers, "centers")
-    engine = engine_for_labels(rows.xp, rows.shape, places.shape[0], rows.dtype)
+    engine = engine_for_labels(rows.xp, rows.shape, places.shape[0], rows.dtype, device=rows.device)
     weights = open_weights(rows, sample_weight)
     if labels is not None:
         labels = aligned_argument(rows, labels, "labels")

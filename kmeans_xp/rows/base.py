@@ -75,6 +75,10 @@ class Rows(ABC):
     def take(self, indices: Indices) -> Array:
         """Return the rows at host `indices`, (m, d), in the working dtype."""
 
+    def gather(self, where: Array) -> Array:
+        """Return the rows at indices that are an array of the blocks' kind, (m, d)."""
+        return self.take(to_host(where))
+
     def copied(self, indices: Indices) -> "Rows":
         """Return the rows at host `indices` as rows of their own."""
         return self._opened(self.take(indices))

@@ -49,10 +49,12 @@ class MemoryRows(Rows):
 
     def take(self, indices: Indices) -> Array:
         """Return the rows at host `indices`."""
-        xp = self.xp
-        where = self._where(indices)
-        where = where if self.members is None else xp.take(self.members, where)
-        return xp.astype(self._at(where), self.dtype, copy=False)
+        return self.gather(self._where(indices))
+
+    def gather(self, where: Array) -> Array:
+        """Return the rows at indices that live where X does, in the working dtype."""
+        where = where if self.members is None else self.xp.take(self.members, where)
+        return self.xp.astype(self._at(where), self.dtype, copy=False)
 
     def _at(self, where: Array) -> Array:
         """Return the rows of X at indices beside it."""

@@ -240,7 +240,7 @@ def _chosen(kind: Kind, rows: np.ndarray, k: int, seed: int, **options) -> list[
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(choose_seeding, "find_seeder", kind.make)
         found.append(kmeans_plusplus(rows, k, rng=seed, **options)[1])
-        patch.setattr(seeding_fit, "find_engine", lambda xp: PORTABLE)
+        patch.setattr(seeding_fit, "find_engine", lambda xp, device: PORTABLE)
         found.append(kmeans_plusplus(rows, k, rng=seed, **options)[1])
     return found
 

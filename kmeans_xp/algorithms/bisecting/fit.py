@@ -143,7 +143,7 @@ def bisecting_kmeans(
     tol = check_nonnegative(tol, "tol")
     check_choice(bisecting_strategy, "bisecting_strategy", STRATEGIES)
     check_callback(callback)
-    engine = engine_for_halves(rows.xp, algorithm, rows.shape, rows.dtype)
+    engine = engine_for_halves(rows.xp, algorithm, rows.shape, rows.dtype, device=rows.device)
     weights = open_weights(rows, sample_weight)
     weights.check_clusters(k)
     generator = as_generator(rng)

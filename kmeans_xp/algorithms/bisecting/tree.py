@@ -103,7 +103,7 @@ def tree_block_rows(engine: Engine, d: int) -> int:
 
 def predict_leaves(rows: Rows, tree: Tree) -> Array:
     """Return the leaf of each row, (n,) int32; checks the rows."""
-    engine = find_engine(rows.xp)
+    engine = find_engine(rows.xp, device=rows.device)
     size = tree_block_rows(engine, rows.shape[1])
     flat = rows.small(tree.centers.reshape(-1, rows.shape[1]), rows.dtype)
     step = partial(_leaf_step, search=tree.search(rows, engine))

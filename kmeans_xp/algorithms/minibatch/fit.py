@@ -182,7 +182,12 @@ def minibatch_kmeans(
     patience = _check_patience(max_no_improvement)
     check_callback(callback)
     engine = engine_for_batches(
-        rows.xp, algorithm, (min(size, rows.shape[0]), rows.shape[1]), k, rows.dtype
+        rows.xp,
+        algorithm,
+        (min(size, rows.shape[0]), rows.shape[1]),
+        k,
+        rows.dtype,
+        device=rows.device,
     )
     weights = open_weights(rows, sample_weight)
     weights.check_clusters(k)

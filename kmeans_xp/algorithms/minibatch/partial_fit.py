@@ -55,7 +55,7 @@ def learn_batch(
     k = check_clusters(n_clusters, rows.shape[0]) if means is None else len(means.seen)
     if means is None:
         weights.check_clusters(k)
-    engine = engine_for_batches(rows.xp, algorithm, rows.shape, k, rows.dtype)
+    engine = engine_for_batches(rows.xp, algorithm, rows.shape, k, rows.dtype, device=rows.device)
     rules = Rules(k, engine, rows_to_wait(reassignment_ratio, k), generator)
     check_rows(rows, block_rows=engine.block_rows(1, rows.shape[1]))
     if means is None:

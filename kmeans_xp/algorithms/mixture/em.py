@@ -167,7 +167,7 @@ class EM:
     def monomials(self) -> Array | None:
         """Of all rows, (n, p), where these fit a block: they stay the same in every iteration."""
         rows, (n, d) = self.rows, self.rows.shape
-        em = find_em(rows.xp, self.kind, d)
+        em = find_em(rows.xp, self.kind, d, device=rows.device)
         size = em.block_rows(1, monomial_count(self.kind, d), d)
         if em.exact or n > size or not rows.in_memory:
             return None

@@ -164,7 +164,7 @@ class GaussianStarts:
         """Return the centres that `init` finds, where blocks live."""
         rows, generator = self.rows, self.generator
         if self.init != "k-means":
-            engine = find_engine(rows.xp)
+            engine = find_engine(rows.xp, device=rows.device)
             return seed(
                 rows, self.X, self.k, self.init, self.weights, self.moments, generator, engine
             )
@@ -191,7 +191,8 @@ def hard_moments(
 
     Both are (k, d) where blocks live.
     """
-    labeller, about = find_engine(rows.xp), rows.xp.astype(about, rows.wide, copy=False)
+    labeller = find_engine(rows.xp, device=rows.device)
+    about = rows.xp.astype(about, rows.wide, copy=False)
     step = partial(_hard_step, labeller=labeller, prepared=prepare(centers), about=about)
     return _fold(rows, step, start, weights)
 
@@ -201,7 +202,7 @@ def _fold(rows: Rows, step: Any, start: Mixture, *aligned: Array | None) -> np.n
     """Return the moments, (k, p), of the shares that `step` gives."""
     k, d = start.means.shape
     count = monomial_count(start.kind, d)
-    em = find_em(rows.xp, start.kind, d)
+    em = find_em(rows.xp, start.kind, d, device=rows.device)
     # Steps bring the differences, so that here all means are 0.
     none = rows.small(np.zeros((k, d)), rows.wide)
     parts = Components(start.kind, none[0, :], none, none, none[:, 0], None, rows.dtype)

@@ -55,7 +55,7 @@ def expectation_of(
         exact = narrow or not loss * float(rows.xp.finfo(rows.wide).eps) < LOSS
     mixture = mixture.apart() if each and not exact else mixture
     count = monomial_count(mixture.kind, d)
-    em = find_em(rows.xp, mixture.kind, d, exact=exact)
+    em = find_em(rows.xp, mixture.kind, d, exact=exact, device=rows.device)
     origin = rows.small(mixture.origin, rows.wide)
     # The origin as it is there, so that means are about the same one as rows.
     about = to_host(origin).astype(np.float64)

@@ -225,7 +225,7 @@ def fit_gaussian_mixture(
             f"covariances and means of shape {start.means.shape}, got {kind!r} and "
             f"{(k, rows.shape[1])}. Set warm_start=False."
         )
-    moments = moments_of(rows, weights, find_engine(rows.xp))
+    moments = moments_of(rows, weights, find_engine(rows.xp, device=rows.device))
     draw = GaussianStarts(rows, weights, moments, reg_covar, X, k, kind, init, generator)
     starts = [about(start, moments)] if start else (draw.one(given) for _ in range(n_init))
     em = EM(rows, weights, moments, kind, tol, reg_covar)

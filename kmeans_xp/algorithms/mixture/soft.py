@@ -204,7 +204,7 @@ def fit_soft_kmeans(
     opened = open_weights(rows, sample_weight)
     opened.check_clusters(k)
     weights, generator = opened.array, as_generator(rng)
-    engine = find_engine(rows.xp)
+    engine = find_engine(rows.xp, device=rows.device)
     moments = moments_of(rows, weights, engine)
     reg = reg_covar if variance is None else None
     em = EM(rows, weights, moments, "shared", tol, reg, bool(mixing))
@@ -236,7 +236,7 @@ def _cost_by_polynomial(em: EM, means: np.ndarray) -> float:
     It takes what an iteration takes: no labels, and rows that are remembered already.
     """
     rows, (k, d) = em.rows, means.shape
-    steps = find_em(rows.xp, em.kind, d)
+    steps = find_em(rows.xp, em.kind, d, device=rows.device)
     origin = rows.small(em.moments.mean, rows.wide)
     differences = means - to_host(origin).astype(np.float64)
     halves = -0.5 * np.vecdot(differences, differences)

@@ -96,7 +96,7 @@ def kmeans_plusplus(
     opened = open_weights(rows, sample_weight)
     opened.check_clusters(k)
     weights, generator = opened.array, as_generator(rng)
-    engine = find_engine(rows.xp)
+    engine = find_engine(rows.xp, device=rows.device)
     with rows.together():
         moments = moments_of(rows, weights, engine)
         indices = plus_plus(_Draws(rows, weights, moments, generator, engine), k, trials)

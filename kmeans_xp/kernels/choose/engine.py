@@ -6,6 +6,7 @@ from typing import Any
 from array_api_compat import is_numpy_namespace
 
 from kmeans_xp.arrays import Namespace
+from kmeans_xp.arrays.device import memory_of
 from kmeans_xp.kernels.choose import regimes
 from kmeans_xp.kernels.choose.loading import LOADER, Loader
 from kmeans_xp.kernels.interface import Engine
@@ -13,7 +14,7 @@ from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.compiling import BATCHES, LOW_D, PRODUCT, PROJECTION, TWO_MEANS
 from kmeans_xp.kernels.numba.engine import NUMBA
 from kmeans_xp.kernels.numpy.engine import NUMPY
-from kmeans_xp.kernels.portable.engine import PORTABLE
+from kmeans_xp.kernels.portable.engine import PORTABLE, portable_on
 
 # The first one that runs is taken, so tuned engines come before the portable one.
 ENGINES: tuple[Engine, ...] = (NUMBA, NUMPY, PORTABLE)
@@ -25,6 +26,7 @@ def find_engine(
     xp: Namespace,
     algorithm: str = "auto",
     *,
+    device: Any = None,
     besides: Sequence[str] = (),
     loader: Loader = LOADER,
 ) -> Engine:
@@ -36,6 +38,8 @@ def find_engine(
         Of the blocks.
     algorithm : str
         ``"auto"``, ``"lloyd"``, or an engine by its name.
+    device : device, optional
+        Of the blocks, whose size follows its memory; by default a CPU.
     besides : sequence of str
         Other names that the caller knows, for the error.
     loader : Loader
@@ -51,7 +55,7 @@ def find_engine(
     fitting = [engine for engine in ENGINES if loader.runs_on(engine, xp)]
     for engine in fitting:
         if algorithm in ("auto", LLOYD, engine.name):
-            return engine
+            return _on(engine, xp, device)
     names = dict.fromkeys(("auto", LLOYD, *(engine.name for engine in fitting), *besides))
     why = compiling.trouble()
     raise ValueError(
@@ -60,7 +64,15 @@ def find_engine(
     )
 
 
-def engine_for_labels(xp: Namespace, shape: tuple[int, int], k: int, dtype: Any) -> Engine:
+def _on(engine: Engine, xp: Namespace, device: Any) -> Engine:
+    """Return the engine with blocks that suit the memory of the device."""
+    memory = memory_of(xp, device) if engine is PORTABLE else None
+    return engine if memory is None else portable_on(memory)
+
+
+def engine_for_labels(
+    xp: Namespace, shape: tuple[int, int], k: int, dtype: Any, *, device: Any = None
+) -> Engine:
     """Return the engine for one pass over rows of this shape, which labels them by k centres.
 
     What labels them fastest is loaded if this pass, or many small ones before it, repay that.
@@ -70,23 +82,31 @@ def engine_for_labels(xp: Namespace, shape: tuple[int, int], k: int, dtype: Any)
         high_d = (PROJECTION,) * regimes.projects_once(d, k) + (PRODUCT,)
         for group in (LOW_D,) if regimes.is_low_d(d, k) else high_d:
             compiling.repaid(n * k * (d + 8), dtype, group)
-    return find_engine(xp)
+    return find_engine(xp, device=device)
 
 
 def engine_for_batches(
-    xp: Namespace, algorithm: str, shape: tuple[int, int], k: int, dtype: Any
+    xp: Namespace,
+    algorithm: str,
+    shape: tuple[int, int],
+    k: int,
+    dtype: Any,
+    *,
+    device: Any = None,
 ) -> Engine:
     """Return the engine for mini-batches of this shape, of which a fit has dozens."""
     n, d = shape
     _load(xp, algorithm, n * d * k, dtype, BATCHES)
-    return find_engine(xp, algorithm)
+    return find_engine(xp, algorithm, device=device)
 
 
-def engine_for_halves(xp: Namespace, algorithm: str, shape: tuple[int, int], dtype: Any) -> Engine:
+def engine_for_halves(
+    xp: Namespace, algorithm: str, shape: tuple[int, int], dtype: Any, *, device: Any = None
+) -> Engine:
     """Return the engine for rows of this shape, which are divided in two again and again."""
     n, d = shape
     _load(xp, algorithm, 2 * n * (d + 8), dtype, TWO_MEANS)
-    return find_engine(xp, algorithm)
+    return find_engine(xp, algorithm, device=device)
 
 
 def _load(xp: Namespace, algorithm: str, work: int, dtype: Any, group: compiling.Group) -> None:

@@ -21,7 +21,7 @@ from kmeans_xp.kernels.numba.compiling import LOW_D, PRODUCT, PROJECTION, QUANTI
 from kmeans_xp.kernels.numpy import hamerly as numpy_hamerly
 from kmeans_xp.kernels.numpy import hamerly_one_block
 from kmeans_xp.kernels.numpy import projection as numpy_projection
-from kmeans_xp.kernels.portable.lloyd import BoundedSearch, FullSearch
+from kmeans_xp.kernels.portable.lloyd import BoundedSearch
 from kmeans_xp.kernels.shared.hamerly import Bounds
 from kmeans_xp.kernels.shared.projection import directions_up_to
 from kmeans_xp.kernels.shared.quantised import BYTES_UP_TO, candidate_share
@@ -160,8 +160,7 @@ class LloydMethod:
         """Return the iterations of a run, whose sums are taken about `origin`, (d,)."""
         method, workload = self.bound_method, self.workload
         if method is None or workload is None:
-            fused = self.engine.fused_iteration(rows, weights, k, origin)
-            return fused or FullSearch(rows, weights, self.engine, origin)
+            return self.engine.full_search(rows, weights, self.engine, origin)
         block = self.fused_block(rows)
         if block is not None and method.fused is not None:
             return method.fused(block, weights, k, origin, rows.team)
@@ -414,16 +413,16 @@ def find_lloyd(
         If there is nothing of this name for such rows.
     """
     if not (is_numpy_namespace(rows.xp) and rows.in_memory):
-        return LloydMethod(find_engine(rows.xp, algorithm, loader=loader))
+        return LloydMethod(find_engine(rows.xp, algorithm, device=rows.device, loader=loader))
     workload = Workload.of(rows, k, loader)
     considered = tuple(_consider(workload, algorithm))
     method, verdict = considered[-1]
     if verdict or algorithm == "auto":
         # Found after what the method compiles was loaded, which the engine then uses as well.
-        engine = find_engine(rows.xp, loader=loader)
+        engine = find_engine(rows.xp, device=rows.device, loader=loader)
         return LloydMethod(engine, method if verdict else None, workload, considered)
     names = [name for method in BOUND_METHODS for name in (method.algorithm, method.name)]
-    engine = find_engine(rows.xp, algorithm, besides=names, loader=loader)
+    engine = find_engine(rows.xp, algorithm, device=rows.device, besides=names, loader=loader)
     return LloydMethod(engine, considered=considered)
 
 

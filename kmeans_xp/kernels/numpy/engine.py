@@ -5,6 +5,7 @@ from array_api_compat import is_numpy_namespace
 from kmeans_xp.kernels.numpy import bisecting, minibatch, mixture, nearest
 from kmeans_xp.kernels.numpy.bisecting import NumpyPair
 from kmeans_xp.kernels.portable.engine import PORTABLE
+from kmeans_xp.kernels.portable.lloyd import FullSearch
 
 NUMPY = PORTABLE.overriding(
     "numpy",
@@ -19,6 +20,7 @@ NUMPY = PORTABLE.overriding(
     count=nearest.count,
     sums_about=nearest.sums_about,
     assign_and_sum=nearest.assign_and_sum,
+    full_search=FullSearch,
     pair=NumpyPair.of,
     halves=bisecting.halves,
     learn=minibatch.learn,

@@ -1,8 +1,12 @@
 """The portable engine, which computes in the namespace of X, whatever that is."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, partial
+
 from kmeans_xp.arrays import Namespace
 from kmeans_xp.kernels.interface import Engine, ExpectationMaximization
-from kmeans_xp.kernels.portable import bisecting, minibatch, mixture, nearest
+from kmeans_xp.kernels.portable import bisecting, blocks, lloyd, minibatch, mixture, nearest, sums
 
 
 def _runs_anywhere(xp: Namespace) -> bool:
@@ -13,16 +17,16 @@ PORTABLE = Engine(
     name="portable",
     runs_on=_runs_anywhere,
     remembers=False,
-    block_rows=nearest.block_rows,
+    block_rows=blocks.block_rows,
     labels=nearest.labels,
     nearest=nearest.nearest,
     own_distances=nearest.own_distances,
     distances=nearest.distances,
-    sum_by_label=nearest.sum_by_label,
-    count=nearest.count,
-    sums_about=nearest.sums_about,
-    assign_and_sum=nearest.assign_and_sum,
-    fused_iteration=nearest.blocks_are_faster,
+    sum_by_label=sums.sum_by_label,
+    count=sums.count,
+    sums_about=sums.sums_about,
+    assign_and_sum=sums.assign_and_sum,
+    full_search=lloyd.full_search,
     label_all=nearest.blocks_are_faster,
     distances_all=nearest.blocks_are_faster,
     pair=bisecting.pair,
@@ -31,7 +35,7 @@ PORTABLE = Engine(
     polynomial=ExpectationMaximization(
         name="portable polynomial",
         exact=False,
-        block_rows=mixture.polynomial_rows,
+        block_rows=blocks.polynomial_rows,
         prepare=mixture.monomials,
         expect=mixture.expect_by_polynomial,
         moments=mixture.moments_by_polynomial,
@@ -40,9 +44,25 @@ PORTABLE = Engine(
     difference=ExpectationMaximization(
         name="portable difference",
         exact=True,
-        block_rows=mixture.difference_rows,
+        block_rows=blocks.difference_rows,
         prepare=mixture.differences,
         expect=mixture.expect_by_difference,
         moments=mixture.moments_by_difference,
     ),
 )
+
+
+@cache
+def portable_on(memory: int) -> Engine:
+    """Return the portable engine for an accelerator with so many bytes of memory."""
+    entries = blocks.entries_of(memory)
+
+    def sized(rows: Callable[..., int]) -> Callable[..., int]:
+        return partial(rows, entries=entries)
+
+    return PORTABLE.overriding(
+        "portable",
+        block_rows=sized(blocks.block_rows),
+        polynomial=replace(PORTABLE.polynomial, block_rows=sized(blocks.polynomial_rows)),
+        difference=replace(PORTABLE.difference, block_rows=sized(blocks.difference_rows)),
+    )

@@ -4,10 +4,18 @@ from functools import partial
 from typing import final
 
 from kmeans_xp.arrays import Array, namespace_of
+from kmeans_xp.arrays.namespace import device_of
 from kmeans_xp.kernels.interface import Engine, LloydRun, Source
+from kmeans_xp.kernels.portable import nearest
+from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.cluster_totals import Changes, ClusterTotals, Move, move
 from kmeans_xp.kernels.shared.hamerly import CANCELLATION_LIMIT, Bounds
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
+
+# One row in so many is expected to be undecided in a run's first iteration.
+FIRST_ROOM = 256
+# Rows of each cluster that are summed together, so that the costs of each cluster are repaid.
+ROWS_OF_EACH = 32
 
 
 @final
@@ -36,6 +44,103 @@ class FullSearch(LloydRun):
 
     def labels(self, centers: Array) -> None:
         """Return None: this run keeps no labels."""
+
+
+@final
+class DeferredSearch(LloydRun):
+    """Searches every row in every iteration, and waits for the device once in each.
+
+    Which rows a product leaves undecided is known to the device alone, and to ask would be to wait
+    for it. So as many rows as there were in the iteration before, and some more, are decided
+    unseen; how many that left over is told together with where the centres move. If any, which is
+    rare, they are decided then, and all rows are summed again.
+
+    Parameters
+    ----------
+    rows : Source
+        In memory.
+    weights, engine, origin
+        As `FullSearch` has them.
+    """
+
+    def __init__(self, rows: Source, weights: Array | None, engine: Engine, origin: Array) -> None:
+        self.rows = rows
+        self.weights = weights
+        self.engine = engine
+        self.origin = origin
+        self._totals: ClusterTotals
+        # How many undecided rows there may be, unseen; None once some could not be decided so.
+        self._room: int | None = _room_for(rows.shape[0] // FIRST_ROOM, rows.shape[0])
+
+    @property
+    def totals(self) -> ClusterTotals:
+        """Return the totals of the clusters in the last step."""
+        return self._totals
+
+    def step(self, centers: Array) -> Move:
+        """Assign every row to its nearest centre, and move each centre to the mean of its rows."""
+        prepared = prepare(centers, self.origin)
+        labels, room = self._shortlist(prepared), self._room
+        if room is None:
+            return self._move(self._decide(labels, prepared), prepared)
+        xp = namespace_of(labels)
+        undecided = xp.sum(xp.astype(labels < 0, xp.int32))
+        labels = self._decide_unseen(labels, prepared, room)
+        moved = self._move(labels, prepared, undecided, xp.sum(xp.astype(labels < 0, xp.int32)))
+        count, left = map(int, moved.told)
+        self._room = _room_for(count, self.rows.shape[0])
+        if left == 0:
+            return moved
+        if left > max(0, count - room):
+            self._room = None
+        return self._move(self._decide(labels, prepared), prepared)
+
+    def labels(self, centers: Array) -> Array:
+        """Return the labels of all rows."""
+        prepared = prepare(centers, self.origin)
+        return self._decide(self._shortlist(prepared), prepared)
+
+    def _shortlist(self, prepared: PreparedCenters) -> Array:
+        """Return the labels of all rows, -1 where a product leaves several candidates."""
+        step = partial(_shortlist_step, prepared=prepared)
+        return self.rows.map(step, block_rows=self.engine.block_rows(*prepared.centers.shape))[0]
+
+    def _decide(self, labels: Array, prepared: PreparedCenters) -> Array:
+        """Return the labels of all rows, of which those that are -1 are decided now."""
+        step = partial(_decide_step, prepared=prepared)
+        size = self.engine.block_rows(*prepared.centers.shape)
+        return self.rows.map(step, labels, block_rows=size)[0]
+
+    def _decide_unseen(self, labels: Array, prepared: PreparedCenters, room: int) -> Array:
+        """Return the labels of all rows; the first `room` that are -1 are decided among few."""
+        xp, (n, _) = namespace_of(labels), self.rows.shape
+        if room == 0:
+            return labels
+        undecided, device = labels < 0, device_of(labels)
+        place = xp.cumulative_sum(xp.astype(undecided, xp.int32))
+        numbers = xp.arange(1, room + 1, dtype=place.dtype, device=device)
+        which = xp.clip(xp.searchsorted(place, numbers), max=n - 1)
+        pieces = [
+            nearest.decide_among_few(self.rows.gather(which[part]), prepared)
+            for part in parts(room, self.engine.block_rows(*prepared.centers.shape))
+        ]
+        # What there was no room for stays undecided.
+        found = xp.concat([*pieces, xp.full(1, -1, dtype=labels.dtype, device=device)])
+        return nearest.filled(labels, undecided, found)
+
+    def _move(self, labels: Array, prepared: PreparedCenters, *tell: Array) -> Move:
+        """Sum the rows of each label, and move the centres."""
+        (k, d), step = prepared.centers.shape, partial(_sum_step, engine=self.engine)
+        size = max(self.engine.block_rows(1, d), ROWS_OF_EACH * k)
+        step = partial(step, prepared=prepared)
+        self._totals = self.rows.fold(step, labels, self.weights, block_rows=size)
+        return move(prepared, self._totals, *tell)
+
+
+def full_search(rows: Source, weights: Array | None, engine: Engine, origin: Array) -> LloydRun:
+    """Return a run that searches all rows in every iteration."""
+    run = DeferredSearch if rows.in_memory else FullSearch
+    return run(rows, weights, engine, origin)
 
 
 @final
@@ -115,3 +220,19 @@ def _sum_step(
     block: Array, labels: Array, weights: Array | None, *, engine: Engine, prepared: PreparedCenters
 ) -> ClusterTotals:
     return ClusterTotals(*engine.sum_by_label(block, labels, weights, prepared))
+
+
+def _room_for(count: int, n: int) -> int:
+    """Return for how many undecided rows of n there should be room, if there were `count`.
+
+    A power of two, since some libraries compile for each shape; nothing where there were none.
+    """
+    return min(n, 1 << (count + count // 4 + 63).bit_length() - 1) if count else 0
+
+
+def _shortlist_step(block: Array, *, prepared: PreparedCenters) -> tuple[Array]:
+    return (nearest.shortlist(block, prepared),)
+
+
+def _decide_step(block: Array, labels: Array, *, prepared: PreparedCenters) -> tuple[Array]:
+    return (nearest.decide(labels, block, prepared),)

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from functools import partial
 
-from kmeans_xp.arrays import Array, device_of, namespace_of, to_host
+from kmeans_xp.arrays import Array, namespace_of, to_host
 from kmeans_xp.kernels.interface import Batch, BatchSums, Learned
 from kmeans_xp.kernels.portable import nearest
+from kmeans_xp.kernels.portable.blocks import block_rows
+from kmeans_xp.kernels.portable.sums import sum_segments
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 
 # (block, labels, weights, centers in the widest float) -> sums of the rows of each label about its
@@ -16,7 +18,7 @@ Labels = Callable[[Array, PreparedCenters], Array]
 
 def learn(batch: Batch) -> Learned:
     """Let running means learn from a batch."""
-    return learn_by_block(batch, nearest.labels, sum_batch, nearest.block_rows)
+    return learn_by_block(batch, nearest.labels, sum_batch, block_rows)
 
 
 def learn_by_block(
@@ -41,13 +43,13 @@ def learn_by_block(
 def sum_batch(block: Array, labels: Array, weights: Array | None, centers: Array) -> BatchSums:
     """Return sums of the rows of each label about its centre."""
     xp = namespace_of(block)
-    numbers = xp.arange(centers.shape[0], dtype=labels.dtype, device=device_of(block))
-    member = xp.astype(labels[:, None] == numbers[None, :], centers.dtype)
     differences = xp.astype(block, centers.dtype, copy=False) - xp.take(centers, labels, axis=0)
-    squares = xp.vecdot(differences, differences)
+    squares = xp.sum(differences * differences, axis=1)
     if weights is not None:
-        member, squares = member * weights[:, None], squares * weights
-    return BatchSums(member.T @ differences, xp.sum(member, axis=0), xp.sum(squares))
+        squares = squares * weights
+    nothing = xp.zeros_like(centers[0, :])
+    sums = sum_segments(differences, labels, weights, centers.shape[0], nothing)
+    return BatchSums(*sums, xp.sum(squares))
 
 
 def _sum_step(

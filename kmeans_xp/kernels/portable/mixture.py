@@ -16,19 +16,6 @@ from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.namespace import device_of
 from kmeans_xp.kernels.shared.gaussians import MATRICES, Components
 
-# Entries of a block's largest array, which bound the memory of a block.
-BLOCK_ENTRIES = 1 << 22
-
-
-def polynomial_rows(k: int, p: int, d: int) -> int:
-    """Return how many rows a block should have: k components, p monomials, d features."""
-    return max(64, BLOCK_ENTRIES // (p + k))
-
-
-def difference_rows(k: int, p: int, d: int) -> int:
-    """Return how many rows a block should have, where differences are taken."""
-    return max(64, BLOCK_ENTRIES // (k + d))
-
 
 def monomials(block: Array, about: Array, kind: str) -> Array:
     """Return the monomials of rows about one point, (d,), or one each, (B, d); (p, B)."""
@@ -83,14 +70,11 @@ def share(scores: Array, dtype: Any, *, exactly: bool = False) -> tuple[Array, A
 
 def expect_by_difference(x: Array, components: Components) -> tuple[Array, Array]:
     """Return shares, (k, B), and log densities, (B,), of rows about the origin, (B, d)."""
-    xp = namespace_of(x)
-    x = xp.astype(x, components.means.dtype, copy=False)
     # A scale of all components is applied last: its products may overflow, but not those of the
     # nearest component.
     scale = components.factors * components.factors if components.kind == "shared" else 1.0
-    k = components.means.shape[0]
-    squares = xp.stack([_mahalanobis(x - components.means[j, :], components, j) for j in range(k)])
-    least = xp.min(squares, axis=0)
+    squares = _mahalanobis(_about_means(x, components), components)
+    least = namespace_of(x).min(squares, axis=0)
     scores = components.constants[:, None] - 0.5 * scale * (squares - least)
     shares, logs = share(scores, components.dtype)
     return shares, logs - 0.5 * scale * least
@@ -98,37 +82,41 @@ def expect_by_difference(x: Array, components: Components) -> tuple[Array, Array
 
 def moments_by_difference(x: Array, shares: Array, components: Components) -> Array:
     """Return the moments of `shares` about each component's mean, (k, p)."""
-    xp, wide = namespace_of(x), components.origin.dtype
-    x = xp.astype(x, components.means.dtype, copy=False)
-    moments, shares = [], xp.astype(shares, x.dtype, copy=False)
-    for j in range(components.means.shape[0]):
-        difference = x - components.means[j, :]
-        weighted = difference * shares[j, :][:, None]
-        weight = xp.sum(shares[j, :], keepdims=True)
-        second = _second_moments(weighted, difference, components.kind)
-        moments.append(xp.concat([weight, xp.sum(weighted, axis=0), second]))
-    return xp.astype(xp.stack(moments), wide, copy=False)
+    xp, differences = namespace_of(x), _about_means(x, components)
+    shares = xp.astype(shares, differences.dtype, copy=False)
+    weighted = differences * shares[:, :, None]
+    weights = xp.sum(shares, axis=1, keepdims=True)
+    second = _second_moments(weighted, differences, components.kind)
+    moments = xp.concat([weights, xp.sum(weighted, axis=1), second], axis=1)
+    return xp.astype(moments, components.origin.dtype, copy=False)
 
 
-def _mahalanobis(difference: Array, components: Components, j: int) -> Array:
-    """Return the squared Mahalanobis distances of rows to component `j`."""
-    xp, factors = namespace_of(difference), components.factors
+def _about_means(x: Array, components: Components) -> Array:
+    """Return the rows' differences from each mean, (k, B, d), in the dtype of the means."""
+    means = components.means
+    return namespace_of(x).astype(x, means.dtype, copy=False)[None, :, :] - means[:, None, :]
+
+
+def _mahalanobis(differences: Array, components: Components) -> Array:
+    """Return the squared Mahalanobis distances of rows, (k, B)."""
+    xp, factors = namespace_of(differences), components.factors
     if components.kind in MATRICES:
-        difference = difference @ (factors[j, :, :] if components.kind == "full" else factors)
+        differences = differences @ factors  # (k, d, d), or one of them for all.
     elif components.kind == "diag":
-        difference = difference * factors[j, :]
+        differences = differences * factors[:, None, :]
     elif components.kind == "spherical":
-        difference = difference * factors[j]
-    return xp.sum(difference * difference, axis=1)
+        differences = differences * factors[:, None, None]
+    return xp.sum(differences * differences, axis=2)
 
 
-def _second_moments(weighted: Array, difference: Array, kind: str) -> Array:
-    """Return the second moments, by monomial."""
-    xp = namespace_of(difference)
+def _second_moments(weighted: Array, differences: Array, kind: str) -> Array:
+    """Return the second moments of each component, by monomial, (k, p - d - 1)."""
+    xp = namespace_of(differences)
     if kind not in MATRICES:
-        squares = xp.sum(weighted * difference, axis=0)
-        return squares if kind == "diag" else xp.sum(squares, keepdims=True)
-    d = difference.shape[1]
+        squares = xp.sum(weighted * differences, axis=1)
+        return squares if kind == "diag" else xp.sum(squares, axis=1, keepdims=True)
+    k, _, d = differences.shape
+    products = xp.matrix_transpose(weighted) @ differences
     upper = [i * d + j for i in range(d) for j in range(i, d)]
-    where = xp.asarray(upper, device=device_of(difference))
-    return xp.take(xp.reshape(weighted.T @ difference, (d * d,)), where)
+    where = xp.asarray(upper, device=device_of(differences))
+    return xp.take(xp.reshape(products, (k, d * d)), where, axis=1)

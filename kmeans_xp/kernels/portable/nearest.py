@@ -1,42 +1,28 @@
-"""Nearest centres and sums of blocks of rows, in the array-API standard alone."""
+"""Nearest centres and distances of blocks of rows, in the array-API standard alone.
+
+No function here waits for a device but `labels` and `distances`, which ask once a block how many
+rows or distances a product leaves open. How many operations a function starts depends neither on
+the number of rows nor on that of centres, but for direct differences in parts.
+"""
 
 from typing import Any
 
 from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.namespace import device_of
 from kmeans_xp.kernels.shared.blocks import parts
-from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, tied
 
-# Entries of a block's scores, and of differences at a time, which bound the memory of a block.
-SCORE_ENTRIES, DIFFERENCE_ENTRIES = 1 << 23, 1 << 22
-
-
-def block_rows(k: int, d: int) -> int:
-    """Return how many rows a block should have for k centres and d features."""
-    return max(64, SCORE_ENTRIES // max(k, d))
+# Candidates among which a row is decided at once. A bound that leaves two to a hundredth of the
+# rows leaves five to hardly any.
+FEW = 4
+# A distance is taken from a product if it is so many times its rounding error, by the size of
+# the dtype: a few percent, and a millionth.
+MARGINS = {4: 2.0**6, 8: 2.0**20}
 
 
 def labels(block: Array, prepared: PreparedCenters) -> Array:
     """Return the index of the nearest centre of each row, (B,) int32; the lowest of equals."""
-    xp = namespace_of(block)
-    shifted = block - prepared.origin
-    norms = xp.sqrt(xp.sum(shifted * shifted, axis=1, keepdims=True))
-    lower = xp.concat([shifted, norms, xp.ones_like(norms)], axis=1) @ prepared.columns.T
-    best = xp.argmin(lower, axis=1)
-    slack, norms = xp.take(prepared.slack, best, axis=0), norms[:, 0]
-    upper = xp.min(lower, axis=1) + norms * (slack[:, 0] + norms * prepared.tie) + slack[:, 1]
-    # Where a bound is NaN, the centre is a candidate.
-    candidates = xp.logical_not(lower > upper[:, None])
-    undecided = xp.sum(xp.astype(candidates, xp.int32), axis=1) != 1
-    best = xp.astype(best, xp.int32)
-    (rows,) = xp.nonzero(undecided)
-    if rows.shape[0] == 0:
-        return best
-    decided = _labels_by_differences(xp.take(block, rows, axis=0), prepared)
-    # The standard has no scatter: the i-th undecided row gathers the i-th decision.
-    place = xp.maximum(xp.cumulative_sum(xp.astype(undecided, rows.dtype)) - 1, 0)
-    return xp.where(undecided, xp.take(decided, place), best)
+    return decide(shortlist(block, prepared), block, prepared)
 
 
 def nearest(block: Array, prepared: PreparedCenters) -> tuple[Array, Array]:
@@ -54,68 +40,151 @@ def own_distances(block: Array, prepared: PreparedCenters, labels: Array) -> Arr
 
 
 def distances(block: Array, prepared: PreparedCenters, dtype: Any) -> Array:
-    """Return squared distances to every centre, (B, k) in `dtype`."""
+    """Return squared distances to every centre, (B, k) in `dtype`.
+
+    They come from a matrix product where this loses at most a few percent to rounding (in float64
+    a millionth), and else from direct differences, so that a row at a centre has the distance 0.
+    Differences also serve where terms are next to subnormal, which have no digits to lose.
+    """
+    xp, (n, d), k = namespace_of(block), block.shape, prepared.centers.shape[0]
+    shifted = block - prepared.origin
+    squares = xp.sum(shifted * shifted, axis=1, keepdims=True)
+    columns, center_squares = prepared.derive(_distance_columns)
+    products = xp.concat([shifted, squares, xp.ones_like(squares)], axis=1) @ columns.T
+    info = xp.finfo(block.dtype)
+    margin = MARGINS[info.bits // 8]
+    doubtful = (squares + xp.max(center_squares)) * (margin * prepared.gamma)
+    doubtful = doubtful + margin * d * float(info.smallest_normal)
+    # Where a product is NaN it is in doubt.
+    in_doubt = xp.reshape(xp.logical_not(products > doubtful), (-1,))
+    products = xp.astype(products, dtype, copy=False)
+    (pairs,) = xp.nonzero(in_doubt)
+    if pairs.shape[0] == 0:
+        return products
+    direct = xp.astype(_pair_distances(block, prepared, pairs), dtype, copy=False)
+    return xp.reshape(filled(xp.reshape(products, (-1,)), in_doubt, direct), (n, k))
+
+
+def shortlist(block: Array, prepared: PreparedCenters) -> Array:
+    """Return the label of each row where a product leaves one candidate, else -1, (B,) int32."""
     xp = namespace_of(block)
-    wide = xp.astype(block, prepared.wide_centers.dtype, copy=False)
-    columns = []
-    for j in range(prepared.wide_centers.shape[0]):
-        difference = wide - prepared.wide_centers[j, :]
-        columns.append(xp.sum(difference * difference, axis=1))
-    return xp.astype(xp.stack(columns, axis=1), dtype, copy=False)
+    lower, upper, best = _bounds(block, prepared)
+    # Where a bound is NaN, the centre is a candidate.
+    others = xp.count_nonzero(lower > upper, axis=1)
+    return xp.where(others == prepared.centers.shape[0] - 1, best, -1)
 
 
-def sum_by_label(
-    block: Array, labels: Array, weights: Array | None, prepared: PreparedCenters
-) -> tuple[Array, Array]:
-    """Return weighted sums of x - origin, (k, d), and weights, (k,), by label, widest float."""
+def decide(labels: Array, block: Array, prepared: PreparedCenters) -> Array:
+    """Return the labels of a block, (B,), of which those that are -1 are decided by differences."""
     xp = namespace_of(block)
-    wide = prepared.wide_centers.dtype
-    k = prepared.centers.shape[0]
-    clusters = xp.arange(k, dtype=labels.dtype, device=device_of(block))
-    member = xp.astype(labels[:, None] == clusters[None, :], wide)
-    if weights is not None:
-        member = member * weights[:, None]
-    shifted = xp.astype(block, wide, copy=False) - prepared.wide_origin
-    return member.T @ shifted, xp.sum(member, axis=0)
+    undecided = labels < 0
+    (rows,) = xp.nonzero(undecided)
+    if rows.shape[0] == 0:
+        return labels
+    some = xp.take(block, rows, axis=0)
+    found = decide_among_few(some, prepared)
+    open_ = found < 0
+    (left,) = xp.nonzero(open_)
+    if left.shape[0]:
+        # As many differences at a time as the block has scores.
+        size = labels.shape[0] // min(prepared.centers.shape)
+        among_all = _decide_among_all(xp.take(some, left, axis=0), prepared, size)
+        found = filled(found, open_, among_all)
+    return filled(labels, undecided, found)
 
 
-def assign_and_sum(
-    block: Array, weights: Array | None, *, prepared: PreparedCenters
-) -> ClusterTotals:
-    """Return the totals of the rows that are nearest to each centre."""
-    found = labels(block, prepared)
-    return ClusterTotals(*sum_by_label(block, found, weights, prepared))
-
-
-def count(labels: Array, k: int) -> Array:
-    """Return how many rows have each label, (k,) integers."""
-    xp = namespace_of(labels)
-    clusters = xp.arange(k, dtype=labels.dtype, device=device_of(labels))
-    return xp.sum(xp.astype(labels[:, None] == clusters[None, :], xp.int32), axis=0)
-
-
-def sums_about(block: Array, weights: Array | None, about: Array) -> tuple[Array, Array, Array]:
-    """Return Σw, Σw(x - about) and Σw(x - about)², (d,), in the dtype of `about`."""
+def decide_among_few(block: Array, prepared: PreparedCenters) -> Array:
+    """Return labels by direct differences; -1 for rows of more than `FEW` candidates."""
     xp = namespace_of(block)
-    centred = xp.astype(block, about.dtype, copy=False) - about
-    ones = xp.ones_like(centred[:, 0])
-    w = ones if weights is None else xp.astype(weights, about.dtype, copy=False)
-    # A product sums several times as fast as `sum` along the first axis.
-    return xp.sum(w), w @ centred, w @ (centred * centred)
+    (n, d), k = block.shape, prepared.centers.shape[0]
+    lower, upper, best = _bounds(block, prepared)
+    numbers = xp.arange(k, dtype=xp.int32, device=device_of(block))
+    candidates = []
+    for left in reversed(range(min(FEW, k))):
+        candidates.append(best)
+        lower = xp.where(best[:, None] == numbers, xp.inf, lower)
+        best = xp.astype(xp.argmin(lower, axis=1), xp.int32) if left else best
+    few = xp.stack(candidates, axis=1)
+    centers = xp.take(prepared.wide_centers, xp.reshape(few, (-1,)), axis=0)
+    found = _least(few, _squares(block, xp.reshape(centers, (n, -1, d))), d)
+    certain = xp.all(lower > upper, axis=1)
+    return xp.where(certain, found, -1)
+
+
+def filled(values: Array, where: Array, by: Array) -> Array:
+    """Return `values`, (m,), with the i-th place that `where` marks filled by the i-th entry.
+
+    The standard has no scatter: every place gathers what it would get.
+    """
+    xp = namespace_of(values)
+    place = xp.cumulative_sum(xp.astype(where, xp.int32)) - 1
+    place = xp.clip(place, min=0, max=by.shape[0] - 1)
+    return xp.where(where, xp.take(by, place), values)
 
 
 def blocks_are_faster(*_: object, **__: object) -> None:
     """Return None, where an engine could do all rows at once."""
 
 
-def _labels_by_differences(block: Array, prepared: PreparedCenters) -> Array:
-    """Return the nearest centres by direct differences in the widest float."""
-    xp, wide = namespace_of(block), prepared.wide_centers.dtype
-    size = max(1, DIFFERENCE_ENTRIES // prepared.centers.shape[1])
-    tie = tied(block.shape[1], float(xp.finfo(wide).eps))
+def _bounds(block: Array, prepared: PreparedCenters) -> tuple[Array, Array, Array]:
+    """Return lower bounds of the scores, (B, k); an upper bound of the least; whose that is, (B,).
+
+    The upper bound, (B, 1), is that of the score whose lower bound is the least.
+    """
+    xp = namespace_of(block)
+    shifted = block - prepared.origin
+    norms = xp.sqrt(xp.sum(shifted * shifted, axis=1, keepdims=True))
+    lower = xp.concat([shifted, norms, xp.ones_like(norms)], axis=1) @ prepared.columns.T
+    best = xp.argmin(lower, axis=1, keepdims=True)
+    slack = xp.take(prepared.slack, best[:, 0], axis=0)
+    upper = xp.take_along_axis(lower, best, axis=1)
+    upper = upper + norms * (slack[:, :1] + norms * prepared.tie) + slack[:, 1:]
+    return lower, upper, xp.astype(best[:, 0], xp.int32)
+
+
+def _decide_among_all(block: Array, prepared: PreparedCenters, size: int) -> Array:
+    """Return labels by direct differences from every centre, of so many rows at a time."""
+    xp, (k, d) = namespace_of(block), prepared.centers.shape
+    numbers = xp.arange(k, dtype=xp.int32, device=device_of(block))[None, :]
+    centers = prepared.wide_centers[None, :, :]
+    pieces = [
+        _least(numbers, _squares(block[part, :], centers), d)
+        for part in parts(block.shape[0], size)
+    ]
+    return xp.concat(pieces)
+
+
+def _squares(block: Array, centers: Array) -> Array:
+    """Return the squared distances of rows, (B, m), to centres of shape (B or 1, m, d)."""
+    xp = namespace_of(block)
+    difference = xp.astype(block, centers.dtype, copy=False)[:, None, :] - centers
+    return xp.sum(difference * difference, axis=2)
+
+
+def _least(numbers: Array, squares: Array, d: int) -> Array:
+    """Return the lowest of the centres' `numbers` that are at the least distance, (B,)."""
+    xp = namespace_of(squares)
+    tie = tied(d, float(xp.finfo(squares.dtype).eps))
+    equal = squares <= xp.min(squares, axis=1, keepdims=True) * tie
+    return xp.min(xp.where(equal, numbers, xp.iinfo(numbers.dtype).max), axis=1)
+
+
+def _distance_columns(prepared: PreparedCenters) -> tuple[Array, Array]:
+    """Return (-2c', 1, ‖c'‖²), (k, d + 2), and the ‖c'‖², (k,)."""
+    xp, d = namespace_of(prepared.centers), prepared.centers.shape[1]
+    shifted = prepared.columns[:, :d]  # -c'
+    squares = xp.sum(shifted * shifted, axis=1, keepdims=True)
+    return xp.concat([2 * shifted, xp.ones_like(squares), squares], axis=1), squares
+
+
+def _pair_distances(block: Array, prepared: PreparedCenters, pairs: Array) -> Array:
+    """Return squared distances by direct differences of pairs, numbered row by row."""
+    xp, (n, d), k = namespace_of(block), block.shape, prepared.centers.shape[0]
     pieces = []
-    for part in parts(block.shape[0], size):
-        squares = distances(block[part, :], prepared, wide)
-        equal = squares <= xp.min(squares, axis=1, keepdims=True) * tie
-        pieces.append(xp.astype(xp.argmax(xp.astype(equal, xp.int8), axis=1), xp.int32))
+    # As many differences at a time as the block has scores, or entries.
+    for part in parts(pairs.shape[0], n * max(k, d) // d):
+        rows, centers = pairs[part] // k, pairs[part] % k
+        own = xp.take(prepared.wide_centers, centers, axis=0)
+        difference = xp.astype(xp.take(block, rows, axis=0), own.dtype, copy=False) - own
+        pieces.append(xp.sum(difference * difference, axis=1))
     return xp.concat(pieces)

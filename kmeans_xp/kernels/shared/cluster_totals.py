@@ -31,16 +31,19 @@ class Move:
         Sum of the squared distances that the centres moved.
     empty : int
         How many clusters have no rows; their centres stay where they are.
+    told : tuple of float
+        What `move` was handed to bring to the host along with these.
     """
 
     centers: Array
     gain: float
     shift: float
     empty: int
+    told: tuple[float, ...] = ()
 
 
-def move(prepared: PreparedCenters, totals: ClusterTotals) -> Move:
-    """Move each centre to the mean of its rows.
+def move(prepared: PreparedCenters, totals: ClusterTotals, *tell: Array) -> Move:
+    """Move each centre to the mean of its rows, and `tell` further numbers, of shape ().
 
     The inertia follows from the totals alone, without a distance: with everything about the
     origin, it is Σw‖x‖² - 2Σc·s + ΣW‖c‖².
@@ -54,10 +57,11 @@ def move(prepared: PreparedCenters, totals: ClusterTotals) -> Move:
     drift = xp.astype(moved, wide, copy=False) - prepared.wide_centers
     c = prepared.wide_centers - prepared.wide_origin
     gain = xp.sum(c * (totals.weights[:, None] * c - 2 * totals.sums))
-    # One transfer from the device for all three.
-    host = to_host(xp.stack([gain, xp.sum(drift * drift), xp.sum(xp.astype(~occupied, wide))]))
-    gain, shift, empty = host.tolist()
-    return Move(moved, gain, shift, int(empty))
+    numbers = (xp.astype(number, wide) for number in (xp.sum(xp.astype(~occupied, wide)), *tell))
+    # One transfer from the device for all of them.
+    host = to_host(xp.stack([gain, xp.sum(drift * drift), *numbers]))
+    gain, shift, empty, *told = host.tolist()
+    return Move(moved, gain, shift, int(empty), tuple(told))
 
 
 @dataclass(frozen=True)

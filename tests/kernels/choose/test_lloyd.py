@@ -6,7 +6,7 @@ import pytest
 from kmeans_xp.kernels.choose import lloyd as choose_lloyd
 from kmeans_xp.kernels.choose.lloyd import BOUND_METHODS, find_lloyd
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.portable.lloyd import BoundedSearch, FullSearch
+from kmeans_xp.kernels.portable.lloyd import BoundedSearch, DeferredSearch, FullSearch
 from kmeans_xp.rows import open_rows
 from tests.backends import Backend
 from tests.data import cloud
@@ -93,7 +93,8 @@ def test_one_cluster_and_names_of_engines_need_no_bounds() -> None:
     for k, algorithm in ((1, "auto"), (5, "lloyd"), (5, "numpy"), (5, "portable")):
         method = find_lloyd(open_rows(X), k, algorithm)
         assert method.bound_method is None
-        assert isinstance(method.start(open_rows(X), None, k, X[0]), FullSearch)
+        search = DeferredSearch if algorithm == "portable" else FullSearch
+        assert isinstance(method.start(open_rows(X), None, k, X[0]), search)
     with pytest.raises(ValueError, match=r"'hamerly'.*'numpy projection'.*got 'elkan'"):
         find_lloyd(open_rows(X), 5, "elkan")
 
