@@ -1,0 +1,58 @@
+"""A stand-in for CuPy where there is no GPU: NumPy computes, and what CuPy refuses is refused.
+
+It has what CuPy and NumPy both have, under the names and with the signatures that were recorded
+from a real one. There are two devices, and nothing is computed on an array of the other one.
+`cupy.counts` counts launches, synchronisations and bytes. What it cannot show is how fast a GPU
+is, in which order one adds up, and what becomes of work that was not waited for.
+"""
+
+from types import ModuleType as _Module
+from typing import Any as _Any
+
+import numpy as _numpy
+
+from cupy import _core, cuda, fft, linalg  # noqa: F401
+from cupy._functions import contents as _contents
+from cupy._functions import ufunc  # noqa: F401
+from cupy._ndarray import array, ndarray
+from cupy._record import RECORD as _RECORD
+
+__version__ = _RECORD["version"]
+_default_memory_pool = cuda.MemoryPool()
+globals().update(_contents("cupy", _numpy) | {"array": array})
+
+
+def asarray(
+    a: _Any,
+    dtype: _Any = None,
+    order: str | None = None,
+    *,
+    copy: bool | None = None,
+    blocking: bool = False,
+) -> ndarray:
+    return array(a, dtype, copy, order, blocking=blocking)
+
+
+def ascontiguousarray(a: _Any, dtype: _Any = None) -> ndarray:
+    return array(a, dtype, None, "C")
+
+
+def asnumpy(
+    a: _Any, stream: _Any = None, order: str = "C", out: _Any = None, *, blocking: bool = True
+) -> _numpy.ndarray:
+    if isinstance(a, ndarray):
+        return a.get(stream, order, out, blocking)
+    return _numpy.asarray(a, order=order)
+
+
+def get_array_module(*args: _Any) -> _Module:
+    arrays = any(isinstance(a, ndarray) for a in args)
+    return __import__("cupy") if arrays else _numpy
+
+
+def get_default_memory_pool() -> cuda.MemoryPool:
+    return _default_memory_pool
+
+
+def is_available() -> bool:
+    return cuda.is_available()

@@ -1,0 +1,85 @@
+"""CuPy's functions, by the names and signatures that were recorded: NumPy's, and stricter."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from cupy import _core
+from cupy._ndarray import SCALARS, argsort, check_kind, launch, ndarray
+from cupy._record import RECORD, acceptor
+
+# Those that read or write files or texts, or call back.
+OMITTED = {"apply_along_axis", "apply_over_axes", "array2string", "array_repr", "array_str"}
+OMITTED |= {"format_float_positional", "format_float_scientific", "piecewise", "save", "savetxt"}
+OMITTED |= {"savez", "savez_compressed", "load", "loadtxt", "show_config"}
+# How CuPy names a first parameter that has to be an array. It says so in various words.
+ARRAY = {"a", "a1", "ar", "ar1", "arr", "ary", "array", "condition", "m", "prototype", "v", "x"}
+
+
+class ufunc:
+    """A function of each element. It takes arrays and numbers, and never `where`."""
+
+    def __init__(self, name: str, compute: Callable[..., Any]) -> None:
+        self.__name__, self.name = name, f"cupy_{name}"
+        self._compute = compute
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.keys() - {"out", "dtype", "casting"}:
+            raise TypeError(f"Wrong arguments {kwargs}")
+        for argument in args:
+            if not isinstance(argument, (ndarray, *SCALARS)):
+                raise TypeError(f"Unsupported type {type(argument)}")
+        return launch(self.__name__, self._compute, *args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<ufunc '{self.name}'>"
+
+
+def contents(module: str, numpy: ModuleType) -> dict[str, Any]:
+    """Return what a module of CuPy shares with NumPy's of the same purpose."""
+    record, theirs = RECORD["modules"].get(module, {}), vars(numpy)
+    found = {name: theirs[name] for name in record.get("of_numpy", ()) if name in theirs}
+    for name in record.get("ufuncs", ()):
+        if name in theirs:
+            found[name] = ufunc(name, _core.matmul if name == "matmul" else theirs[name])
+    for name, signature in record.get("functions", {}).items():
+        of_host = signature == "(*args, **kwargs)"  # CuPy hands all over to NumPy
+        if name in theirs and name not in OMITTED and not of_host:
+            found[name] = _function(name, ADAPTED.get(name, theirs[name]), signature)
+    return found
+
+
+def _function(name: str, compute: Callable[..., Any], signature: str) -> Callable[..., Any]:
+    accept = acceptor(name, signature)
+    of_array = signature.strip("()").partition(",")[0] in ARRAY
+    of_arrays = signature.startswith("(tup,")
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        accept(*args, **kwargs)
+        if of_array and args and not isinstance(args[0], ndarray):
+            raise TypeError(f"Unsupported type {type(args[0])}")
+        if of_arrays and args and not all(isinstance(part, ndarray) for part in args[0]):
+            raise TypeError("Only cupy arrays can be concatenated")
+        return launch(name, compute, *args, **kwargs)
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+def _sort(host: np.ndarray, axis: int = -1, kind: str | None = None) -> np.ndarray:
+    check_kind(kind)
+    return np.sort(host, axis, "stable")
+
+
+def _as_array(compute: Callable[..., Any]) -> Callable[..., np.ndarray]:
+    """Return a function whose result is an array, where NumPy's is of Python."""
+    return lambda *args, **kwargs: np.asarray(compute(*args, **kwargs))
+
+
+ADAPTED: dict[str, Callable[..., Any]] = {
+    name: _as_array(getattr(np, name))
+    for name in ("allclose", "array_equal", "array_equiv", "count_nonzero")
+}
+ADAPTED |= {"sort": _sort, "argsort": argsort}
