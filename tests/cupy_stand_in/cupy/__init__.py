@@ -6,7 +6,6 @@ from a real one. There are two devices, and nothing is computed on an array of t
 is, in which order one adds up, and what becomes of work that was not waited for.
 """
 
-from types import ModuleType as _Module
 from typing import Any as _Any
 
 import numpy as _numpy
@@ -18,7 +17,7 @@ from cupy._ndarray import array, ndarray
 from cupy._record import RECORD as _RECORD
 
 __version__ = _RECORD["version"]
-_default_memory_pool = cuda.MemoryPool()
+_memory_pool = cuda.MemoryPool()
 globals().update(_contents("cupy", _numpy) | {"array": array})
 
 
@@ -33,10 +32,6 @@ def asarray(
     return array(a, dtype, copy, order, blocking=blocking)
 
 
-def ascontiguousarray(a: _Any, dtype: _Any = None) -> ndarray:
-    return array(a, dtype, None, "C")
-
-
 def asnumpy(
     a: _Any, stream: _Any = None, order: str = "C", out: _Any = None, *, blocking: bool = True
 ) -> _numpy.ndarray:
@@ -45,14 +40,5 @@ def asnumpy(
     return _numpy.asarray(a, order=order)
 
 
-def get_array_module(*args: _Any) -> _Module:
-    arrays = any(isinstance(a, ndarray) for a in args)
-    return __import__("cupy") if arrays else _numpy
-
-
 def get_default_memory_pool() -> cuda.MemoryPool:
-    return _default_memory_pool
-
-
-def is_available() -> bool:
-    return cuda.is_available()
+    return _memory_pool

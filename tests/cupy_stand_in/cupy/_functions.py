@@ -1,4 +1,4 @@
-"""CuPy's functions, by the names and signatures that were recorded: NumPy's, and stricter."""
+"""CuPy's functions, by the names and signatures that were recorded: NumPy's, made stricter."""
 
 from collections.abc import Callable
 from types import ModuleType
@@ -7,19 +7,21 @@ from typing import Any
 import numpy as np
 
 from cupy import _core
-from cupy._ndarray import SCALARS, argsort, check_kind, launch, ndarray
+from cupy._ndarray import SCALARS, argsort, check_kind, holds_array, launch, ndarray
 from cupy._record import RECORD, acceptor
 
-# Those that read or write files or texts, or call back.
+# Those that read or write files or texts, call back, or (the generic signature) are of the host.
 OMITTED = {"apply_along_axis", "apply_over_axes", "array2string", "array_repr", "array_str"}
-OMITTED |= {"format_float_positional", "format_float_scientific", "piecewise", "save", "savetxt"}
-OMITTED |= {"savez", "savez_compressed", "load", "loadtxt", "show_config"}
-# How CuPy names a first parameter that has to be an array. It says so in various words.
+OMITTED |= {"format_float_positional", "format_float_scientific", "load", "loadtxt", "piecewise"}
+OMITTED |= {"save", "savetxt", "savez", "savez_compressed", "show_config"}
+GENERIC = "(*args, **kwargs)"
+# How CuPy names a first parameter that has to be an array, and parameters of several arrays.
 ARRAY = {"a", "a1", "ar", "ar1", "arr", "ary", "array", "condition", "m", "prototype", "v", "x"}
+ARRAYS = {"tup", "condlist", "*operands"}
 
 
 class ufunc:
-    """A function of each element. It takes arrays and numbers, and never `where`."""
+    """A function of each element. It takes arrays and numbers, and no `where`."""
 
     def __init__(self, name: str, compute: Callable[..., Any]) -> None:
         self.__name__, self.name = name, f"cupy_{name}"
@@ -33,9 +35,6 @@ class ufunc:
                 raise TypeError(f"Unsupported type {type(argument)}")
         return launch(self.__name__, self._compute, *args, **kwargs)
 
-    def __repr__(self) -> str:
-        return f"<ufunc '{self.name}'>"
-
 
 def contents(module: str, numpy: ModuleType) -> dict[str, Any]:
     """Return what a module of CuPy shares with NumPy's of the same purpose."""
@@ -45,27 +44,37 @@ def contents(module: str, numpy: ModuleType) -> dict[str, Any]:
         if name in theirs:
             found[name] = ufunc(name, _core.matmul if name == "matmul" else theirs[name])
     for name, signature in record.get("functions", {}).items():
-        of_host = signature == "(*args, **kwargs)"  # CuPy hands all over to NumPy
-        if name in theirs and name not in OMITTED and not of_host:
+        if name in theirs and name not in OMITTED and signature != GENERIC:
             found[name] = _function(name, ADAPTED.get(name, theirs[name]), signature)
     return found
 
 
 def _function(name: str, compute: Callable[..., Any], signature: str) -> Callable[..., Any]:
     accept = acceptor(name, signature)
-    of_array = signature.strip("()").partition(",")[0] in ARRAY
-    of_arrays = signature.startswith("(tup,")
+    first = signature.strip("()").partition(",")[0]
 
     def function(*args: Any, **kwargs: Any) -> Any:
         accept(*args, **kwargs)
-        if of_array and args and not isinstance(args[0], ndarray):
+        if first in ARRAY and args and not isinstance(args[0], ndarray):
             raise TypeError(f"Unsupported type {type(args[0])}")
-        if of_arrays and args and not all(isinstance(part, ndarray) for part in args[0]):
+        if first == "tup" and args and not all(isinstance(part, ndarray) for part in args[0]):
             raise TypeError("Only cupy arrays can be concatenated")
-        return launch(name, compute, *args, **kwargs)
+        if first == "shape" and args and holds_array(args[0]):
+            raise TypeError("'ndarray' object cannot be interpreted as an integer")
+        nested = (value for value in args if isinstance(value, list | tuple))
+        if first not in ARRAYS and any(map(holds_array, nested)):
+            raise TypeError(f"{name} takes no arrays in lists")
+        return launch(_told_apart(name, args), compute, *args, **kwargs)
 
     function.__name__ = function.__qualname__ = name
     return function
+
+
+def _told_apart(name: str, args: tuple[Any, ...]) -> str:
+    """Name a call that waits for the device with some arguments only."""
+    if name == "where" and len(args) == 1:
+        return "nonzero"
+    return "repeat_by_array" if name == "repeat" and any(map(holds_array, args[1:])) else name
 
 
 def _sort(host: np.ndarray, axis: int = -1, kind: str | None = None) -> np.ndarray:
@@ -74,7 +83,7 @@ def _sort(host: np.ndarray, axis: int = -1, kind: str | None = None) -> np.ndarr
 
 
 def _as_array(compute: Callable[..., Any]) -> Callable[..., np.ndarray]:
-    """Return a function whose result is an array, where NumPy's is of Python."""
+    """Return a function whose result is an array, where NumPy's is a Python bool or int."""
     return lambda *args, **kwargs: np.asarray(compute(*args, **kwargs))
 
 

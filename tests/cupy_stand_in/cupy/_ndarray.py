@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -16,20 +16,20 @@ from cupy.cuda.memory import Memory
 # The dtypes that CuPy has: numbers, in the byte order of the machine.
 DTYPES = frozenset("?bhilqBHILQefdFD")
 SCALARS = (bool, int, float, complex, np.bool_, np.number)
-# Calls that count as another number of launches than one, by CuPy's sources.
+# The calls that count as another number of launches than one, by CuPy's sources.
 LAUNCHES = {"empty": 0, "empty_like": 0, "sort": 2, "argsort": 2, "cumsum": 2, "cumprod": 2}
 LAUNCHES |= {"nonzero": 3, "flatnonzero": 3, "argwhere": 3, "getitem_mask": 3, "setitem_mask": 3}
 LAUNCHES |= {"var": 2, "std": 3, "unique": 8}
-# Calls that read a number from the device, to know a shape.
-READS_A_SHAPE = {"argwhere", "compress", "extract", "flatnonzero", "nonzero", "unique"}
-READS_A_SHAPE |= {"unique_all", "unique_counts", "unique_inverse", "unique_values"}
+# The calls that read a number from the device, to know a shape.
+READS_A_SHAPE = {"argwhere", "compress", "extract", "flatnonzero", "nonzero", "repeat_by_array"}
+READS_A_SHAPE |= {"unique", "unique_all", "unique_counts", "unique_inverse", "unique_values"}
 READS_A_SHAPE |= {"getitem_mask", "setitem_mask"}
 
 
 def launch(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Let NumPy compute on the memory behind arrays, as a kernel on the current device would.
+    """Let NumPy compute on what is behind arrays, as a kernel on the current device would.
 
-    What shares memory with an argument is a view, and nothing was launched for it.
+    A result that shares memory with an argument is a view, for which nothing was launched.
     """
     used: list[ndarray] = []
     with np.errstate(all="ignore"):
@@ -37,27 +37,25 @@ def launch(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) ->
             *(_behind(value, used) for value in args),
             **{key: _behind(value, used) for key, value in kwargs.items()},
         )
+    several = isinstance(result, tuple | list)
+    parts = list(result) if several else [result]
+    parts = [np.asarray(part) if isinstance(part, np.generic) else part for part in parts]
     owners = {id(_root(array._host)): array._memory for array in used}
-    many = isinstance(result, tuple | list)
-    parts = [
-        np.asarray(p) if isinstance(p, np.generic) else p for p in (result if many else [result])
-    ]
     new = [p for p in parts if isinstance(p, np.ndarray) and id(_root(p)) not in owners]
-    out = kwargs.get("out")
-    changed = out if out is not None else args[0] if result is None else None
+    changed = args[0] if result is None else kwargs.get("out")
+    written = sum(p.nbytes for p in new) + (0 if changed is None else changed.nbytes)
     if new or changed is not None:
         _check_devices(used)
     if name in READS_A_SHAPE:
         counts.add_synchronization(name, 8)
-    written = sum(p.nbytes for p in new) + (0 if changed is None else changed.nbytes)
     if written:
         counts.add_launch(name, LAUNCHES.get(name, 1), written)
     if changed is not None:
-        return out
-    arrays = [_wrapped(p, owners) if isinstance(p, np.ndarray) else p for p in parts]
-    if not many:
-        return arrays[0]
-    return type(result)(*arrays) if hasattr(result, "_fields") else type(result)(arrays)
+        return kwargs.get("out")
+    parts = [
+        _on_device(p, owners.get(id(_root(p)))) if isinstance(p, np.ndarray) else p for p in parts
+    ]
+    return parts[0] if not several else getattr(result, "_make", type(result))(parts)
 
 
 def _behind(value: Any, used: list["ndarray"]) -> Any:
@@ -82,12 +80,11 @@ def _root(host: np.ndarray) -> np.ndarray:
 def _check_devices(used: list["ndarray"]) -> None:
     """Require arrays to be on the current device.
 
-    CuPy says this where the devices cannot read each other's memory. Where they can, it warns
+    CuPy says this where the devices cannot read each other's memory. Where they can, it only warns
     that it is slow (PerformanceWarning).
     """
     here = runtime.getDevice()
-    for array in used:
-        there = array._memory.device_id
+    for there in (array._memory.device_id for array in used):
         if there != here:
             raise ValueError(
                 f"The device where the array resides ({there}) is different from the current "
@@ -95,49 +92,36 @@ def _check_devices(used: list["ndarray"]) -> None:
             )
 
 
-def _wrapped(host: np.ndarray, owners: dict[int, Memory]) -> "ndarray":
-    """Return an array of the memory that `host` shares, or of its own."""
+def _on_device(host: np.ndarray, memory: Memory | None = None) -> "ndarray":
+    """Return an array of memory that it shares, or of its own on the current device."""
     if host.dtype.char not in DTYPES:
         raise ValueError(f"Unsupported dtype {host.dtype}")
     new = object.__new__(ndarray)
-    new._host = host
-    new._memory = owners.get(id(_root(host))) or Memory(host.nbytes)
+    new._host, new._memory = host, memory or Memory(host.nbytes)
     return new
 
 
 class ndarray:
-    """An array on a device. Only its own methods read or change its memory."""
+    """An array on a device. Methods that are NumPy's too, and operators, are added below."""
 
     __slots__ = ("__weakref__", "_host", "_memory")
-    __array_priority__ = 100
-    __hash__ = None  # type: ignore[assignment]
     _host: np.ndarray
     _memory: Memory
+    __array_priority__ = 100
+    __hash__ = None  # type: ignore[assignment]
 
-    def __new__(cls, shape: Any, dtype: Any = float, *, order: str = "C") -> Self:
-        return cupy.empty(shape, dtype, order)
-
-    shape = property(lambda self: self._host.shape)
-    strides = property(lambda self: self._host.strides)
-    ndim = property(lambda self: self._host.ndim)
-    size = property(lambda self: self._host.size)
-    dtype = property(lambda self: self._host.dtype)
-    itemsize = property(lambda self: self._host.itemsize)
-    nbytes = property(lambda self: self._host.nbytes)
-    flags = property(lambda self: self._host.flags)
     device = property(lambda self: Device(self._memory.device_id))
     T = property(lambda self: launch("T", np.transpose, self))
     mT = property(lambda self: launch("mT", np.matrix_transpose, self))
     real = property(lambda self: launch("real", np.real, self))
     imag = property(lambda self: launch("imag", np.imag, self))
 
-    # To the host: all of it by `get`, which waits for the device, whichever is the current one.
+    # To the host, from whichever device.
 
     def get(
         self, stream: Any = None, order: str = "C", out: Any = None, blocking: bool = True
     ) -> np.ndarray:
-        # There is one stream, and nothing in it that has not been done.
-        counts.add_synchronization("get", self.nbytes)
+        counts.add_synchronization("get", self._host.nbytes)
         if out is None:
             return self._host.copy(order)
         np.copyto(out, self._host)
@@ -152,24 +136,6 @@ class ndarray:
     def tobytes(self, order: str = "C") -> bytes:
         return self.get().tobytes(order)
 
-    def __bool__(self) -> bool:
-        return bool(self.get())
-
-    def __int__(self) -> int:
-        return int(self.get())
-
-    def __float__(self) -> float:
-        return float(self.get())
-
-    def __complex__(self) -> complex:
-        return complex(self.get())
-
-    def __repr__(self) -> str:
-        return repr(self.get())
-
-    def __str__(self) -> str:
-        return str(self.get())
-
     def __format__(self, format_spec: str) -> str:
         return format(self.get(), format_spec)
 
@@ -182,7 +148,20 @@ class ndarray:
             "Please use `.get()` to construct a NumPy array explicitly."
         )
 
-    # Copies.
+    # To the current device.
+
+    def copy(self, order: str = "C") -> "ndarray":
+        if self.device == Device():
+            return launch("copy", np.ndarray.copy, self, order)
+        counts.add_launch("copy", 1, self._host.nbytes)
+        return _on_device(self._host.copy(order))
+
+    def __copy__(self) -> "ndarray":
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> "ndarray":
+        with self.device:
+            return self.copy()
 
     def astype(
         self,
@@ -194,63 +173,37 @@ class ndarray:
     ) -> "ndarray":
         if casting is not None or subok is not None:
             raise TypeError("casting and subok are not supported yet")
-        return self._astype(dtype, order, copy=True if copy else None)
-
-    def _astype(self, dtype: Any, order: str = "K", *, copy: bool | None) -> "ndarray":
-        if np.dtype(dtype) == self.dtype and not copy:
+        if not copy and np.dtype(dtype) == self._host.dtype:
             return self
-        if copy is False:
-            raise ValueError("Unable to avoid copy while creating an array as requested.")
         return launch("astype", np.ndarray.astype, self, dtype, order)
 
-    def copy(self, order: str = "C") -> "ndarray":
-        """Return a copy on the current device, from whichever device."""
-        if self.device == Device():
-            return launch("copy", np.ndarray.copy, self, order)
-        counts.add_launch("copy", 1, self.nbytes)
-        return _wrapped(self._host.copy(order), {})
-
-    def __copy__(self) -> "ndarray":
-        return self.copy()
-
-    def __deepcopy__(self, memo: Any) -> "ndarray":
-        with self.device:
-            return self.copy()
-
-    # Indexing. An index out of bounds is an error here; CuPy wraps it around.
+    # An index out of bounds is an error here; CuPy wraps it around.
 
     def __len__(self) -> int:
         return len(self._host)
 
     def __iter__(self) -> Iterator["ndarray"]:
-        if not self.ndim:
-            raise TypeError("iteration over a 0-d array")
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, key: Any) -> "ndarray":
-        name, indices = _indices("getitem", key)
-        return launch(name, operator.getitem, self, indices)
+        suffix, indices = _indices(key)
+        return launch(f"getitem{suffix}", operator.getitem, self, indices)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if isinstance(value, list | tuple | np.ndarray):
-            if np.ndim(value):
-                raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
-            value = value[()]
-        name, indices = _indices("setitem", key)
-        launch(name, operator.setitem, self, indices, value)
+            raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
+        suffix, indices = _indices(key)
+        launch(f"setitem{suffix}", operator.setitem, self, indices, value)
 
-    # What NumPy's functions do with an array of another library.
+    # What NumPy's functions do with an array that is not theirs.
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         ours = getattr(cupy, ufunc.__name__, None)
         if method != "__call__" or ours is None:
             return NotImplemented
-        if "out" in kwargs:
-            (kwargs["out"],) = kwargs["out"]
-        if ufunc.__name__ in COMPARISONS.values():
-            inputs = tuple(
-                x.item() if isinstance(x, np.ndarray) and not x.ndim else x for x in inputs
-            )
+        if ufunc.__name__ in COMPARISONS.values():  # CuPy compares with a 0-d NumPy array
+            numbers = (isinstance(x, np.ndarray) and not x.ndim for x in inputs)
+            inputs = tuple(x.item() if n else x for x, n in zip(inputs, numbers, strict=True))
         return ours(*inputs, **kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -260,21 +213,20 @@ class ndarray:
         return ours(*args, **kwargs)
 
 
-def _indices(name: str, key: Any) -> tuple[str, tuple[Any, ...]]:
-    """Return an index whose arrays are on the device, and the name of the operation."""
+def _indices(key: Any) -> tuple[str, tuple[Any, ...]]:
+    """Return an index whose arrays are on the device; "_mask" if its shape depends on values."""
     keys = key if isinstance(key, tuple) else (key,)
-    arrays = (list, tuple, bool, np.bool_, np.ndarray)
-    keys = tuple(_index_array(k) if isinstance(k, arrays) else k for k in keys)
-    masked = any(isinstance(k, ndarray) and k.dtype == bool for k in keys)
+    keys = tuple(_index(k) for k in keys)
+    masked = any(isinstance(k, ndarray) and k._host.dtype == bool for k in keys)
     if not any(k is Ellipsis for k in keys):
         keys = (*keys, Ellipsis)  # so that one element is an array, not a number
-    return f"{name}_mask" if masked else name, keys
+    return "_mask" if masked else "", keys
 
 
-def _index_array(values: Any) -> "ndarray":
-    # A list without elements holds no indices; NumPy would make it one of floats.
-    empty = isinstance(values, list | tuple) and not values
-    return array(values, np.int32 if empty else None)
+def _index(key: Any) -> Any:
+    if isinstance(key, list | tuple):
+        return array(key, None if len(key) else np.int32)  # no elements: indices, not floats
+    return array(key) if isinstance(key, bool | np.bool_ | np.ndarray) else key
 
 
 def array(
@@ -293,56 +245,52 @@ def array(
         raise NotImplementedError
     if isinstance(obj, ndarray):
         here = obj if obj.device == Device() else obj.copy()
-        copy = copy if here is obj else None
-        found = here._astype(here.dtype if dtype is None else dtype, order, copy=copy)
+        found = here.astype(dtype or here.dtype, order, copy=bool(copy) and here is obj)
+        if copy is False and found is not obj:
+            raise ValueError("Unable to avoid copy while creating an array as requested.")
         return found[(None,) * (ndmin - found.ndim)] if ndmin > found.ndim else found
-    if _holds_array(obj):
+    if holds_array(obj):
         return launch("array", lambda o: np.array(o, dtype, order=order, ndmin=ndmin), obj)
     host = np.array(obj, dtype, order=order, ndmin=ndmin)
-    host = host.astype(host.dtype.newbyteorder("="), copy=False)
-    found = _wrapped(host, {})
+    found = _on_device(host.astype(host.dtype.newbyteorder("="), copy=False))
     if host.ndim:
         counts.add_to_device(host.nbytes)
-    else:  # it is an argument of a kernel
+    else:  # a kernel fills it with its argument
         counts.add_launch("fill", 1, host.nbytes)
     if blocking:
         counts.add_synchronization("array")
     return found
 
 
-def _holds_array(obj: Any) -> bool:
-    return isinstance(obj, ndarray) or (
-        isinstance(obj, list | tuple) and any(map(_holds_array, obj))
-    )
+def holds_array(value: Any) -> bool:
+    """Whether it is an array, or a list that holds one."""
+    nested = isinstance(value, list | tuple)
+    return any(map(holds_array, value)) if nested else isinstance(value, ndarray)
 
 
-def _forward(ufunc: str) -> Callable[..., Any]:
-    def method(self: ndarray, other: Any) -> Any:
-        known = isinstance(other, (ndarray, np.ndarray, *SCALARS))
-        return getattr(cupy, ufunc)(self, other) if known else NotImplemented
+def _read(convert: Callable[[Any], Any]) -> Callable[..., Any]:
+    return lambda self: convert(self.get())
+
+
+def _operator(ufunc: str, *, reflected: bool = False, in_place: bool = False) -> Callable[..., Any]:
+    def method(self: ndarray, *other: Any) -> Any:
+        if not all(isinstance(o, (ndarray, np.ndarray, *SCALARS)) for o in other):
+            return NotImplemented
+        operands = (*other, self) if reflected else (self, *other)
+        return getattr(cupy, ufunc)(*operands, **({"out": self} if in_place else {}))
 
     return method
 
 
-def _reflected(ufunc: str) -> Callable[..., Any]:
-    return lambda self, other: getattr(cupy, ufunc)(other, self)
-
-
-def _in_place(ufunc: str) -> Callable[..., Any]:
-    return lambda self, other: getattr(cupy, ufunc)(self, other, out=self)
-
-
-def _unary(ufunc: str) -> Callable[..., Any]:
-    return lambda self: getattr(cupy, ufunc)(self)
-
-
 def _method(name: str, signature: str) -> Callable[..., Any]:
-    """Return a method that is NumPy's, for arguments that CuPy's takes."""
+    """Return NumPy's method, which takes what CuPy's takes, and arrays only where that does."""
     accept = acceptor(name, signature)
-    compute = ADAPTED.get(name, getattr(np.ndarray, name))
+    compute = {"sort": _sort, "argsort": argsort}.get(name) or getattr(np.ndarray, name)
 
     def method(self: ndarray, *args: Any, **kwargs: Any) -> Any:
         accept(*args, **kwargs)
+        if name not in OF_ARRAYS and any(map(holds_array, args)):
+            raise TypeError("'ndarray' object cannot be interpreted as an integer")
         return launch(name, compute, self, *args, **kwargs)
 
     return method
@@ -359,30 +307,36 @@ def _sort(host: np.ndarray, axis: int = -1, kind: str | None = None) -> None:
 
 
 def argsort(host: np.ndarray, axis: int = -1, kind: str | None = None) -> np.ndarray:
-    """Sort as CuPy does, which keeps the order of equals whatever is asked for."""
+    """Sort, as CuPy always does, without changing the order of equals."""
     check_kind(kind)
     return np.argsort(host, axis, "stable")
 
 
-COMPARISONS = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal"}
-COMPARISONS |= {"gt": "greater", "ge": "greater_equal"}
-ARITHMETIC = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "true_divide"}
-ARITHMETIC |= {"floordiv": "floor_divide", "mod": "remainder", "pow": "power", "matmul": "matmul"}
-ARITHMETIC |= {"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"}
-ARITHMETIC |= {"lshift": "left_shift", "rshift": "right_shift"}
-UNARY = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "invert"}
-ADAPTED = {"sort": _sort, "argsort": argsort}
-# Those that would give away what NumPy has, and those of no use here.
-OMITTED = {"dump", "dumps", "tofile", "set", "toDlpack"}
+def _pairs(names: str, of: str) -> dict[str, str]:
+    return dict(zip(names.split(), of.split(), strict=True))
 
-for _name, _ufunc in COMPARISONS.items() | ARITHMETIC.items():
-    setattr(ndarray, f"__{_name}__", _forward(_ufunc))
+
+COMPARISONS = _pairs("eq ne lt le gt ge", "equal not_equal less less_equal greater greater_equal")
+UNARY = _pairs("neg pos abs invert", "negative positive absolute invert")
+ARITHMETIC = _pairs(
+    "add sub mul truediv floordiv mod pow and or xor lshift rshift matmul",
+    "add subtract multiply true_divide floor_divide remainder power "
+    "bitwise_and bitwise_or bitwise_xor left_shift right_shift matmul",
+)
+OF_ARRAYS = {"choose", "clip", "compress", "dot", "fill", "put", "repeat", "searchsorted", "take"}
+# Not for an array on a device, or of no use here.
+OMITTED = {"dump", "dumps", "toDlpack", "tofile"}
+
+for _name in ["shape", "strides", "ndim", "size", "dtype", "itemsize", "nbytes", "flags"]:
+    setattr(ndarray, _name, property(operator.attrgetter(f"_host.{_name}")))
+for _convert in (bool, int, float, complex, repr, str):
+    setattr(ndarray, f"__{_convert.__name__}__", _read(_convert))
+for _name, _ufunc in (COMPARISONS | UNARY | ARITHMETIC).items():
+    setattr(ndarray, f"__{_name}__", _operator(_ufunc))
 for _name, _ufunc in ARITHMETIC.items():
-    setattr(ndarray, f"__r{_name}__", _reflected(_ufunc))
+    setattr(ndarray, f"__r{_name}__", _operator(_ufunc, reflected=True))
     if _name != "matmul":
-        setattr(ndarray, f"__i{_name}__", _in_place(_ufunc))
-for _name, _ufunc in UNARY.items():
-    setattr(ndarray, f"__{_name}__", _unary(_ufunc))
+        setattr(ndarray, f"__i{_name}__", _operator(_ufunc, in_place=True))
 for _name, _signature in RECORD["methods"].items():
     if _name not in OMITTED and not hasattr(ndarray, _name) and hasattr(np.ndarray, _name):
         setattr(ndarray, _name, _method(_name, _signature))

@@ -1,23 +1,19 @@
-"""What work on a GPU costs besides arithmetic: launches, waits and bytes. CuPy has no such module.
-
-    from cupy.counts import counted
+"""What work costs on a GPU besides arithmetic: launches, waits, bytes. CuPy has no such module.
 
     with counted() as counts:
         kmeans(X, 8, rng=0)
     assert counts.synchronizations <= 30, counts.synchronized
 
-The numbers are the same in every run:
-
-- A launch is a call that computes an array with elements. A view, an empty array and the allocation
-  of an array are none. `functions.LAUNCHES` names the calls that count as more than one.
-- A synchronisation is a call after which the host has waited for the device: `get`, `item`, `int`,
-  `float`, `bool` and all that reads values, what has a shape that depends on values (`nonzero`,
+- A launch is a call that computes elements of an array. A view, an empty array and the allocation
+  of an array are none. `_ndarray.LAUNCHES` has the calls that count as several.
+- A synchronisation is a call after which the host has waited for the device: all that reads values
+  (`get`, `item`, `int`, `float`, `bool`, ...), what has a shape that depends on values (`nonzero`,
   `unique`, indexing by a mask), and `synchronize` of a device, a stream or an event.
-- Bytes to the host are those of `get`, and of the number that finds such a shape. Bytes to the
-  device are those of arrays made from host values; that is no launch, and nobody waits for it.
-- Bytes written are those of the results of launches.
-- The peak is the most that was allocated at one time, beyond what was at the start, on all devices.
-  What a call needs only while it runs is left out.
+- Bytes to the host are those of `get`, and of the number that tells such a shape. Bytes to the
+  device are those of arrays made from host values, for which nobody waits and nothing is launched.
+- Bytes written are those of what launches compute.
+- Peak bytes are the most that was allocated at one time, beyond what was at the start, on all
+  devices. What a call needs only while it runs is left out.
 """
 
 from collections import Counter
@@ -27,9 +23,9 @@ from dataclasses import dataclass, field
 from threading import RLock
 
 
-@dataclass
+@dataclass(eq=False)
 class Counts:
-    """What was counted so far; names are those of the functions and methods that were called."""
+    """What was counted so far: by the name of the function or method, and in bytes."""
 
     launched: Counter[str] = field(default_factory=Counter)
     synchronized: Counter[str] = field(default_factory=Counter)
@@ -50,46 +46,45 @@ class Counts:
 
 _counting: list[Counts] = []
 # Reentrant, for an array may be given back in the middle of a change.
-_lock = RLock()
+lock = RLock()
 
 
 @contextmanager
 def counted() -> Iterator[Counts]:
     """Count what all threads do until the end of the block; blocks may be nested."""
     counts = Counts()
-    with _lock:
+    with lock:
         _counting.append(counts)
     try:
         yield counts
     finally:
-        with _lock:
-            # By identity: two that hold the same numbers are equal.
-            _counting[:] = [other for other in _counting if other is not counts]
+        with lock:
+            _counting.remove(counts)
 
 
 def add_launch(name: str, times: int, written: int) -> None:
-    with _lock:
+    with lock:
         for counts in _counting:
             counts.launched[name] += times
             counts.bytes_written += written
 
 
 def add_synchronization(name: str, to_host: int = 0) -> None:
-    with _lock:
+    with lock:
         for counts in _counting:
             counts.synchronized[name] += 1
             counts.bytes_to_host += to_host
 
 
 def add_to_device(nbytes: int) -> None:
-    with _lock:
+    with lock:
         for counts in _counting:
             counts.bytes_to_device += nbytes
 
 
 def add_allocated(nbytes: int) -> None:
     """Count bytes that are allocated, or given back where they are negative."""
-    with _lock:
+    with lock:
         for counts in _counting:
             counts.bytes_allocated += nbytes
             counts.peak_bytes = max(counts.peak_bytes, counts.bytes_allocated)

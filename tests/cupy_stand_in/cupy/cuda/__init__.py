@@ -1,23 +1,11 @@
-"""Devices, memory and streams."""
+"""Devices, memory and events."""
 
-from cupy.cuda import device, memory, runtime, stream
+from cupy.cuda import memory, runtime
 from cupy.cuda.device import Device
 from cupy.cuda.memory import MemoryPool
-from cupy.cuda.stream import Event, Stream, get_current_stream, get_elapsed_time
+from cupy.cuda.stream import Event, Stream, get_elapsed_time
 
-__all__ = [
-    "Device",
-    "Event",
-    "MemoryPool",
-    "Stream",
-    "device",
-    "get_current_stream",
-    "get_elapsed_time",
-    "is_available",
-    "memory",
-    "runtime",
-    "stream",
-]
+__all__ = ["Device", "Event", "MemoryPool", "Stream", "get_elapsed_time", "memory", "runtime"]
 
 
 def is_available() -> bool:

@@ -1,6 +1,6 @@
 """Bytes on a device: who holds them, and how many are left."""
 
-from cupy.counts import add_allocated
+from cupy.counts import add_allocated, lock
 from cupy.cuda import runtime
 
 
@@ -14,12 +14,9 @@ class Memory:
     __slots__ = ("device_id", "size")
 
     def __init__(self, size: int) -> None:
-        self.size, self.device_id = 0, runtime.getDevice()
-        used = runtime.used[self.device_id]
-        if used + size > runtime.TOTAL:
-            raise OutOfMemoryError(
-                f"Out of memory allocating {size:,} bytes (allocated so far: {used:,} bytes)."
-            )
+        self.device_id, self.size = runtime.getDevice(), 0
+        if size > runtime.memGetInfo()[0]:
+            raise OutOfMemoryError(f"Out of memory allocating {size:,} bytes")
         self.size = size
         self._hold(size)
 
@@ -27,12 +24,13 @@ class Memory:
         self._hold(-self.size)
 
     def _hold(self, size: int) -> None:
-        runtime.used[self.device_id] += size
+        with lock:
+            runtime.used[self.device_id] += size
         add_allocated(size)
 
 
 class MemoryPool:
-    """The memory pool of the current device. It keeps nothing that was given back."""
+    """That of the current device. It keeps nothing that was given back."""
 
     def used_bytes(self) -> int:
         return runtime.used[runtime.getDevice()]
@@ -40,8 +38,5 @@ class MemoryPool:
     def total_bytes(self) -> int:
         return self.used_bytes()
 
-    def free_bytes(self) -> int:
-        return 0
-
     def free_all_blocks(self) -> None:
-        """Give back what is not used: it has been given back already."""
+        """Give back what is not used: that has been done already."""

@@ -1,20 +1,17 @@
-"""Streams and events. Work is done when it is asked for, so that there is never any to wait for."""
+"""Events of the one stream. Its work is done as soon as it is asked for."""
 
 from time import perf_counter
-from typing import ClassVar
 
 from cupy.counts import add_synchronization
 
 
 class Event:
-    """A point in time of a stream."""
-
-    done = True
+    """A point in time."""
 
     def __init__(self) -> None:
         self._time = float("nan")
 
-    def record(self, stream: "Stream | None" = None) -> None:
+    def record(self) -> None:
         self._time = perf_counter()
 
     def synchronize(self) -> None:
@@ -22,26 +19,15 @@ class Event:
 
 
 class Stream:
-    """The stream that all work is done in."""
+    """The stream that all work is done in: `Stream.null`."""
 
-    null: ClassVar["Stream"]
-    done = True
-    ptr = 0
+    null: "Stream"
 
     def synchronize(self) -> None:
         add_synchronization("Stream.synchronize")
 
-    def record(self, event: Event | None = None) -> Event:
-        event = Event() if event is None else event
-        event.record(self)
-        return event
-
 
 Stream.null = Stream()
-
-
-def get_current_stream() -> Stream:
-    return Stream.null
 
 
 def get_elapsed_time(start_event: Event, end_event: Event) -> float:
