@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import array_api_compat
 import numpy as np
@@ -246,6 +247,14 @@ def test_bytes():
     assert (outer.bytes_allocated, inner.bytes_allocated) == (0, 48)
     assert (outer.peak_bytes, inner.peak_bytes) == (96, 48)
     assert pool.used_bytes() == before
+
+
+def test_lines_are_those_of_the_caller(x):
+    xp = array_api_compat.array_namespace(x)
+    with counted(lines=True) as found:
+        xp.cumulative_sum(x, axis=0)
+    (name,) = found.launched
+    assert name.startswith(f"cumsum at {Path(__file__).name}:")
 
 
 def test_all_threads_are_counted():

@@ -4,6 +4,9 @@
         kmeans(X, 8, rng=0)
     assert counts.synchronizations <= 30, counts.synchronized
 
+`counted(lines=True)` names the line that called and the one that called its function, as in
+"get at transfer.py:27 < lloyd.py:80".
+
 - A launch is a call that computes elements of an array. A view, an empty array and the allocation
   of an array are none. `_ndarray.LAUNCHES` has the calls that count as several.
 - A synchronisation is a call after which the host has waited for the device: all that reads values
@@ -20,13 +23,19 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import RLock
+from traceback import walk_stack
+
+# Modules whose lines say nothing.
+INSIDE = ("cupy", "array_api_compat")
 
 
 @dataclass(eq=False)
 class Counts:
     """What was counted so far: by the name of the function or method, and in bytes."""
 
+    lines: bool = False
     launched: Counter[str] = field(default_factory=Counter)
     synchronized: Counter[str] = field(default_factory=Counter)
     bytes_to_device: int = 0
@@ -50,9 +59,9 @@ lock = RLock()
 
 
 @contextmanager
-def counted() -> Iterator[Counts]:
+def counted(*, lines: bool = False) -> Iterator[Counts]:
     """Count what all threads do until the end of the block; blocks may be nested."""
-    counts = Counts()
+    counts = Counts(lines)
     with lock:
         _counting.append(counts)
     try:
@@ -62,17 +71,26 @@ def counted() -> Iterator[Counts]:
             _counting.remove(counts)
 
 
+def _named(name: str, counts: Counts) -> str:
+    if not counts.lines:
+        return name
+    frames = [frame for frame, _ in walk_stack(None)]
+    outside = [f for f in frames if not f.f_globals["__name__"].startswith(INSIDE)][:2]
+    lines = [f"{Path(f.f_code.co_filename).name}:{f.f_lineno}" for f in outside]
+    return f"{name} at {' < '.join(lines)}"
+
+
 def add_launch(name: str, times: int, written: int) -> None:
     with lock:
         for counts in _counting:
-            counts.launched[name] += times
+            counts.launched[_named(name, counts)] += times
             counts.bytes_written += written
 
 
 def add_synchronization(name: str, to_host: int = 0) -> None:
     with lock:
         for counts in _counting:
-            counts.synchronized[name] += 1
+            counts.synchronized[_named(name, counts)] += 1
             counts.bytes_to_host += to_host
 
 
