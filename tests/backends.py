@@ -146,7 +146,7 @@ def use_stand_in_without_gpu() -> None:
     if find_spec("cupy"):
         if import_module("cupy").cuda.is_available():
             return
-        for name in [n for n in sys.modules if n.partition(".")[0] in ("cupy", "cupy_backends")]:
+        for name in [n for n in sys.modules if n.startswith("cupy")]:  # cupyx and all
             del sys.modules[name]
     sys.path.insert(0, str(Path(__file__).with_name("cupy_stand_in")))
 

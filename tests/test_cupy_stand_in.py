@@ -78,6 +78,9 @@ REFUSED = {
     "a NumPy array among others": lambda x: cupy.concatenate([x[0], ONE]),
     "a list in a ufunc": lambda x: cupy.add([1.0], x),
     "a list in a reduction": lambda x: cupy.sum([1.0]),
+    "a list in where": lambda x: cupy.where(x[0] > 0, [1, 2, 3], x[0]),
+    "a list in a comparison": lambda x: x == [1.0],
+    "None in a comparison": lambda x: x == None,  # noqa: E711
     "None in a ufunc": lambda x: cupy.add(x, None),
     "where= of a ufunc": lambda x: cupy.add(x, x, where=x > 0),
     "an unexpected keyword": lambda x: cupy.sort(x, descending=True),

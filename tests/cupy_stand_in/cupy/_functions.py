@@ -82,6 +82,12 @@ def _sort(host: np.ndarray, axis: int = -1, kind: str | None = None) -> np.ndarr
     return np.sort(host, axis, "stable")
 
 
+def _where(condition: np.ndarray, x: Any = None, y: Any = None) -> Any:
+    if isinstance(x, list | tuple) or isinstance(y, list | tuple):
+        raise TypeError("Unsupported type <class 'list'>")
+    return condition.nonzero() if x is None and y is None else np.where(condition, x, y)
+
+
 def _as_array(compute: Callable[..., Any]) -> Callable[..., np.ndarray]:
     """Return a function whose result is an array, where NumPy's is a Python bool or int."""
     return lambda *args, **kwargs: np.asarray(compute(*args, **kwargs))
@@ -91,4 +97,4 @@ ADAPTED: dict[str, Callable[..., Any]] = {
     name: _as_array(getattr(np, name))
     for name in ("allclose", "array_equal", "array_equiv", "count_nonzero")
 }
-ADAPTED |= {"sort": _sort, "argsort": argsort}
+ADAPTED |= {"sort": _sort, "argsort": argsort, "where": _where}

@@ -201,9 +201,6 @@ class ndarray:
         ours = getattr(cupy, ufunc.__name__, None)
         if method != "__call__" or ours is None:
             return NotImplemented
-        if ufunc.__name__ in COMPARISONS.values():  # CuPy compares with a 0-d NumPy array
-            numbers = (isinstance(x, np.ndarray) and not x.ndim for x in inputs)
-            inputs = tuple(x.item() if n else x for x, n in zip(inputs, numbers, strict=True))
         return ours(*inputs, **kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -274,7 +271,8 @@ def _read(convert: Callable[[Any], Any]) -> Callable[..., Any]:
 
 def _operator(ufunc: str, *, reflected: bool = False, in_place: bool = False) -> Callable[..., Any]:
     def method(self: ndarray, *other: Any) -> Any:
-        if not all(isinstance(o, (ndarray, np.ndarray, *SCALARS)) for o in other):
+        known = all(isinstance(o, (ndarray, np.ndarray, *SCALARS)) for o in other)
+        if not known and ufunc not in COMPARISONS.values():  # which would be a mere False
             return NotImplemented
         operands = (*other, self) if reflected else (self, *other)
         return getattr(cupy, ufunc)(*operands, **({"out": self} if in_place else {}))
