@@ -119,7 +119,7 @@ class ndarray:
     # To the host, from whichever device.
 
     def get(
-        self, stream: Any = None, order: str = "C", out: Any = None, blocking: bool = True
+        self, stream: Any = None, order: Any = "C", out: Any = None, blocking: bool = True
     ) -> np.ndarray:
         counts.add_synchronization("get", self._host.nbytes)
         if out is None:
@@ -133,7 +133,7 @@ class ndarray:
     def tolist(self) -> Any:
         return self.get().tolist()
 
-    def tobytes(self, order: str = "C") -> bytes:
+    def tobytes(self, order: Any = "C") -> bytes:
         return self.get().tobytes(order)
 
     def __format__(self, format_spec: str) -> str:
@@ -150,7 +150,7 @@ class ndarray:
 
     # To the current device.
 
-    def copy(self, order: str = "C") -> "ndarray":
+    def copy(self, order: Any = "C") -> "ndarray":
         if self.device == Device():
             return launch("copy", np.ndarray.copy, self, order)
         counts.add_launch("copy", 1, self._host.nbytes)
@@ -166,7 +166,7 @@ class ndarray:
     def astype(
         self,
         dtype: Any,
-        order: str = "K",
+        order: Any = "K",
         casting: Any = None,
         subok: Any = None,
         copy: bool = True,
@@ -230,7 +230,7 @@ def array(
     obj: Any,
     dtype: Any = None,
     copy: bool | None = True,
-    order: str | None = "K",
+    order: Any = "K",
     subok: bool = False,
     ndmin: int = 0,
     *,
@@ -242,10 +242,11 @@ def array(
         raise NotImplementedError
     if isinstance(obj, ndarray):
         here = obj if obj.device == Device() else obj.copy()
-        found = here.astype(dtype or here.dtype, order, copy=bool(copy) and here is obj)
+        found = here.astype(dtype or here._host.dtype, order, copy=bool(copy) and here is obj)
         if copy is False and found is not obj:
             raise ValueError("Unable to avoid copy while creating an array as requested.")
-        return found[(None,) * (ndmin - found.ndim)] if ndmin > found.ndim else found
+        missing = ndmin - found._host.ndim
+        return found[(None,) * missing] if missing > 0 else found
     if holds_array(obj):
         return launch("array", lambda o: np.array(o, dtype, order=order, ndmin=ndmin), obj)
     host = np.array(obj, dtype, order=order, ndmin=ndmin)
