@@ -24,7 +24,7 @@ globals().update(_contents("cupy", _numpy) | {"array": array})
 def asarray(
     a: _Any,
     dtype: _Any = None,
-    order: Any = None,
+    order: _Any = None,
     *,
     copy: bool | None = None,
     blocking: bool = False,
@@ -33,7 +33,7 @@ def asarray(
 
 
 def asnumpy(
-    a: _Any, stream: _Any = None, order: Any = "C", out: _Any = None, *, blocking: bool = True
+    a: _Any, stream: _Any = None, order: _Any = "C", out: _Any = None, *, blocking: bool = True
 ) -> _numpy.ndarray:
     if isinstance(a, ndarray):
         return a.get(stream, order, out, blocking)
