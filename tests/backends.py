@@ -5,10 +5,13 @@ library and device. Everything that a library cannot do is written down once, in
 a test that needs it says ``backend.need("float64")``.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +28,7 @@ DEVICES: dict[str, tuple[str, ...]] = {
     "torch": ("cpu", "cuda"),
     "jax": ("default",),
     "dask": ("cpu",),
-    "cupy": ("cuda",),
+    "cupy": ("cuda", "stand-in"),
 }
 
 # What a target cannot do. The only place where the suite says so.
@@ -135,10 +138,23 @@ def _dask(_: str) -> Any:
     return "cpu", make, lambda x: x.compute()
 
 
-def _cupy(_: str) -> Any:
+def use_stand_in_without_gpu() -> None:
+    """Let ``import cupy`` find tests/cupy_stand_in, unless there is a CuPy that finds a GPU.
+
+    In this process alone: the programs that a test starts see what is installed.
+    """
+    if find_spec("cupy"):
+        if import_module("cupy").cuda.is_available():
+            return
+        for name in [n for n in sys.modules if n.startswith("cupy")]:  # cupyx and all
+            del sys.modules[name]
+    sys.path.insert(0, str(Path(__file__).with_name("cupy_stand_in")))
+
+
+def _cupy(name: str) -> Any:
     cupy = import_module("cupy")
-    if not cupy.cuda.is_available():
-        raise LookupError("cupy finds no CUDA device")
+    if (name == "stand-in") != bool(find_spec("cupy.counts")):
+        raise LookupError("CuPy finds a GPU" if name == "stand-in" else "CuPy finds no GPU")
     return cupy.cuda.Device(), lambda a, _: cupy.asarray(a), cupy.asnumpy
 
 

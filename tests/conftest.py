@@ -8,7 +8,7 @@ backend, on those backends, and stops when one of them cannot be used.
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.backends import DEVICES, Backend, find
+from tests.backends import DEVICES, Backend, find, use_stand_in_without_gpu
 
 settings.register_profile(
     "kmeans_xp",
@@ -21,6 +21,10 @@ settings.register_profile(
 settings.load_profile("kmeans_xp")
 
 
+# It has the name of an installed package, and is imported by that name.
+collect_ignore = ["cupy_stand_in"]
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--backend", action="append", choices=sorted(DEVICES), help="only this backend"
@@ -29,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    use_stand_in_without_gpu()
     config.addinivalue_line("markers", "slow: takes over ten seconds; runs with --slow")
     for name in config.getoption("--backend") or ():
         found = [find(name, device) for device in DEVICES[name]]

@@ -106,23 +106,19 @@ def test_a_fit_that_ends_leaves_the_others_their_precision(switches):
     assert switches.state() == ["none", "tf32", "none"]
 
 
-def test_cupy_is_precise_inside_and_as_it_was_outside(monkeypatch):
+def test_cupy_is_precise_inside_and_as_it_was_outside():
     """What CUPY_TF32=1 sets is a number that CuPy has for each dtype."""
-    kinds = {np.dtype(np.float32): 7}
-    cupy = ModuleType("cupy")
-    cupy._core = SimpleNamespace(
-        get_compute_type=kinds.__getitem__,
-        set_compute_type=kinds.__setitem__,
-        _routines_linalg=SimpleNamespace(COMPUTE_TYPE_DEFAULT=1),
-    )
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
-    precision._switch_of_cupy.cache_clear()
+    cupy = pytest.importorskip("cupy")
+    core, types, before = cupy._core, [], cupy._core.get_compute_type(np.float32)
+    tf32, full = (getattr(core._routines_linalg, f"COMPUTE_TYPE_{n}") for n in ("TF32", "DEFAULT"))
+    core.set_compute_type(np.float32, tf32)
     try:
-        with full_precision(cupy):
-            assert [*kinds.values()] == [1]
-        assert [*kinds.values()] == [7]
+        with full_precision(load("cupy")):
+            types.append(core.get_compute_type(np.float32))
+        types.append(core.get_compute_type(np.float32))
     finally:
-        precision._switch_of_cupy.cache_clear()
+        core.set_compute_type(np.float32, before)
+    assert types == [full, tf32]
 
 
 def test_jax_is_precise_inside():

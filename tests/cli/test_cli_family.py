@@ -169,7 +169,7 @@ def libraries():
 
 
 @pytest.mark.parametrize("name", EACH)
-@pytest.mark.parametrize("library", ["torch", "dask", "array-api-strict"])
+@pytest.mark.parametrize("library", ["torch", "cupy", "dask", "array-api-strict"])
 def test_a_model_fitted_on_a_backend_predicts_there_and_here(run, wine, name, library):
     if library not in libraries():
         pytest.skip(f"{library} is not installed")

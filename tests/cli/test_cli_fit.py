@@ -201,7 +201,7 @@ def test_standardised_centres_come_in_the_features_own_units(run):
     np.testing.assert_array_equal(np.load("q.npy"), labels[30:50])
 
 
-@pytest.mark.parametrize("name", ["torch", "dask", "array-api-strict"])
+@pytest.mark.parametrize("name", ["torch", "cupy", "dask", "array-api-strict"])
 def test_a_backend_gives_the_same_labels_and_is_named(run, name):
     installed = {b.name for b in kmeans_xp.arrays.backends.installed()}
     if name not in installed:
