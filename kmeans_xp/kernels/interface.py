@@ -240,11 +240,14 @@ class BatchSums(Totals):
     weights : array of shape (k,)
     cost : array of shape ()
         Weighted squared distances, of all clusters together.
+    undecided : array of shape ()
+        How many rows are in none of these sums, since they have no label yet.
     """
 
     differences: Array
     weights: Array
     cost: Array
+    undecided: Array = 0.0
 
 
 @dataclass(frozen=True)
@@ -290,6 +293,8 @@ class Learned:
         The inertia of the batch before.
     shift : float
         Sum of the squared distances that centres moved.
+    undecided : int
+        How many rows it was not learnt from; an engine's `learn` leaves none.
     """
 
     centers: Array
@@ -297,6 +302,7 @@ class Learned:
     seen: np.ndarray
     cost: float
     shift: float
+    undecided: int = 0
 
 
 @dataclass(frozen=True)

@@ -119,11 +119,13 @@ class MemoryRows(Rows):
             return which.tolist(), total
         left = targets - np.concatenate([[0.0], cumulative])[which]
         indices = np.empty(len(targets), np.int64)
-        for w in np.unique(which):
-            drawn = which == w
-            first = int(w) * SPAN
-            span = to_host(mass[first : min(first + SPAN, self.shape[0])])
-            within = np.cumsum(span, dtype=np.float64)
+        spans = np.unique(which)
+        places = np.minimum(spans[:, None] * SPAN + np.arange(SPAN), self.shape[0] - 1)
+        # One transfer for all spans. What is beyond the last row repeats it, and is not looked at.
+        masses = self.pick(mass, places.reshape(-1)).reshape(places.shape)
+        for span, span_mass in zip(spans.tolist(), masses, strict=True):
+            drawn, first = which == span, span * SPAN
+            within = np.cumsum(span_mass[: self.shape[0] - first], dtype=np.float64)
             indices[drawn] = first + draw_from(within, left[drawn])
         return indices.tolist(), total
 

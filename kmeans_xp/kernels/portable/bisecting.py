@@ -68,8 +68,10 @@ class SweptHalves(Halves):
             max_norm = max(max_norm, float(np.linalg.norm(wide, axis=1).max()))
         step = partial(_gains_step, pair=self._pair(centers, max_norm), about=task.about)
         gains, (self._labels,) = task.rows.sweep(step, self._labels, block_rows=task.block_rows)
-        sums = to_host(gains.sums).astype(np.float64, copy=False)
-        return HalfGains(to_host(gains.size), sums), self._labels
+        xp = task.rows.xp
+        # One transfer from the device for both.
+        host = to_host(xp.concat([xp.reshape(gains.size, (1,)), gains.sums]))
+        return HalfGains(host[0], host[1:].astype(np.float64, copy=False)), self._labels
 
     def squares(self) -> None:
         """Return None: the squared distances are not computed."""

@@ -63,6 +63,7 @@ def portable_on(memory: int) -> Engine:
     return PORTABLE.overriding(
         "portable",
         block_rows=sized(blocks.block_rows),
+        learn=partial(minibatch.learn, rows_of=sized(blocks.block_rows)),
         polynomial=replace(PORTABLE.polynomial, block_rows=sized(blocks.polynomial_rows)),
         difference=replace(PORTABLE.difference, block_rows=sized(blocks.difference_rows)),
     )

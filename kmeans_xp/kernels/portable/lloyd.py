@@ -4,7 +4,6 @@ from functools import partial
 from typing import final
 
 from kmeans_xp.arrays import Array, namespace_of
-from kmeans_xp.arrays.namespace import device_of
 from kmeans_xp.kernels.interface import Engine, LloydRun, Source
 from kmeans_xp.kernels.portable import nearest
 from kmeans_xp.kernels.shared.blocks import parts
@@ -12,8 +11,6 @@ from kmeans_xp.kernels.shared.cluster_totals import Changes, ClusterTotals, Move
 from kmeans_xp.kernels.shared.hamerly import CANCELLATION_LIMIT, Bounds
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 
-# One row in so many is expected to be undecided in a run's first iteration.
-FIRST_ROOM = 256
 # Rows of each cluster that are summed together, so that the costs of each cluster are repaid.
 ROWS_OF_EACH = 32
 
@@ -70,7 +67,8 @@ class DeferredSearch(LloydRun):
         self.origin = origin
         self._totals: ClusterTotals
         # How many undecided rows there may be, unseen; None once some could not be decided so.
-        self._room: int | None = _room_for(rows.shape[0] // FIRST_ROOM, rows.shape[0])
+        n = rows.shape[0]
+        self._room: int | None = nearest.room_for(n // nearest.UNDECIDED, n)
 
     @property
     def totals(self) -> ClusterTotals:
@@ -88,7 +86,7 @@ class DeferredSearch(LloydRun):
         labels = self._decide_unseen(labels, prepared, room)
         moved = self._move(labels, prepared, undecided, xp.sum(xp.astype(labels < 0, xp.int32)))
         count, left = map(int, moved.told)
-        self._room = _room_for(count, self.rows.shape[0])
+        self._room = nearest.room_for(count, self.rows.shape[0])
         if left == 0:
             return moved
         if left > max(0, count - room):
@@ -113,20 +111,11 @@ class DeferredSearch(LloydRun):
 
     def _decide_unseen(self, labels: Array, prepared: PreparedCenters, room: int) -> Array:
         """Return the labels of all rows; the first `room` that are -1 are decided among few."""
-        xp, (n, _) = namespace_of(labels), self.rows.shape
         if room == 0:
             return labels
-        undecided, device = labels < 0, device_of(labels)
-        place = xp.cumulative_sum(xp.astype(undecided, xp.int32))
-        numbers = xp.arange(1, room + 1, dtype=place.dtype, device=device)
-        which = xp.clip(xp.searchsorted(place, numbers), max=n - 1)
-        pieces = [
-            nearest.decide_among_few(self.rows.gather(which[part]), prepared)
-            for part in parts(room, self.engine.block_rows(*prepared.centers.shape))
-        ]
-        # What there was no room for stays undecided.
-        found = xp.concat([*pieces, xp.full(1, -1, dtype=labels.dtype, device=device)])
-        return nearest.filled(labels, undecided, found)
+        size = self.engine.block_rows(*prepared.centers.shape)
+        pieces = list(parts(room, size))
+        return nearest.decide_unseen(labels, prepared, self.rows.gather, pieces)
 
     def _move(self, labels: Array, prepared: PreparedCenters, *tell: Array) -> Move:
         """Sum the rows of each label, and move the centres."""
@@ -220,14 +209,6 @@ def _sum_step(
     block: Array, labels: Array, weights: Array | None, *, engine: Engine, prepared: PreparedCenters
 ) -> ClusterTotals:
     return ClusterTotals(*engine.sum_by_label(block, labels, weights, prepared))
-
-
-def _room_for(count: int, n: int) -> int:
-    """Return for how many undecided rows of n there should be room, if there were `count`.
-
-    A power of two, since some libraries compile for each shape; nothing where there were none.
-    """
-    return min(n, 1 << (count + count // 4 + 63).bit_length() - 1) if count else 0
 
 
 def _shortlist_step(block: Array, *, prepared: PreparedCenters) -> tuple[Array]:

@@ -16,9 +16,15 @@ SumBatch = Callable[[Array, Array, Array | None, Array], BatchSums]
 Labels = Callable[[Array, PreparedCenters], Array]
 
 
-def learn(batch: Batch) -> Learned:
-    """Let running means learn from a batch."""
-    return learn_by_block(batch, nearest.labels, sum_batch, block_rows)
+def learn(batch: Batch, *, rows_of: Callable[[int, int], int] = block_rows) -> Learned:
+    """Let running means learn from a batch, of so many rows of k centres and d features at a time.
+
+    The device is waited for once, if there was room for all rows that a product leaves undecided.
+    """
+    learned = learn_by_block(batch, nearest.labels_unseen, sum_batch, rows_of)
+    if learned.undecided:
+        return learn_by_block(batch, nearest.labels, sum_batch, rows_of)
+    return learned
 
 
 def learn_by_block(
@@ -34,22 +40,24 @@ def learn_by_block(
     sums = rows.fold(step, batch.weights, block_rows=block_rows(*centers.shape))
     counts = batch.counts + sums.weights
     moved = sums.differences / xp.where(counts > 0, counts, 1.0)[:, None]
-    # One transfer from the device for all three.
-    scalars = (xp.reshape(value, (1,)) for value in (sums.cost, xp.sum(moved * moved)))
-    host = to_host(xp.concat([*scalars, counts]))
-    return Learned(centers + moved, counts, host[2:], float(host[0]), float(host[1]))
+    # One transfer from the device for all of them.
+    scalars = xp.stack([sums.cost, xp.sum(moved * moved), sums.undecided])
+    cost, shift, undecided, *_ = host = to_host(xp.concat([scalars, counts]))
+    after = centers + moved
+    return Learned(after, counts, host[3:], float(cost), float(shift), int(undecided))
 
 
 def sum_batch(block: Array, labels: Array, weights: Array | None, centers: Array) -> BatchSums:
-    """Return sums of the rows of each label about its centre."""
-    xp = namespace_of(block)
-    differences = xp.astype(block, centers.dtype, copy=False) - xp.take(centers, labels, axis=0)
+    """Return sums of the rows of each label about its centre; rows of label -1 have none."""
+    xp, k = namespace_of(block), centers.shape[0]
+    own = xp.take(centers, labels % k, axis=0)
+    differences = xp.astype(block, centers.dtype, copy=False) - own
     squares = xp.sum(differences * differences, axis=1)
     if weights is not None:
         squares = squares * weights
-    nothing = xp.zeros_like(centers[0, :])
-    sums = sum_segments(differences, labels, weights, centers.shape[0], nothing)
-    return BatchSums(*sums, xp.sum(squares))
+    sums = sum_segments(differences, labels, weights, k, xp.zeros_like(centers[0, :]))
+    undecided = xp.sum(xp.astype(labels < 0, centers.dtype))
+    return BatchSums(*sums, xp.sum(squares), undecided)
 
 
 def _sum_step(

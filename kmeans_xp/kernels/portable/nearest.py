@@ -5,6 +5,8 @@ rows or distances a product leaves open. How many operations a function starts d
 the number of rows nor on that of centres, but for direct differences in parts.
 """
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from kmeans_xp.arrays import Array, namespace_of
@@ -15,6 +17,9 @@ from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, tied
 # Candidates among which a row is decided at once. A bound that leaves two to a hundredth of the
 # rows leaves five to hardly any.
 FEW = 4
+# One row in so many is expected to be undecided where nothing is known yet, and there is always
+# room for a few.
+UNDECIDED, LEAST_ROOM = 256, 64
 # A distance is taken from a product if it is so many times its rounding error, by the size of
 # the dtype: a few percent, and a millionth.
 MARGINS = {4: 2.0**6, 8: 2.0**20}
@@ -93,6 +98,49 @@ def decide(labels: Array, block: Array, prepared: PreparedCenters) -> Array:
     return filled(labels, undecided, found)
 
 
+def labels_unseen(block: Array, prepared: PreparedCenters) -> Array:
+    """Return labels, or -1 for a few rows, where `labels` would have to ask the device."""
+    found, n = shortlist(block, prepared), block.shape[0]
+    gather = partial(namespace_of(block).take, block, axis=0)
+    room = room_for(1 + n // UNDECIDED, n)
+    return decide_unseen(found, prepared, gather, [slice(0, room)])
+
+
+def room_for(count: int, n: int) -> int:
+    """Return for how many undecided rows of n there should be room, if there were `count`.
+
+    A power of two, since some libraries compile for each shape; nothing where there were none.
+    """
+    room = max(LEAST_ROOM, 1 << (count + count // 4 - 1).bit_length())
+    return min(n, room) if count else 0
+
+
+def decide_unseen(
+    labels: Array,
+    prepared: PreparedCenters,
+    gather: Callable[[Array], Array],
+    parts: Sequence[slice],
+) -> Array:
+    """Return labels, (n,), with the first that are -1 decided, without asking the device for them.
+
+    Parameters
+    ----------
+    gather : callable
+        Indices -> rows.
+    parts : sequence of slice
+        The first of them, the next and so on: so many are decided at a time, be they as many or
+        not. Those of more than `FEW` candidates stay -1.
+    """
+    xp, n, device = namespace_of(labels), labels.shape[0], device_of(labels)
+    room = parts[-1].stop
+    undecided = labels < 0
+    place = xp.cumulative_sum(xp.astype(undecided, xp.int32))
+    numbers = xp.arange(1, room + 1, dtype=place.dtype, device=device)
+    which = xp.searchsorted(place, numbers) % n
+    pieces = [decide_among_few(gather(which[part]), prepared) for part in parts]
+    return filled(labels, undecided & (place <= room), xp.concat(pieces))
+
+
 def decide_among_few(block: Array, prepared: PreparedCenters) -> Array:
     """Return labels by direct differences; -1 for rows of more than `FEW` candidates."""
     xp = namespace_of(block)
@@ -117,8 +165,7 @@ def filled(values: Array, where: Array, by: Array) -> Array:
     The standard has no scatter: every place gathers what it would get.
     """
     xp = namespace_of(values)
-    place = xp.cumulative_sum(xp.astype(where, xp.int32)) - 1
-    place = xp.clip(place, min=0, max=by.shape[0] - 1)
+    place = (xp.cumulative_sum(xp.astype(where, xp.int32)) - 1) % by.shape[0]
     return xp.where(where, xp.take(by, place), values)
 
 

@@ -92,13 +92,13 @@ def _pieces(labels: Array, size: int, k: int) -> tuple[Array, Array, Array]:
     pieces = (ends - starts + size - 1) // size
     last = xp.cumulative_sum(pieces)
     numbers = xp.arange(n // size + k, dtype=last.dtype, device=device)
-    # Pieces beyond the last one of all go on behind the rows of the last label.
-    which = xp.clip(xp.searchsorted(last, numbers, side="right"), max=k - 1)
+    # Pieces beyond the last one of all are of the first label, and lie behind its rows.
+    which = xp.searchsorted(last, numbers, side="right") % k
     first = xp.take(starts, which) + (numbers - xp.take(last - pieces, which)) * size
     places = first[:, None] + xp.arange(size, dtype=first.dtype, device=device)
     inside = places < xp.take(ends, which)[:, None]
     piece_labels = xp.astype(which, labels.dtype)
-    return xp.reshape(xp.clip(places, max=n - 1), (-1,)), inside, piece_labels
+    return xp.reshape(places % n, (-1,)), inside, piece_labels
 
 
 def _bounds(labels: Array, k: int) -> Array:
