@@ -5,6 +5,8 @@ backend, on those backends, and stops when one of them cannot be used.
 ``pytest --slow`` adds the tests that take tens of seconds or gigabytes.
 """
 
+from types import ModuleType
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -64,3 +66,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="slow: run it with --slow"))
+
+
+@pytest.fixture
+def stand_in() -> ModuleType:
+    """`cupy.counts`, which says what CuPy's stand-in was asked to do; skips on a GPU."""
+    return pytest.importorskip("cupy.counts", reason="CuPy finds a GPU")

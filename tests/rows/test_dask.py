@@ -66,6 +66,18 @@ def test_chunks_of_every_kind(kind):
     assert_allclose(value, EXPECTED.inertia, rtol=1e-9)
 
 
+def test_chunks_on_a_gpu_give_results_on_a_gpu():
+    cupy = pytest.importorskip("cupy")
+    X = da.from_array(cupy.asarray(HOST), chunks=(250, 4), asarray=False)
+    w = da.from_array(cupy.asarray(WEIGHTS), chunks=250, asarray=False)
+    result = kmeans(X, 5, init=START.tolist(), sample_weight=w)
+    labels, centers = result.labels.compute(), result.centers.compute()
+    assert isinstance(labels, cupy.ndarray)
+    assert isinstance(centers, cupy.ndarray)
+    assert_array_equal(cupy.asnumpy(labels), EXPECTED.labels)
+    assert_allclose(cupy.asnumpy(centers), EXPECTED.centers, rtol=1e-9, atol=1e-12)
+
+
 def test_chunks_of_unknown_size():
     padded = np.concatenate([HOST, np.full((300, 4), 99.0)])[
         np.random.default_rng(1).permutation(900)
