@@ -49,8 +49,9 @@ def launch(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) ->
         _check_devices(used)
     if name in READS_A_SHAPE:
         counts.add_synchronization(name, 8)
-    if written:
-        counts.add_launch(name, LAUNCHES.get(name, 1), written)
+    times = LAUNCHES.get(name, 1)
+    if written and times:
+        counts.add_launch(name, times, written)
     if changed is not None:
         return kwargs.get("out")
     parts = [
