@@ -2,10 +2,10 @@
 
 Importing CuPy needs no GPU. In an environment that holds NumPy and the wheel of CuPy:
 
-    python tests/cupy_stand_in/record_names.py
+    python -P tests/cupy_stand_in/record_names.py
 
-writes names.json beside this file. A default that is no literal is recorded as None: it matters
-only that there is one.
+writes names.json beside this file. (-P lets it import that CuPy, not the one beside it.) A default
+that is no literal is recorded as None: it matters only that there is one.
 """
 
 import ast
@@ -50,9 +50,9 @@ def methods(kind: type) -> dict[str, str]:
 
 
 def public(owner: Any) -> dict[str, Any]:
-    """Return what has a public name and is no module."""
-    found = {name: getattr(owner, name) for name in dir(owner) if not name.startswith("_")}
-    return {name: thing for name, thing in found.items() if not inspect.ismodule(thing)}
+    """Return what has a public name, but for constants of CUDA."""
+    names = (name for name in dir(owner) if not re.match(r"_|cuda[A-Z]", name))
+    return {name: getattr(owner, name) for name in names}
 
 
 def written(signature: inspect.Signature) -> str:
@@ -80,8 +80,8 @@ def main() -> None:
         "version": cupy.__version__,
         "modules": modules,
         "methods": methods(cupy.ndarray),
-        # All names, so that a stand-in can be held to have no others.
-        "has": {name: sorted(dir(owner)) for name, owner in owners.items()},
+        # Public names, so that a stand-in can be held to have no others.
+        "has": {name: " ".join(public(owner)) for name, owner in owners.items()},
     }
     lines = (f"{json.dumps(key)}: {json.dumps(value)}" for key, value in record.items())
     NAMES.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")

@@ -16,14 +16,15 @@ from cupy.cuda.memory import Memory
 # The dtypes that CuPy has: numbers, in the byte order of the machine.
 DTYPES = frozenset("?bhilqBHILQefdFD")
 SCALARS = (bool, int, float, complex, np.bool_, np.number)
-# The calls that count as another number of launches than one, by CuPy's sources.
-LAUNCHES = {"empty": 0, "empty_like": 0, "sort": 2, "argsort": 2, "cumsum": 2, "cumprod": 2}
+# The calls that count as another number of launches than one, by CuPy's sources: a cumulative sum
+# along an axis of up to 512³ entries; a sort as one, after a copy.
+LAUNCHES = {"empty": 0, "empty_like": 0, "sort": 2, "argsort": 2, "cumsum": 6, "cumprod": 6}
 LAUNCHES |= {"nonzero": 3, "flatnonzero": 3, "argwhere": 3, "getitem_mask": 3, "setitem_mask": 3}
-LAUNCHES |= {"var": 2, "std": 3, "unique": 8}
+LAUNCHES |= {"var": 2, "std": 3, "unique": 8, "take_along_axis": 5, "eye": 2}
 # The calls that read a number from the device, to know a shape.
-READS_A_SHAPE = {"argwhere", "compress", "extract", "flatnonzero", "nonzero", "repeat_by_array"}
+READS_A_SHAPE = {"argwhere", "bincount", "compress", "extract", "flatnonzero", "nonzero"}
 READS_A_SHAPE |= {"unique", "unique_all", "unique_counts", "unique_inverse", "unique_values"}
-READS_A_SHAPE |= {"getitem_mask", "setitem_mask"}
+READS_A_SHAPE |= {"getitem_mask", "setitem_mask", "repeat_by_array"}
 
 
 def launch(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -48,8 +49,9 @@ def launch(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) ->
         _check_devices(used)
     if name in READS_A_SHAPE:
         counts.add_synchronization(name, 8)
-    if written:
-        counts.add_launch(name, LAUNCHES.get(name, 1), written)
+    times = LAUNCHES.get(name, 1)
+    if written and times:
+        counts.add_launch(name, times, written)
     if changed is not None:
         return kwargs.get("out")
     parts = [

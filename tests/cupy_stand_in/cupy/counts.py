@@ -13,7 +13,8 @@
   (`get`, `item`, `int`, `float`, `bool`, ...), what has a shape that depends on values (`nonzero`,
   `unique`, indexing by a mask), and `synchronize` of a device, a stream or an event.
 - Bytes to the host are those of `get`, and of the number that tells such a shape. Bytes to the
-  device are those of arrays made from host values, for which nobody waits and nothing is launched.
+  device are those of arrays made from host values, for which nobody waits and nothing is launched;
+  a number alone is launched, as what a kernel fills an array with.
 - Bytes written are those of what launches compute.
 - Peak bytes are the most that was allocated at one time, beyond what was at the start, on all
   devices. What a call needs only while it runs is left out.
