@@ -15,11 +15,13 @@ from kmeans_xp.rows import Rows, open_rows
 from kmeans_xp.rows.arguments import open_centers
 from kmeans_xp.rows.base import Step
 from kmeans_xp.rows.checks import checked_sweep, checked_whole
+from kmeans_xp.rows.open import beside_x
 
 # Distances that are taken at a time, which bound the memory that a block takes.
 DISTANCES = 1 << 21
 
 
+@beside_x
 def assign(X: Array, centers: Array) -> tuple[Array, Array]:
     """Find the nearest centre of each row.
 
@@ -83,6 +85,7 @@ def _assign_step(
     return None, (labels, namespace_of(block).astype(distances, dtype, copy=False))
 
 
+@beside_x
 def predict_labels(rows: Rows, centers: np.ndarray) -> Array:
     """Return the nearest of the host `centers` for each row, (n,) int32; checks the rows."""
     engine = engine_for_labels(rows.xp, rows.shape, len(centers), rows.dtype, device=rows.device)
@@ -94,6 +97,7 @@ def predict_labels(rows: Rows, centers: np.ndarray) -> Array:
     return _each(rows, partial(_label_step, engine=engine, prepared=prepared), places, engine)
 
 
+@beside_x
 def transform_distances(rows: Rows, centers: np.ndarray) -> Array:
     """Return the distances, not squared, to the host `centers`, (n, k); checks the rows."""
     engine = engine_for_labels(rows.xp, rows.shape, len(centers), rows.dtype, device=rows.device)

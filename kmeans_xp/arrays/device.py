@@ -1,4 +1,4 @@
-"""What an accelerator has, and how to be the one that allocates on it."""
+"""What an accelerator has, and how results are allocated on it."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -23,8 +23,9 @@ def memory_of(xp: Namespace, device: Any) -> int | None:
 
 
 def current(xp: Namespace, device: Any) -> AbstractContextManager[Any]:
-    """Return a context in which what is allocated without naming a device is on this one.
+    """Return a context in which results are allocated on a device.
 
-    CuPy allocates results on the thread's current device, whatever device its arguments are on.
+    CuPy allocates them on the thread's current device, whatever device the arguments are on; other
+    libraries do so where the arguments are.
     """
     return device if array_api_compat.is_cupy_namespace(xp) else nullcontext()

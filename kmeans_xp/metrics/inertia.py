@@ -13,8 +13,10 @@ from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows import open_rows
 from kmeans_xp.rows.arguments import aligned_argument, open_centers, open_weights
 from kmeans_xp.rows.checks import checked_sweep, checked_whole, range_error
+from kmeans_xp.rows.open import beside_x
 
 
+@beside_x
 def inertia(
     X: Array, centers: Array, labels: Array | None = None, *, sample_weight: Array | None = None
 ) -> float:

@@ -1,13 +1,21 @@
 """The one type ladder: which source of rows stands behind an X."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import wraps
+from typing import Any, TypeVar, cast
+
 import array_api_compat
 import numpy as np
 
-from kmeans_xp.arrays import Array, as_array
+from kmeans_xp.arrays import Array, as_array, device_of, namespace_of
 from kmeans_xp.arrays.checks import check_matrix
+from kmeans_xp.arrays.device import current
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.memory import ArrayRows
 from kmeans_xp.rows.numpy import NumpyRows
+
+Call = TypeVar("Call", bound=Callable[..., Any])
 
 
 def open_rows(X: object, name: str = "X", *, threads: int | None = None) -> Rows:
@@ -41,3 +49,20 @@ def open_rows(X: object, name: str = "X", *, threads: int | None = None) -> Rows
 
         return DaskRows(array)
     return ArrayRows(array)
+
+
+def beside_x(call: Call) -> Call:
+    """Let a function, whose first argument is X or its rows, allocate on the device of X."""
+
+    @wraps(call)
+    def on_device(X: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(X, Rows):
+            context = current(X.xp, X.device)
+        elif array_api_compat.is_array_api_obj(X):
+            context = current(namespace_of(X), device_of(X))
+        else:
+            context = nullcontext()
+        with context:
+            return call(X, *args, **kwargs)
+
+    return cast(Call, on_device)

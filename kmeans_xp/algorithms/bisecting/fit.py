@@ -25,7 +25,7 @@ from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.shared.prepared_centers import prepare
 from kmeans_xp.rows.arguments import Weights, open_weights
 from kmeans_xp.rows.base import Rows
-from kmeans_xp.rows.open import open_rows
+from kmeans_xp.rows.open import beside_x, open_rows
 
 STRATEGIES = ("biggest_inertia", "largest_cluster")
 
@@ -62,6 +62,7 @@ class BisectingKMeansResult(KMeansResult):
     tree: Tree
 
 
+@beside_x
 def bisecting_kmeans(
     X: Array,
     n_clusters: int,

@@ -14,6 +14,7 @@ from kmeans_xp.kernels.choose.engine import find_engine
 from kmeans_xp.kernels.interface import Engine, Pair
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.checks import checked_sweep
+from kmeans_xp.rows.open import beside_x
 
 # Blocks of so many usual ones: each pays for a visit to every node of the tree.
 BLOCKS = 4
@@ -101,6 +102,7 @@ def tree_block_rows(engine: Engine, d: int) -> int:
     return BLOCKS * engine.block_rows(2, d)
 
 
+@beside_x
 def predict_leaves(rows: Rows, tree: Tree) -> Array:
     """Return the leaf of each row, (n,) int32; checks the rows."""
     engine = find_engine(rows.xp, device=rows.device)

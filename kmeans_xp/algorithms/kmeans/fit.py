@@ -28,7 +28,7 @@ from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals, move
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows.arguments import open_weights
 from kmeans_xp.rows.base import Rows
-from kmeans_xp.rows.open import open_rows
+from kmeans_xp.rows.open import beside_x, open_rows
 
 # An inertia below this part of the total squares has lost too many digits to cancellation, and
 # is taken from direct differences instead.
@@ -71,6 +71,7 @@ class KMeansResult:
     kernel: str
 
 
+@beside_x
 def kmeans(
     X: Array,
     n_clusters: int,

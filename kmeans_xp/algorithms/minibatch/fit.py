@@ -29,7 +29,7 @@ from kmeans_xp.kernels.shared.prepared_centers import prepare
 from kmeans_xp.rows.arguments import Weights, open_weights
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.checks import check_rows
-from kmeans_xp.rows.open import open_rows
+from kmeans_xp.rows.open import beside_x, open_rows
 
 # Rows, and entries, that are drawn at a time: many, since a cluster or a file is slow to ask, and
 # no more than fit a block.
@@ -81,6 +81,7 @@ class MiniBatchKMeansResult(KMeansResult):
     means: Means
 
 
+@beside_x
 def minibatch_kmeans(
     X: Array,
     n_clusters: int,

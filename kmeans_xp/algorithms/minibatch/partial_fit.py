@@ -16,7 +16,7 @@ from kmeans_xp.kernels.shared.prepared_centers import prepare
 from kmeans_xp.rows.arguments import Weights, open_weights
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.checks import check_rows
-from kmeans_xp.rows.open import open_rows
+from kmeans_xp.rows.open import beside_x, open_rows
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class BatchResult:
     kernel: str
 
 
+@beside_x
 def learn_batch(
     X: Array,
     means: Means | None,

@@ -15,6 +15,7 @@ from kmeans_xp.kernels.interface import ExpectationMaximization
 from kmeans_xp.kernels.shared.gaussians import MATRICES, Components, monomial_count
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.checks import check_rows, range_error
+from kmeans_xp.rows.open import beside_x
 
 # Differences are taken where polynomials would lose more than this to cancellation.
 LOSS = 1e-8
@@ -79,6 +80,7 @@ def _small(rows: Rows, values: np.ndarray) -> Array:
     return rows.small(np.asarray(values), rows.wide)
 
 
+@beside_x
 def predicted(rows: Rows, mixture: Mixture, step: Any, *, finite: bool = False) -> Array:
     """Return what `step` says of each row of new data; checks the rows, and their log densities.
 
@@ -147,6 +149,7 @@ def _expected(block: Array, em: ExpectationMaximization, parts: Components) -> t
     return em.expect(em.prepare(block, parts.origin, parts.kind), parts)
 
 
+@beside_x
 def mean_log_density(
     rows: Rows, weights: Array | None, mixture: Mixture, *, checked: bool = False
 ) -> float:
@@ -185,6 +188,7 @@ def log_density(logs: Array, weights: Array | None) -> LogDensity:
     return LogDensity(xp.sum(logs * weights), xp.sum(weights))
 
 
+@beside_x
 def assigned(
     rows: Rows, weights: Array | None, mixture: Mixture, *, shares: bool
 ) -> tuple[float, Array, Array | None]:

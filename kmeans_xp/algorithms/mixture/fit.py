@@ -21,7 +21,7 @@ from kmeans_xp.arrays.checks import (
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.kernels.choose.engine import find_engine
 from kmeans_xp.rows.arguments import open_weights
-from kmeans_xp.rows.open import open_rows
+from kmeans_xp.rows.open import beside_x, open_rows
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 
@@ -69,6 +69,7 @@ class GaussianMixtureResult:
     history: tuple[float, ...]
 
 
+@beside_x
 def gaussian_mixture(
     X: Array,
     n_components: int,
@@ -184,6 +185,7 @@ def gaussian_mixture(
     )
 
 
+@beside_x
 def fit_gaussian_mixture(
     X: Array,
     n_components: int,

@@ -22,7 +22,7 @@ from kmeans_xp.kernels.choose.mixture import find_em
 from kmeans_xp.kernels.interface import Engine, ExpectationMaximization
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows.arguments import open_weights
-from kmeans_xp.rows.open import open_rows
+from kmeans_xp.rows.open import beside_x, open_rows
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class SoftKMeansResult:
     history: tuple[float, ...]
 
 
+@beside_x
 def soft_kmeans(
     X: Array,
     n_clusters: int,
@@ -174,6 +175,7 @@ def soft_kmeans(
     )
 
 
+@beside_x
 def fit_soft_kmeans(
     X: Array,
     n_clusters: int,

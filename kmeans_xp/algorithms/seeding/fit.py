@@ -18,7 +18,7 @@ from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows.arguments import open_centers, open_weights
 from kmeans_xp.rows.base import Rows
-from kmeans_xp.rows.open import open_rows
+from kmeans_xp.rows.open import beside_x, open_rows
 
 NAMES = ("k-means++", "k-means||", "random")
 
@@ -34,6 +34,7 @@ OVERSAMPLING = 2
 TIE = 2.0**-20
 
 
+@beside_x
 def kmeans_plusplus(
     X: Array,
     n_clusters: int,

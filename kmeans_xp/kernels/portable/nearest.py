@@ -17,9 +17,9 @@ from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, tied
 # Candidates among which a row is decided at once. A bound that leaves two to a hundredth of the
 # rows leaves five to hardly any.
 FEW = 4
-# One row in so many is expected to be undecided where nothing is known yet, and there is always
-# room for a few.
-UNDECIDED, LEAST_ROOM = 256, 64
+# One row in so many is expected to be undecided where nothing is known yet. There is room for twice
+# as many as were seen last, and for a few at least, since to wait takes longer than to decide them.
+UNDECIDED, LEAST_ROOM = 256, 256
 # A distance is taken from a product if it is so many times its rounding error, by the size of
 # the dtype: a few percent, and a millionth.
 MARGINS = {4: 2.0**6, 8: 2.0**20}
@@ -111,7 +111,7 @@ def room_for(count: int, n: int) -> int:
 
     A power of two, since some libraries compile for each shape; nothing where there were none.
     """
-    room = max(LEAST_ROOM, 1 << (count + count // 4 - 1).bit_length())
+    room = max(LEAST_ROOM, 1 << count.bit_length())
     return min(n, room) if count else 0
 
 
