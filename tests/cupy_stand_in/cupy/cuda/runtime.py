@@ -41,3 +41,11 @@ def getDeviceProperties(device: int) -> dict[str, Any]:
 
 def memGetInfo() -> tuple[int, int]:
     return TOTAL - used[getDevice()], TOTAL
+
+
+def runtimeGetVersion() -> int:
+    return 12090
+
+
+def driverGetVersion() -> int:
+    return 12090
