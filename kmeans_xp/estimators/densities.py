@@ -22,7 +22,6 @@ from kmeans_xp.algorithms.mixture.expectation import (
 from kmeans_xp.algorithms.mixture.parameters import Mixture
 from kmeans_xp.arrays import Array, as_array, to_host
 from kmeans_xp.estimators.shell import Shell
-from kmeans_xp.rows.arguments import open_weights
 
 
 class Densities(DensityMixin, Shell):
@@ -52,7 +51,7 @@ class Densities(DensityMixin, Shell):
     def score(self, X: Array, y: None = None, sample_weight: Array | None = None) -> float:
         """Return the weighted mean of the rows' log-likelihoods."""
         rows = self._open(X)
-        found = mean_log_density(rows, open_weights(rows, sample_weight).array, self._density())
+        found = mean_log_density(rows, sample_weight, self._density())
         require_density(rows, found, rows.wide)
         return found
 

@@ -13,6 +13,7 @@ from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels.choose.mixture import find_em
 from kmeans_xp.kernels.interface import ExpectationMaximization
 from kmeans_xp.kernels.shared.gaussians import MATRICES, Components, monomial_count
+from kmeans_xp.rows.arguments import open_weights
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.checks import check_rows, range_error
 from kmeans_xp.rows.open import beside_x
@@ -151,10 +152,10 @@ def _expected(block: Array, em: ExpectationMaximization, parts: Components) -> t
 
 @beside_x
 def mean_log_density(
-    rows: Rows, weights: Array | None, mixture: Mixture, *, checked: bool = False
+    rows: Rows, sample_weight: Array | None, mixture: Mixture, *, checked: bool = False
 ) -> float:
-    """Return the weighted mean of the rows' log densities."""
-    ready = expectation_of(rows, mixture)
+    """Return the mean of the rows' log densities, by the weights that a user gave."""
+    weights, ready = open_weights(rows, sample_weight).array, expectation_of(rows, mixture)
     if not checked:
         check_rows(rows, _small(rows, mixture.means), block_rows=ready.block_rows)
     step = partial(_score_step, em=ready.em, parts=ready.parts)

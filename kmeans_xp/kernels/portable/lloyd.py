@@ -111,8 +111,6 @@ class DeferredSearch(LloydRun):
 
     def _decide_unseen(self, labels: Array, prepared: PreparedCenters, room: int) -> Array:
         """Return the labels of all rows; the first `room` that are -1 are decided among few."""
-        if room == 0:
-            return labels
         size = self.engine.block_rows(*prepared.centers.shape)
         pieces = list(parts(room, size))
         return nearest.decide_unseen(labels, prepared, self.rows.gather, pieces)

@@ -102,17 +102,16 @@ def labels_unseen(block: Array, prepared: PreparedCenters) -> Array:
     """Return labels, or -1 for a few rows, where `labels` would have to ask the device."""
     found, n = shortlist(block, prepared), block.shape[0]
     gather = partial(namespace_of(block).take, block, axis=0)
-    room = room_for(1 + n // UNDECIDED, n)
+    room = room_for(n // UNDECIDED, n)
     return decide_unseen(found, prepared, gather, [slice(0, room)])
 
 
 def room_for(count: int, n: int) -> int:
     """Return for how many undecided rows of n there should be room, if there were `count`.
 
-    A power of two, since some libraries compile for each shape; nothing where there were none.
+    A power of two, since some libraries compile for each shape.
     """
-    room = max(LEAST_ROOM, 1 << count.bit_length())
-    return min(n, room) if count else 0
+    return min(n, max(LEAST_ROOM, 1 << count.bit_length()))
 
 
 def decide_unseen(
@@ -134,11 +133,11 @@ def decide_unseen(
     xp, n, device = namespace_of(labels), labels.shape[0], device_of(labels)
     room = parts[-1].stop
     undecided = labels < 0
-    place = xp.cumulative_sum(xp.astype(undecided, xp.int32))
+    place = _counted(undecided)
     numbers = xp.arange(1, room + 1, dtype=place.dtype, device=device)
     which = xp.searchsorted(place, numbers) % n
     pieces = [decide_among_few(gather(which[part]), prepared) for part in parts]
-    return filled(labels, undecided & (place <= room), xp.concat(pieces))
+    return _filled(labels, undecided & (place <= room), place, xp.concat(pieces))
 
 
 def decide_among_few(block: Array, prepared: PreparedCenters) -> Array:
@@ -164,9 +163,19 @@ def filled(values: Array, where: Array, by: Array) -> Array:
 
     The standard has no scatter: every place gathers what it would get.
     """
+    return _filled(values, where, _counted(where), by)
+
+
+def _filled(values: Array, where: Array, place: Array, by: Array) -> Array:
+    """Return what `filled` does; `place` says which entry each would get, from 1."""
     xp = namespace_of(values)
-    place = (xp.cumulative_sum(xp.astype(where, xp.int32)) - 1) % by.shape[0]
-    return xp.where(where, xp.take(by, place), values)
+    return xp.where(where, xp.take(by, (place - 1) % by.shape[0]), values)
+
+
+def _counted(where: Array) -> Array:
+    """Return how many places up to each one `where` marks, (m,) int32."""
+    xp = namespace_of(where)
+    return xp.cumulative_sum(xp.astype(where, xp.int32), dtype=xp.int32)
 
 
 def blocks_are_faster(*_: object, **__: object) -> None:

@@ -1,0 +1,57 @@
+"""X on a device that is not the current one: there is where results are, and all that is computed.
+
+CuPy allocates on the current device, whatever device its arguments are on. Its stand-in has two.
+"""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.callers import AGAINST_CENTERS, GOOD, OF_CENTERS, OF_ROWS, OF_WEIGHTS
+
+# Those that take centres beside X are below.
+CALLS = {n: c for n, c in OF_ROWS.items() if n not in AGAINST_CENTERS or "." in n}
+
+
+def _arrays(found: Any) -> list[Any]:
+    import cupy
+
+    parts = vars(found).values() if hasattr(found, "__dict__") else found
+    parts = parts if isinstance(parts, tuple | list | type({}.values())) else [parts]
+    return [part for part in parts if isinstance(part, cupy.ndarray)]
+
+
+@pytest.fixture
+def second(stand_in: ModuleType) -> Callable[[Any], Any]:
+    """Return a function that copies an array to the second device."""
+    import cupy
+
+    def copy(host: Any) -> Any:
+        with cupy.cuda.Device(1):
+            return cupy.asarray(host)
+
+    return copy
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_results_are_on_the_device_of_x(second: Any, name: str) -> None:
+    import cupy
+
+    assert all(a.device.id == 1 for a in _arrays(CALLS[name](second(GOOD))))
+    assert cupy.cuda.Device().id == 0
+
+
+@pytest.mark.parametrize("name", OF_WEIGHTS.keys() & CALLS.keys())
+def test_weights_are_on_the_device_of_x(second: Any, name: str) -> None:
+    weights = second(GOOD[:, 0] ** 2 + 1)
+    assert all(a.device.id == 1 for a in _arrays(OF_WEIGHTS[name](second(GOOD), weights)))
+
+
+@pytest.mark.parametrize("name", OF_CENTERS)
+def test_centers_are_on_the_device_of_x(second: Any, name: str) -> None:
+    found = OF_CENTERS[name]
+    if name == "inertia of labels":
+        pytest.skip("its labels are NumPy's")
+    assert all(a.device.id == 1 for a in _arrays(found(second(GOOD), second(GOOD[:2]))))
