@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import PROGRAM, compare, grid, growth, memory, peers, scaling
+from benchmarks import PROGRAM, ceilings, compare, gpu, grid, growth, memory, peers, scaling
 from benchmarks.contest import Settings
 from benchmarks.datasets import GENERATED, UnavailableError, check
 from benchmarks.races import RACES, Race
@@ -36,6 +36,7 @@ def _parser(parents: Sequence[argparse.ArgumentParser]) -> argparse.ArgumentPars
     for module, options, run in (
         (peers, _peers_options(), _peers),
         (scaling, _scaling_options(), _scaling),
+        (gpu, argparse.ArgumentParser(add_help=False), _gpu),
         (growth, _growth_options(), _growth),
         (memory, _memory_options(), _memory),
         (compare, _compare_options(), _compare),
@@ -80,6 +81,8 @@ def _peers_options() -> argparse.ArgumentParser:
     parents = [_races_options(RACES), _only_option()]
     options = argparse.ArgumentParser(add_help=False, parents=parents)
     add = options.add_argument
+    gpu = "each race on sets that fill a GPU, if it has such"
+    add("--gpu", action="store_true", help=gpu)
     on = "where ours runs too; default: on every backend that finds a GPU"
     add("--on", nargs="+", metavar="BACKEND[=DEVICE]", help=on)
     add("--rounds", type=_positive_int, metavar="N", help=f"default: {DEFAULTS.rounds}")
@@ -136,7 +139,7 @@ def _compare_options() -> argparse.ArgumentParser:
 def _peers(options: argparse.Namespace, command: str) -> None:
     base = QUICK if options.quick else DEFAULTS
     plan = peers.Plan(
-        races=_races(options, RACES),
+        races=_gpu_races(options) if options.gpu else _races(options, RACES),
         settings=Settings(
             rounds=options.rounds or base.rounds,
             max_seconds=options.max_seconds or base.max_seconds,
@@ -159,8 +162,20 @@ def _races(options: argparse.Namespace, known: Mapping[str, Race]) -> dict[str, 
     races = [known[name] for name in options.races]
     if named := options.sets or (QUICK_SETS if options.quick else None):
         return {check(spec): races for spec in named}
-    specs = dict.fromkeys(spec for race in races for spec in race.sets)
-    return {spec: [race for race in races if spec in race.sets] for spec in specs}
+    return _on_sets({race: race.sets for race in races})
+
+
+def _gpu_races(options: argparse.Namespace) -> dict[str, list[Race]]:
+    """The same with the sets that fill a GPU."""
+    if options.sets or options.quick:
+        raise ValueError("--gpu has its own sets: leave out --sets and --quick")
+    return _on_sets({RACES[name]: RACES[name].gpu_sets for name in options.races})
+
+
+def _on_sets(sets: Mapping[Race, Sequence[str]]) -> dict[str, list[Race]]:
+    """The races of each set, from the sets of each race."""
+    specs = dict.fromkeys(spec for own in sets.values() for spec in own)
+    return {spec: [race for race, own in sets.items() if spec in own] for spec in specs}
 
 
 def _scaling(options: argparse.Namespace, command: str) -> None:
@@ -170,6 +185,17 @@ def _scaling(options: argparse.Namespace, command: str) -> None:
         raise ValueError(f"--backends: {', '.join(sorted(absent))} cannot be used here")
     chosen = grid.choose("quick" if options.quick else options.grid, targets)
     scaling.run(scaling.Plan(chosen, targets, command, _name(options), options.out))
+
+
+def _gpu(options: argparse.Namespace, command: str) -> None:
+    plan = gpu.Plan(
+        sizes=ceilings.QUICK if options.quick else ceilings.FULL,
+        shapes=gpu.QUICK_SHAPES if options.quick else gpu.SHAPES,
+        command=command,
+        name=_name(options),
+        folder=options.out,
+    )
+    gpu.run(plan)
 
 
 def _growth(options: argparse.Namespace, command: str) -> None:
@@ -220,15 +246,14 @@ def _compare(options: argparse.Namespace, command: str) -> int:
 
 def _targets(named: Sequence[str] | None) -> list[grid.Target]:
     """Where ours runs besides NumPy: as named, else on every GPU that a backend finds."""
-    found = grid.targets()
     if named is None:
-        return [target for target in found if target.is_gpu]
+        return [target for target in grid.targets() if target.is_gpu]
     chosen = []
     for name in named:
         backend, _, device = name.partition("=")
-        fitting = [t for t in found if t.backend == backend and device in {"", t.device}]
+        fitting = [t for t in grid.targets([backend]) if device in {"", t.device}]
         if not fitting:
-            known = ", ".join(f"{t.backend}={t.device}" for t in found)
+            known = ", ".join(f"{t.backend}={t.device}" for t in grid.targets())
             raise ValueError(f"--on must name one of {known}; got {name!r}")
         chosen += fitting
     return chosen

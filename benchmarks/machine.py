@@ -18,6 +18,8 @@ PACKAGES = (
     "superkmeans",
     "numba",
     "torch",
+    "triton",
+    "flash-kmeans",
     "jax",
     "dask",
     "cupy-cuda12x",

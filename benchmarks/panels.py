@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks import report
+
 INK = "#333333"
 GRID = "#E4E4E4"
 OTHER = "#777777"
@@ -59,6 +61,7 @@ def caption(figure: Any, axes: Any, title: str, machine: Mapping[str, Any]) -> N
         panel.set_ylabel("time of an iteration")
         panel.yaxis.set_major_formatter(FuncFormatter(_seconds))
     where = ", ".join([*machine["gpus"][:1], f"{machine['cpu']}, {machine['threads']} threads"])
+    title = report.DRY_RUN if report.is_dry_run(machine) else title
     figure.suptitle(f"{title}\n", fontsize=12.5, fontweight="bold", x=0.02, ha="left")
     figure.text(0.02, 0.955, where, fontsize=8.5, color="#666666", ha="left", va="top")
 

@@ -12,7 +12,7 @@ from benchmarks.contest import Result, Score, Settings, contest
 from benchmarks.datasets import DataSet, UnavailableError, load
 from benchmarks.grid import Target
 from benchmarks.measures import Measure
-from benchmarks.races import Entry, Race, on_device
+from benchmarks.races import OURS, Entry, Race, on_device
 
 # How the line of a race and set begins in a summary; `raced` has its cells.
 RACED = ("race, set", "rows", "features", "k")
@@ -27,8 +27,8 @@ difference. Ours loads its Numba kernels before the clock starts, as a first fit
 """
 
 SPEED_UP = """\
-*Speed-up* is the fastest peer's time over ours: above 1 ours is faster. *Without Numba* is the
-same of ours in NumPy alone.
+*Speed-up* is the fastest peer's time over ours, on the device where ours is fastest: above 1
+ours is faster. *Without Numba* is the same of ours in NumPy alone.
 """
 
 
@@ -47,8 +47,8 @@ class Plan:
 
 
 def run(plan: Plan) -> None:
-    """Run the plan, print every table as it is ready, then store the report."""
-    results = []
+    """Run the plan; print every table, and store the report so far, as it is ready."""
+    results: list[Result] = []
     for data in load_sets(plan.races, plan.skip_missing):
         races = plan.races[data.name]
         # The budget is a set's; each of its races gets an equal part.
@@ -58,8 +58,20 @@ def run(plan: Plan) -> None:
             result = contest(race, data, entries_of(race, plan.targets, plan.only), settings)
             print(f"\n{_caption(result)}\n\n{details(result)}", flush=True)
             results.append(result)
+            _store(results, plan)
+    print(f"\n{summary(results)}\n\n{report.machine_lines(machine.describe())}")
+    failures = [
+        f"{score.name}, {_caption(result)}: {score.failure}"
+        for result in results
+        for score in result.scores
+        if score.is_ours and score.failure
+    ]
+    if failures:
+        raise RuntimeError("; ".join(failures))
+
+
+def _store(results: Sequence[Result], plan: Plan) -> None:
     here = machine.describe()
-    print(f"\n{summary(results)}\n\n{report.machine_lines(here)}")
     report.write(
         plan.folder,
         plan.name,
@@ -76,6 +88,8 @@ def run(plan: Plan) -> None:
 def entries_of(race: Race, targets: Sequence[Target], only: Sequence[str]) -> list[Entry]:
     """Those of a race's entries that are installed and asked for, ours first."""
     first, *peers = race.entries
+    if any(target.is_gpu for target in targets):
+        peers += race.gpu_entries
     chosen = [p for p in peers if not only or any(word in p.name for word in only)]
     further = [on_device(race, target) for target in targets]
     return [first, *further, *(peer for peer in chosen if peer.installed)]
@@ -136,12 +150,14 @@ def raced(race: Race, data: DataSet) -> list[str]:
 
 
 def _line(result: Result) -> list[str]:
-    ours = [*raced(result.race, result.data), report.duration(result.ours.median)]
+    fastest = result.fastest_ours
+    where = fastest.name.removeprefix(OURS)
+    ours = [*raced(result.race, result.data), f"{report.duration(fastest.median)}{where}"]
     peer = result.fastest_peer
     if peer is None:
         return [*ours, *[""] * 4]
     bare = "" if result.bare is None else report.times(peer.ratio(result.bare))
-    speed_up = report.times(peer.ratio(result.ours))
+    speed_up = report.times(peer.ratio(fastest))
     return [*ours, peer.name, report.duration(peer.median), speed_up, bare]
 
 
@@ -182,7 +198,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "measure": result.race.measure.name,
         "neighbours": result.neighbours,
         "fastest_peer": None if peer is None else peer.name,
-        "speed_up": None if peer is None else peer.ratio(result.ours),
+        "speed_up": None if peer is None else peer.ratio(result.fastest_ours),
         "contestants": [
             vars(s) if s.failure else {**vars(s), "median": s.median, "quality": s.quality}
             for s in result.scores

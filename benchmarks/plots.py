@@ -46,6 +46,12 @@ def _panel(panel: Axes, points: Sequence[Point]) -> None:
             label=name,
             **_look(line[0]),
         )
+        bearing = [(p.n, p.seconds_with_transfer) for p in line if p.seconds_transfer is not None]
+        if bearing:
+            color = COLORS.get(line[0].backend, OTHER)
+            dotted = {"linestyle": ":", "linewidth": 1.8, "marker": "s", "markersize": 4}
+            label = line[0].name_with_transfer
+            panel.plot(*zip(*bearing, strict=True), label=label, color=color, **dotted)
 
 
 def _look(point: Point) -> dict[str, Any]:
@@ -68,7 +74,7 @@ def _legend(figure: Any, shown: Mapping[str, Any]) -> None:
     """Below the panels, processors in one line and GPUs in the next."""
     from matplotlib.lines import Line2D
 
-    lines = [[name for name in shown if name.endswith(kind)] for kind in ("CPU", "GPU")]
+    lines = [[name for name in shown if kind in name] for kind in ("CPU", "GPU")]
     lines = [line for line in lines if line]
     # A legend is filled column by column, so the shorter line is padded with nothing.
     nothing = Line2D([], [], linestyle="none")

@@ -9,6 +9,15 @@ from typing import Any
 
 from benchmarks import neighbours
 
+# What the GPU of tests/cupy_stand_in calls itself.
+STAND_IN = "stand-in"
+DRY_RUN = "DRY RUN, without a GPU: these figures mean nothing."
+
+
+def is_dry_run(machine: Mapping[str, Any]) -> bool:
+    """Whether no GPU was there but the stand-in."""
+    return any(STAND_IN in gpu for gpu in machine["gpus"])
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table whose columns also line up on a terminal; only the first is text."""
@@ -59,7 +68,8 @@ def machine_lines(machine: Mapping[str, Any]) -> str:
         f"- {machine['system']}, Python {machine['python']}, {', '.join(machine['blas'])}",
         f"- {packages}",
     ]
-    return "\n".join(lines)
+    loudly = f"**{DRY_RUN}**\n\n" if is_dry_run(machine) else ""
+    return loudly + "\n".join(lines)
 
 
 def _many(number: int, thing: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,22 @@ from benchmarks import machine, neighbours, report
 from benchmarks.datasets import Matrix
 from benchmarks.grid import Grid, Point, Target
 from benchmarks.plots import draw_scaling
+from benchmarks.timing import timed
+from kmeans_xp.arrays.threads import thread_count
 
 NOTE = """\
 Seconds of one Lloyd iteration on float32 rows, all contestants from the same start: the
 shortest time between two calls of the callback, each of which follows the iteration's
 one synchronisation with the host. A whole fit adds its checks and the last assignment.
 """
+
+TRANSFER_NOTE = """\
+*With transfer*: the rows come from the host's memory, and every iteration of a fit of
+{iterations} bears its part of the copy to the GPU.
+"""
+
+# Numbers that are drawn together, by one thread.
+DRAWN = 2**22
 
 
 @dataclass(frozen=True)
@@ -35,7 +46,7 @@ class Plan:
 
 
 def run(plan: Plan) -> None:
-    """Measure the grid, print it, then store table, JSON and plot."""
+    """Measure the grid; print and store table, JSON and plot of what is found as it is found."""
     points: list[Point] = []
     failures: list[str] = []
     others = neighbours.Neighbours()
@@ -43,8 +54,14 @@ def run(plan: Plan) -> None:
         found = list(measure(plan.grid, plan.targets, d, k, failures))
         points += found
         print(f"\nd={d}, k={k}: time of an iteration\n\n{rows_table(found)}", flush=True)
-    here = {**machine.describe(), "neighbours": others.share()}
+        here = {**machine.describe(), "neighbours": others.share()}
+        _store(points, plan, here)
     print(f"\n{report.machine_lines(here)}")
+    if failures:
+        raise RuntimeError("; ".join(failures))
+
+
+def _store(points: Sequence[Point], plan: Plan, here: dict[str, Any]) -> None:
     content = {
         "command": plan.command,
         "machine": here,
@@ -54,8 +71,6 @@ def run(plan: Plan) -> None:
     report.write(plan.folder, plan.name, markdown(points, plan, here), content)
     if points:
         draw_scaling(points, plan.folder / f"{plan.name}.png", here)
-    if failures:
-        raise RuntimeError("; ".join(failures))
 
 
 def measure(
@@ -63,15 +78,16 @@ def measure(
 ) -> Iterator[Point]:
     """All targets at all numbers of rows for one d and k, smallest first.
 
-    One that fails is left out from there on and added to `failures`: the other measurements,
-    which may have taken a borrowed GPU's time, are kept.
+    One that fails is left out from there on and added to `failures`: the other measurements
+    are kept.
     """
     slow: dict[Target, float] = {}
     for n in grid.rows:
-        if n <= k or n * d * 4 > grid.max_bytes:
+        taking = [target for target in targets if grid.takes(target, n)]
+        if n <= k or n * d * 4 > grid.max_bytes or not taking:
             continue
         X, start = rows(n, d, k)
-        for target in targets:
+        for target in taking:
             # Times grow at most in proportion to n, so this foresees them from above.
             if slow.get(target, 0.0) * n > grid.max_seconds:
                 continue
@@ -87,7 +103,14 @@ def measure(
 
 def rows(n: int, d: int, k: int) -> tuple[Matrix, Matrix]:
     """Normal rows, which converge slowly, so that every iteration is a full one."""
-    X = np.random.default_rng([n, d]).standard_normal((n, d), dtype=np.float32)
+    X, step = np.empty((n, d), dtype=np.float32), max(1, DRAWN // d)
+
+    def draw(first: int) -> None:
+        rng = np.random.default_rng([n, d, first])
+        rng.standard_normal(out=X[first : first + step], dtype=np.float32)
+
+    with ThreadPoolExecutor(thread_count()) as pool:
+        list(pool.map(draw, range(0, n, step)))
     return X, X[:k].copy()
 
 
@@ -97,6 +120,7 @@ def measure_one(target: Target, X: Matrix, start: Matrix, iterations: int) -> Po
 
     (n, d), k = X.shape, len(start)
     placed, init = place(X, target), place(start, target)
+    transfer = _seconds_of_transfer(X, target) if target.is_gpu else None
     kmeans(placed, k, init=init, tol=0.0, max_iter=2)
     marks, mark = _stopwatch()
     began = time.perf_counter()
@@ -116,7 +140,14 @@ def measure_one(target: Target, X: Matrix, start: Matrix, iterations: int) -> Po
         iterations=result.n_iter,
         inertia=result.inertia,
         kernel=result.kernel,
+        seconds_transfer=transfer,
     )
+
+
+def _seconds_of_transfer(X: Matrix, target: Target) -> float:
+    """Of a copy to the target, to the moment at which its last number can be read there."""
+    seconds, _ = timed(lambda: float(place(X, target)[-1, -1]))
+    return seconds
 
 
 def _stopwatch() -> tuple[list[float], Callable[[Any], bool]]:
@@ -133,7 +164,6 @@ def _stopwatch() -> tuple[list[float], Callable[[Any], bool]]:
 def place(array: Matrix, target: Target) -> Any:
     """Copy an array to a target; Dask's rows are cut so that each thread has a chunk."""
     from kmeans_xp.arrays.backends import place as copy_to
-    from kmeans_xp.arrays.threads import thread_count
 
     placed = copy_to(array, target.backend, target.device)
     if target.backend == "dask":
@@ -142,12 +172,22 @@ def place(array: Matrix, target: Target) -> Any:
 
 
 def rows_table(points: Sequence[Point]) -> str:
-    """One line a target, one column a number of rows."""
+    """One line a target, and one with the transfer to it; one column a number of rows."""
     sizes = sorted({point.n for point in points})
-    names = list(dict.fromkeys(point.name for point in points))
-    cell = {(p.name, p.n): report.duration(p.seconds_per_iteration) for p in points}
-    body = [[name, *(cell.get((name, n), "") for n in sizes)] for name in names]
+    cells: dict[str, dict[int, str]] = {}
+    for p in points:
+        cells.setdefault(p.name, {})[p.n] = report.duration(p.seconds_per_iteration)
+        if p.seconds_with_transfer is not None:
+            line = cells.setdefault(p.name_with_transfer, {})
+            line[p.n] = report.duration(p.seconds_with_transfer)
+    body = [[name, *(line.get(n, "") for n in sizes)] for name, line in cells.items()]
     return report.table(["n =", *(f"{n:,}" for n in sizes)], body)
+
+
+def _transfer_note(points: Sequence[Point]) -> list[str]:
+    """What the lines with the transfer are, where there are any."""
+    fits = {point.iterations for point in points if point.seconds_transfer is not None}
+    return [TRANSFER_NOTE.format(iterations=max(fits))] if fits else []
 
 
 def markdown(points: Sequence[Point], plan: Plan, here: dict[str, Any]) -> str:
@@ -157,6 +197,7 @@ def markdown(points: Sequence[Point], plan: Plan, here: dict[str, Any]) -> str:
         f"```sh\n{plan.command}\n```",
         report.machine_lines(here),
         NOTE,
+        *_transfer_note(points),
         f"![time of an iteration, by rows]({plan.name}.png)",
     ]
     for d, k in plan.grid.sizes:

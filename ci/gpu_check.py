@@ -1,8 +1,10 @@
 """Say what a GPU box has, and end with 1 where it lacks what ``ci/gpu`` needs."""
 
 # ruff: noqa: D103, T201  (a script: it prints)
+import os
 import sys
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 
 NEEDED = (
     "numpy",
@@ -14,14 +16,23 @@ NEEDED = (
     "hypothesis",
     "matplotlib",
 )
-WELCOME = ("torch", "jax", "pandas", "PIL")
+# Distributions. They are not imported: that takes long.
+WELCOME = ("numba", "torch", "triton", "flash-kmeans", "jax", "pytest-xdist")
+# What the environment may say about products and threads.
+SWITCHES = ("CUPY_", "CUBLAS_", "CUDA_VISIBLE", "NVIDIA_TF32", "OMP_", "TORCH_ALLOW_TF32")
 
 
 def main() -> int:
-    print(f"Python {sys.version.split()[0]}")
+    print(f"Python {sys.version.split()[0]}, {len(os.sched_getaffinity(0))} processors")
     lacking = [name for name in NEEDED if not _show(name)]
     for name in WELCOME:
-        _show(name)
+        try:
+            print(name, version(name))
+        except PackageNotFoundError:
+            print(f"{name}: not installed")
+    for name in sorted(os.environ):
+        if name.startswith(SWITCHES):
+            print(f"{name}={os.environ[name]}")
     if lacking:
         print(f"ci/gpu cannot run without: {', '.join(lacking)}", file=sys.stderr)
         return 1
@@ -41,15 +52,18 @@ def _show(name: str) -> bool:
 def _gpus() -> int:
     import cupy
 
+    runtime = cupy.cuda.runtime
     try:
-        count = cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
+        count = runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as error:
         print(f"CuPy finds no usable GPU: {error}", file=sys.stderr)
         return 1
+    print(f"CUDA runtime {runtime.runtimeGetVersion()}, driver {runtime.driverGetVersion()}")
     for number in range(count):
-        properties = cupy.cuda.runtime.getDeviceProperties(number)
-        memory = properties["totalGlobalMem"] / 2**30
-        print(f"GPU {number}: {properties['name'].decode()}, {memory:.0f} GiB")
+        name = runtime.getDeviceProperties(number)["name"].decode()
+        with cupy.cuda.Device(number):
+            free, total = (size / 2**30 for size in runtime.memGetInfo())
+        print(f"GPU {number}: {name}, {free:.1f} of {total:.1f} GiB free")
     # Compiling a kernel finds a toolkit that does not match the driver, which counting does not.
     total = int((cupy.arange(10) ** 2).sum())
     if total != 285:

@@ -1,5 +1,6 @@
 """The array libraries that are installed, and how an array gets onto one of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
@@ -31,10 +32,15 @@ class Backend:
     devices: tuple[str, ...]
 
 
-def installed() -> list[Backend]:
-    """Return the backends that are installed and can be imported, NumPy first."""
+def installed(names: Sequence[str] = NAMES) -> list[Backend]:
+    """Return those of the named backends that are installed and can be imported, NumPy first.
+
+    The others are not imported: that may take seconds, and much of a GPU's memory.
+    """
     found = []
     for name in NAMES:
+        if name not in names:
+            continue
         try:
             xp = load(name)
         except ImportError:

@@ -1,9 +1,11 @@
 """What counts as an array, and in which dtype it is computed."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from kmeans_xp.arrays import as_array, to_host
+from kmeans_xp.arrays import as_array, backends, to_host
 from kmeans_xp.arrays.backends import NAMES, installed, load, place
 from kmeans_xp.arrays.dtypes import working_dtype
 
@@ -63,6 +65,18 @@ def test_installed_backends_are_named_and_hold_arrays() -> None:
         if backend.devices:
             moved = place(np.arange(3.0, dtype=np.float32), backend.name, backend.devices[0])
             assert to_host(moved).tolist() == [0, 1, 2]
+
+
+def test_only_named_backends_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+
+    def note(name: str) -> Any:
+        loaded.append(name)
+        return load(name)
+
+    monkeypatch.setattr(backends, "load", note)
+    assert [backend.name for backend in installed(["numpy"])] == ["numpy"]
+    assert loaded == ["numpy"]
 
 
 def test_an_unknown_backend_or_device_names_the_choices() -> None:
