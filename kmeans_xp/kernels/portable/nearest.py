@@ -7,9 +7,10 @@ the number of rows nor on that of centres, but for direct differences in parts.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from kmeans_xp.arrays import Array, namespace_of
+from kmeans_xp.arrays.fusing import fused
 from kmeans_xp.arrays.namespace import device_of
 from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, tied
@@ -38,8 +39,13 @@ def nearest(block: Array, prepared: PreparedCenters) -> tuple[Array, Array]:
 
 def own_distances(block: Array, prepared: PreparedCenters, labels: Array) -> Array:
     """Return each row's squared distance to the centre of its label, by direct differences."""
+    return _own_distances(block, prepared.wide_centers, labels)
+
+
+@fused()
+def _own_distances(block: Array, centers: Array, labels: Array) -> Array:
     xp = namespace_of(block)
-    own = xp.take(prepared.wide_centers, labels, axis=0)
+    own = xp.take(centers, labels, axis=0)
     difference = xp.astype(block, own.dtype, copy=False) - own
     return xp.sum(difference * difference, axis=1)
 
@@ -49,53 +55,94 @@ def distances(block: Array, prepared: PreparedCenters, dtype: Any) -> Array:
 
     They come from a matrix product where this loses at most a few percent to rounding (in float64
     a millionth), and else from direct differences, so that a row at a centre has the distance 0.
-    Differences also serve where terms are next to subnormal, which have no digits to lose.
+    Differences also serve where terms are next to subnormal, which have no digits to lose, and
+    for a single centre, where they take no longer.
     """
-    xp, (n, d), k = namespace_of(block), block.shape, prepared.centers.shape[0]
-    shifted = block - prepared.origin
-    squares = xp.sum(shifted * shifted, axis=1, keepdims=True)
-    columns, center_squares = prepared.derive(_distance_columns)
-    products = xp.concat([shifted, squares, xp.ones_like(squares)], axis=1) @ columns.T
-    info = xp.finfo(block.dtype)
+    if prepared.centers.shape[0] == 1:
+        return _distances_to_one(block, prepared.centers, dtype=dtype)
+    info = namespace_of(block).finfo(block.dtype)
     margin = MARGINS[info.bits // 8]
-    doubtful = (squares + xp.max(center_squares)) * (margin * prepared.gamma)
-    doubtful = doubtful + margin * d * float(info.smallest_normal)
-    # Where a product is NaN it is in doubt.
-    in_doubt = xp.reshape(xp.logical_not(products > doubtful), (-1,))
-    products = xp.astype(products, dtype, copy=False)
-    (pairs,) = xp.nonzero(in_doubt)
-    if pairs.shape[0] == 0:
+    floor = margin * block.shape[1] * float(info.smallest_normal)
+    columns = prepared.derive(_distance_columns)
+    products, doubtful = _products(
+        block, prepared.origin, *columns, margin * prepared.gamma, floor, dtype=dtype
+    )
+    count = int(_count(doubtful))
+    if count == 0:
         return products
-    direct = xp.astype(_pair_distances(block, prepared, pairs), dtype, copy=False)
-    return xp.reshape(filled(xp.reshape(products, (-1,)), in_doubt, direct), (n, k))
+    (n, d), k = block.shape, products.shape[1]
+    marked, place, which = _first_marked(doubtful, room=_rounded_up(count, n * k))
+    # As many differences at a time as the block has scores, or entries.
+    pieces = [
+        _pair_distances(block, prepared.wide_centers, which[part], dtype=dtype)
+        for part in parts(which.shape[0], n * max(k, d) // d)
+    ]
+    xp = namespace_of(block)
+    flat = _filled(xp.reshape(products, (-1,)), marked, place, xp.concat(pieces))
+    return xp.reshape(flat, (n, k))
+
+
+@fused("dtype")
+def _distances_to_one(block: Array, center: Array, *, dtype: Any) -> Array:
+    """Return squared distances to one centre, (1, d), by differences: (B, 1)."""
+    xp = namespace_of(block)
+    wider = xp.result_type(block.dtype, dtype)
+    difference = xp.astype(block, wider, copy=False) - xp.astype(center, wider, copy=False)
+    squares = xp.sum(difference * difference, axis=1, keepdims=True)
+    return xp.astype(squares, dtype, copy=False)
+
+
+@fused("dtype")
+def _products(
+    block: Array,
+    origin: Array,
+    columns: Array,
+    centers: Array,
+    margin: float,
+    floor: float,
+    *,
+    dtype: Any,
+) -> tuple[Array, Array]:
+    """Return squared distances by a product, (B, k), and which are in doubt, (B * k,) of bool."""
+    xp, shifted = namespace_of(block), block - origin
+    squares = xp.sum(shifted * shifted, axis=1, keepdims=True)
+    products = xp.concat([shifted, squares, xp.ones_like(squares)], axis=1) @ columns.T
+    least = (squares + xp.max(centers)) * margin + floor
+    # Where a product is NaN it is in doubt.
+    doubtful = xp.reshape(xp.logical_not(products > least), (-1,))
+    return xp.astype(products, dtype, copy=False), doubtful
 
 
 def shortlist(block: Array, prepared: PreparedCenters) -> Array:
     """Return the label of each row where a product leaves one candidate, else -1, (B,) int32."""
-    xp = namespace_of(block)
-    lower, upper, best = _bounds(block, prepared)
+    return _shortlist(block, prepared.derive(_columns))
+
+
+@fused()
+def _shortlist(block: Array, columns: "_Columns") -> Array:
+    xp, k = namespace_of(block), columns.columns.shape[0]
+    lower, upper, best = _bounds(block, columns)
     # Where a bound is NaN, the centre is a candidate.
     others = xp.count_nonzero(lower > upper, axis=1)
-    return xp.where(others == prepared.centers.shape[0] - 1, best, -1)
+    return xp.where(others == k - 1, best, -1)
 
 
 def decide(labels: Array, block: Array, prepared: PreparedCenters) -> Array:
     """Return the labels of a block, (B,), of which those that are -1 are decided by differences."""
-    xp = namespace_of(block)
-    undecided = labels < 0
-    (rows,) = xp.nonzero(undecided)
-    if rows.shape[0] == 0:
+    xp, n = namespace_of(block), block.shape[0]
+    count = int(_count(labels < 0))
+    if count == 0:
         return labels
-    some = xp.take(block, rows, axis=0)
-    found = decide_among_few(some, prepared)
-    open_ = found < 0
-    (left,) = xp.nonzero(open_)
-    if left.shape[0]:
-        # As many differences at a time as the block has scores.
-        size = labels.shape[0] // min(prepared.centers.shape)
-        among_all = _decide_among_all(xp.take(some, left, axis=0), prepared, size)
-        found = filled(found, open_, among_all)
-    return filled(labels, undecided, found)
+    gather = partial(xp.take, block, axis=0)
+    labels = decide_unseen(labels, prepared, gather, [slice(0, _rounded_up(count, n))])
+    undecided = labels < 0
+    (left,) = xp.nonzero(undecided)
+    if left.shape[0] == 0:
+        return labels
+    # As many differences at a time as the block has scores.
+    size = n // min(prepared.centers.shape)
+    found = _decide_among_all(xp.take(block, left, axis=0), prepared, size)
+    return _filled(labels, undecided, _counted(undecided), found)
 
 
 def labels_unseen(block: Array, prepared: PreparedCenters) -> Array:
@@ -107,11 +154,8 @@ def labels_unseen(block: Array, prepared: PreparedCenters) -> Array:
 
 
 def room_for(count: int, n: int) -> int:
-    """Return for how many undecided rows of n there should be room, if there were `count`.
-
-    A power of two, since some libraries compile for each shape.
-    """
-    return min(n, max(LEAST_ROOM, 1 << count.bit_length()))
+    """Return for how many undecided rows of n there should be room, if there were `count`."""
+    return min(n, max(LEAST_ROOM, _rounded_up(2 * count, n)))
 
 
 def decide_unseen(
@@ -130,21 +174,31 @@ def decide_unseen(
         The first of them, the next and so on: so many are decided at a time, be they as many or
         not. Those of more than `FEW` candidates stay -1.
     """
-    xp, n, device = namespace_of(labels), labels.shape[0], device_of(labels)
-    room = parts[-1].stop
-    undecided = labels < 0
-    place = _counted(undecided)
-    numbers = xp.arange(1, room + 1, dtype=place.dtype, device=device)
-    which = xp.searchsorted(place, numbers) % n
+    undecided, place, which = _first_marked(labels < 0, room=parts[-1].stop)
     pieces = [decide_among_few(gather(which[part]), prepared) for part in parts]
-    return _filled(labels, undecided & (place <= room), place, xp.concat(pieces))
+    return _filled(labels, undecided, place, namespace_of(labels).concat(pieces))
+
+
+@fused("room")
+def _first_marked(where: Array, *, room: int) -> tuple[Array, Array, Array]:
+    """Return the first `room` places that `where` marks: as a mask, numbered from 1, and where."""
+    xp, place = namespace_of(where), _counted(where)
+    numbers = xp.arange(1, room + 1, dtype=place.dtype, device=device_of(where))
+    # Where there are fewer, some place or other.
+    which = xp.searchsorted(place, numbers) % where.shape[0]
+    return where & (place <= room), place, which
 
 
 def decide_among_few(block: Array, prepared: PreparedCenters) -> Array:
     """Return labels by direct differences; -1 for rows of more than `FEW` candidates."""
+    return _decide_among_few(block, prepared.derive(_columns), prepared.wide_centers)
+
+
+@fused()
+def _decide_among_few(block: Array, columns: "_Columns", wide_centers: Array) -> Array:
     xp = namespace_of(block)
-    (n, d), k = block.shape, prepared.centers.shape[0]
-    lower, upper, best = _bounds(block, prepared)
+    (n, d), k = block.shape, wide_centers.shape[0]
+    lower, upper, best = _bounds(block, columns)
     numbers = xp.arange(k, dtype=xp.int32, device=device_of(block))
     candidates = []
     for left in reversed(range(min(FEW, k))):
@@ -152,24 +206,32 @@ def decide_among_few(block: Array, prepared: PreparedCenters) -> Array:
         lower = xp.where(best[:, None] == numbers, xp.inf, lower)
         best = xp.astype(xp.argmin(lower, axis=1), xp.int32) if left else best
     few = xp.stack(candidates, axis=1)
-    centers = xp.take(prepared.wide_centers, xp.reshape(few, (-1,)), axis=0)
+    centers = xp.take(wide_centers, xp.reshape(few, (-1,)), axis=0)
     found = _least(few, _squares(block, xp.reshape(centers, (n, -1, d))), d)
     certain = xp.all(lower > upper, axis=1)
     return xp.where(certain, found, -1)
 
 
-def filled(values: Array, where: Array, by: Array) -> Array:
+@fused()
+def _filled(values: Array, where: Array, place: Array, by: Array) -> Array:
     """Return `values`, (m,), with the i-th place that `where` marks filled by the i-th entry.
 
-    The standard has no scatter: every place gathers what it would get.
+    The standard has no scatter: every place gathers what it would get, the entry of which `place`
+    has the number, from 1.
     """
-    return _filled(values, where, _counted(where), by)
-
-
-def _filled(values: Array, where: Array, place: Array, by: Array) -> Array:
-    """Return what `filled` does; `place` says which entry each would get, from 1."""
     xp = namespace_of(values)
     return xp.where(where, xp.take(by, (place - 1) % by.shape[0]), values)
+
+
+def _rounded_up(count: int, most: int) -> int:
+    """Return the next power of two, since some libraries compile for each shape; `most` at most."""
+    return min(most, 1 << (count - 1).bit_length())
+
+
+def _count(where: Array) -> Array:
+    """Return how many places `where` marks, of shape ()."""
+    xp = namespace_of(where)
+    return xp.sum(xp.astype(where, xp.int32))
 
 
 def _counted(where: Array) -> Array:
@@ -182,19 +244,32 @@ def blocks_are_faster(*_: object, **__: object) -> None:
     """Return None, where an engine could do all rows at once."""
 
 
-def _bounds(block: Array, prepared: PreparedCenters) -> tuple[Array, Array, Array]:
+class _Columns(NamedTuple):
+    """What a product needs of the centres, as `PreparedCenters` describes it."""
+
+    origin: Array
+    columns: Array
+    slack: Array
+    tie: float
+
+
+def _columns(prepared: PreparedCenters) -> _Columns:
+    return _Columns(prepared.origin, prepared.columns, prepared.slack, prepared.tie)
+
+
+def _bounds(block: Array, columns: _Columns) -> tuple[Array, Array, Array]:
     """Return lower bounds of the scores, (B, k); an upper bound of the least; whose that is, (B,).
 
     The upper bound, (B, 1), is that of the score whose lower bound is the least.
     """
     xp = namespace_of(block)
-    shifted = block - prepared.origin
+    shifted = block - columns.origin
     norms = xp.sqrt(xp.sum(shifted * shifted, axis=1, keepdims=True))
-    lower = xp.concat([shifted, norms, xp.ones_like(norms)], axis=1) @ prepared.columns.T
+    lower = xp.concat([shifted, norms, xp.ones_like(norms)], axis=1) @ columns.columns.T
     best = xp.argmin(lower, axis=1, keepdims=True)
-    slack = xp.take(prepared.slack, best[:, 0], axis=0)
+    slack = xp.take(columns.slack, best[:, 0], axis=0)
     upper = xp.take_along_axis(lower, best, axis=1)
-    upper = upper + norms * (slack[:, :1] + norms * prepared.tie) + slack[:, 1:]
+    upper = upper + norms * (slack[:, :1] + norms * columns.tie) + slack[:, 1:]
     return lower, upper, xp.astype(best[:, 0], xp.int32)
 
 
@@ -233,14 +308,10 @@ def _distance_columns(prepared: PreparedCenters) -> tuple[Array, Array]:
     return xp.concat([2 * shifted, xp.ones_like(squares), squares], axis=1), squares
 
 
-def _pair_distances(block: Array, prepared: PreparedCenters, pairs: Array) -> Array:
+@fused("dtype")
+def _pair_distances(block: Array, centers: Array, pairs: Array, *, dtype: Any) -> Array:
     """Return squared distances by direct differences of pairs, numbered row by row."""
-    xp, (n, d), k = namespace_of(block), block.shape, prepared.centers.shape[0]
-    pieces = []
-    # As many differences at a time as the block has scores, or entries.
-    for part in parts(pairs.shape[0], n * max(k, d) // d):
-        rows, centers = pairs[part] // k, pairs[part] % k
-        own = xp.take(prepared.wide_centers, centers, axis=0)
-        difference = xp.astype(xp.take(block, rows, axis=0), own.dtype, copy=False) - own
-        pieces.append(xp.sum(difference * difference, axis=1))
-    return xp.concat(pieces)
+    xp, k = namespace_of(block), centers.shape[0]
+    own = xp.take(centers, pairs % k, axis=0)
+    difference = xp.astype(xp.take(block, pairs // k, axis=0), own.dtype, copy=False) - own
+    return xp.astype(xp.sum(difference * difference, axis=1), dtype, copy=False)

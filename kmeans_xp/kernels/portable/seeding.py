@@ -7,6 +7,7 @@ from typing import Any, final
 import numpy as np
 
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.arrays.fusing import fused
 from kmeans_xp.kernels.interface import Engine, Potential, Seeder, SeedingStep, Source
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 
@@ -136,9 +137,16 @@ def _sum_step(
     groups: list[PreparedCenters],
     wide: Any,
 ) -> _Potentials:
-    xp, sums = namespace_of(block), []
+    sums = []
     for prepared in groups:
         new = engine.distances(block, prepared, potential.dtype)
-        new = new if weights is None else new * weights[:, None]
-        sums.append(xp.sum(xp.minimum(potential[:, None], new), axis=0, dtype=wide))
-    return _Potentials(xp.concat(sums))
+        sums.append(_lowered(potential, new, weights, dtype=wide))
+    return _Potentials(namespace_of(block).concat(sums))
+
+
+@fused("dtype")
+def _lowered(potential: Array, new: Array, weights: Array | None, *, dtype: Any) -> Array:
+    """Return the sum of the potential, (T,), with each of T centres at squared distances `new`."""
+    xp = namespace_of(potential)
+    new = new if weights is None else new * weights[:, None]
+    return xp.sum(xp.minimum(potential[:, None], new), axis=0, dtype=dtype)

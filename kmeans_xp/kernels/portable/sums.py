@@ -6,6 +6,7 @@ and no device is waited for. The sums of pieces are then added up by a product.
 """
 
 from kmeans_xp.arrays import Array, namespace_of
+from kmeans_xp.arrays.fusing import fused
 from kmeans_xp.arrays.namespace import device_of
 from kmeans_xp.kernels.portable import nearest
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
@@ -32,6 +33,7 @@ def assign_and_sum(
     return ClusterTotals(*sum_by_label(block, found, weights, prepared))
 
 
+@fused("k")
 def count(labels: Array, k: int) -> Array:
     """Return how many rows have each label, (k,) integers."""
     xp = namespace_of(labels)
@@ -39,6 +41,7 @@ def count(labels: Array, k: int) -> Array:
     return bounds[1:] - bounds[:-1]
 
 
+@fused()
 def sums_about(block: Array, weights: Array | None, about: Array) -> tuple[Array, Array, Array]:
     """Return Σw, Σw(x - about) and Σw(x - about)², (d,), in the dtype of `about`."""
     xp = namespace_of(block)
@@ -49,6 +52,7 @@ def sums_about(block: Array, weights: Array | None, about: Array) -> tuple[Array
     return xp.sum(w), w @ centred, w @ (centred * centred)
 
 
+@fused("k")
 def sum_segments(
     values: Array, labels: Array, weights: Array | None, k: int, about: Array
 ) -> tuple[Array, Array]:

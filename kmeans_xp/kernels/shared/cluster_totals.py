@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.arrays.fusing import fused
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
 
@@ -48,20 +49,37 @@ def move(prepared: PreparedCenters, totals: ClusterTotals, *tell: Array) -> Move
     The inertia follows from the totals alone, without a distance: with everything about the
     origin, it is Σw‖x‖² - 2Σc·s + ΣW‖c‖².
     """
-    xp, wide = namespace_of(prepared.centers), prepared.wide_centers.dtype
-    occupied = totals.weights > 0
-    weights = xp.where(occupied, totals.weights, xp.ones_like(totals.weights))
-    means = prepared.wide_origin + totals.sums / weights[:, None]
-    moved = xp.where(occupied[:, None], means, prepared.wide_centers)
-    moved = xp.astype(moved, prepared.centers.dtype)
-    drift = xp.astype(moved, wide, copy=False) - prepared.wide_centers
-    c = prepared.wide_centers - prepared.wide_origin
-    gain = xp.sum(c * (totals.weights[:, None] * c - 2 * totals.sums))
-    numbers = (xp.astype(number, wide) for number in (xp.sum(xp.astype(~occupied, wide)), *tell))
+    xp, sums, weights = namespace_of(prepared.centers), totals.sums, totals.weights
+    # Divided here, since compiled together with other things JAX would multiply by the inverse.
+    means = sums / xp.where(weights > 0, weights, xp.ones_like(weights))[:, None]
+    about = prepared.centers, prepared.wide_centers, prepared.wide_origin
+    moved, numbers = _moved(*about, sums, weights, means, tell)
     # One transfer from the device for all of them.
-    host = to_host(xp.stack([gain, xp.sum(drift * drift), *numbers]))
-    gain, shift, empty, *told = host.tolist()
+    gain, shift, empty, *told = to_host(numbers).tolist()
     return Move(moved, gain, shift, int(empty), tuple(told))
+
+
+@fused()
+def _moved(
+    centers: Array,
+    wide_centers: Array,
+    origin: Array,
+    sums: Array,
+    weights: Array,
+    means: Array,
+    tell: tuple[Array, ...],
+) -> tuple[Array, Array]:
+    """Return where the centres move, and the numbers of the move: gain, shift, empty and others."""
+    xp, wide = namespace_of(centers), wide_centers.dtype
+    occupied = weights > 0
+    moved = xp.where(occupied[:, None], origin + means, wide_centers)
+    moved = xp.astype(moved, centers.dtype)
+    drift = xp.astype(moved, wide, copy=False) - wide_centers
+    c = wide_centers - origin
+    gain = xp.sum(c * (weights[:, None] * c - 2 * sums))
+    empty = xp.sum(xp.astype(~occupied, wide))
+    told = [xp.astype(number, wide) for number in (empty, *tell)]
+    return moved, xp.stack([gain, xp.sum(drift * drift), *told])
 
 
 @dataclass(frozen=True)

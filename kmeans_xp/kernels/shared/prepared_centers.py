@@ -19,6 +19,7 @@ from typing import Any, Self, TypeVar
 
 from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.dtypes import widest_float
+from kmeans_xp.arrays.fusing import fused
 from kmeans_xp.arrays.namespace import device_of
 from kmeans_xp.arrays.precision import product_rounding, quiet
 
@@ -115,20 +116,25 @@ class PreparedCenters(Derivable):
     @quiet()
     def _product(self) -> tuple[Array, Array]:
         """The columns and the slack of a matrix product, which some kernels do not need."""
-        xp, gamma = namespace_of(self.centers), self.gamma
-        d = self.centers.shape[1]
-        delta = (d + 16) * float(xp.finfo(self.centers.dtype).smallest_normal)
-        shifted = self.centers - self.origin
-        # Not a product, which some accelerators would round to fewer digits.
-        squares = xp.sum(shifted * shifted, axis=1)
-        # A square that overflowed bounds nothing: NaN sends its rows to direct differences.
-        squares = xp.where(xp.isfinite(squares), squares, xp.full_like(squares, xp.nan))
-        norms = xp.sqrt(squares)
-        last = squares * (0.5 * (1 - gamma)) - delta
-        columns = xp.concat([-shifted, (-gamma * norms)[:, None], last[:, None]], axis=1)
-        return columns, xp.stack(
-            [2 * gamma * norms, (gamma + 2 * self.tie) * squares + 2 * delta], axis=1
-        )
+        d, info = self.centers.shape[1], namespace_of(self.centers).finfo(self.centers.dtype)
+        delta = (d + 16) * float(info.smallest_normal)
+        return _columns_and_slack(self.centers, self.origin, self.gamma, delta, self.tie)
+
+
+@fused()
+def _columns_and_slack(
+    centers: Array, origin: Array, gamma: float, delta: float, tie: float
+) -> tuple[Array, Array]:
+    xp, shifted = namespace_of(centers), centers - origin
+    # Not a product, which some accelerators would round to fewer digits.
+    squares = xp.sum(shifted * shifted, axis=1)
+    # A square that overflowed bounds nothing: NaN sends its rows to direct differences.
+    squares = xp.where(xp.isfinite(squares), squares, xp.full_like(squares, xp.nan))
+    norms = xp.sqrt(squares)
+    last = squares * (0.5 * (1 - gamma)) - delta
+    columns = xp.concat([-shifted, (-gamma * norms)[:, None], last[:, None]], axis=1)
+    slack = [2 * gamma * norms, (gamma + 2 * tie) * squares + 2 * delta]
+    return columns, xp.stack(slack, axis=1)
 
 
 def tied(d: int, eps: float = sys.float_info.epsilon) -> float:
