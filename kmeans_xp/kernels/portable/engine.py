@@ -54,7 +54,10 @@ PORTABLE = Engine(
 
 @cache
 def portable_on(memory: int) -> Engine:
-    """Return the portable engine for an accelerator with so many bytes of memory."""
+    """Return the portable engine for an accelerator with so many bytes of memory.
+
+    Its blocks are as large as that allows, and it seldom waits for the device.
+    """
     entries = blocks.entries_of(memory)
 
     def sized(rows: Callable[..., int]) -> Callable[..., int]:
@@ -63,7 +66,8 @@ def portable_on(memory: int) -> Engine:
     return PORTABLE.overriding(
         "portable",
         block_rows=sized(blocks.block_rows),
-        learn=partial(minibatch.learn, rows_of=sized(blocks.block_rows)),
+        full_search=partial(lloyd.full_search, unseen=True),
+        learn=partial(minibatch.learn_unseen, block_rows=sized(blocks.block_rows)),
         polynomial=replace(PORTABLE.polynomial, block_rows=sized(blocks.polynomial_rows)),
         difference=replace(PORTABLE.difference, block_rows=sized(blocks.difference_rows)),
     )

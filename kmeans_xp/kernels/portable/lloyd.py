@@ -45,10 +45,10 @@ class FullSearch(LloydRun):
 
 @final
 class DeferredSearch(LloydRun):
-    """Searches every row in every iteration, and waits for the device once in each.
+    """Searches every row in every iteration, decides what that leaves, and then sums all rows.
 
-    Which rows a product leaves undecided is known to the device alone, and to ask would be to wait
-    for it. So as many rows as there were in the iteration before, and some more, are decided
+    Which rows a product leaves undecided is known to the device alone, and to ask is to wait for
+    it. So an accelerator decides as many rows as there were in the iteration before, and some more,
     unseen; how many that left over is told together with where the centres move. If any, which is
     rare, they are decided then, and all rows are summed again.
 
@@ -58,17 +58,20 @@ class DeferredSearch(LloydRun):
         In memory.
     weights, engine, origin
         As `FullSearch` has them.
+    unseen : bool
+        Whether rows are decided unseen.
     """
 
-    def __init__(self, rows: Source, weights: Array | None, engine: Engine, origin: Array) -> None:
+    def __init__(
+        self, rows: Source, weights: Array | None, engine: Engine, origin: Array, *, unseen: bool
+    ) -> None:
         self.rows = rows
         self.weights = weights
         self.engine = engine
         self.origin = origin
         self._totals: ClusterTotals
-        # How many undecided rows there may be, unseen; None once some could not be decided so.
-        n = rows.shape[0]
-        self._room: int | None = nearest.room_for(n // nearest.UNDECIDED, n)
+        # For how many undecided rows there is room, unseen; None where the device is asked.
+        self._room = nearest.first_room(rows.shape[0]) if unseen else None
 
     @property
     def totals(self) -> ClusterTotals:
@@ -81,15 +84,14 @@ class DeferredSearch(LloydRun):
         labels, room = self._shortlist(prepared), self._room
         if room is None:
             return self._move(self._decide(labels, prepared), prepared)
-        xp = namespace_of(labels)
-        undecided = xp.sum(xp.astype(labels < 0, xp.int32))
+        undecided = nearest.count_undecided(labels)
         labels = self._decide_unseen(labels, prepared, room)
-        moved = self._move(labels, prepared, undecided, xp.sum(xp.astype(labels < 0, xp.int32)))
+        moved = self._move(labels, prepared, undecided, nearest.count_undecided(labels))
         count, left = map(int, moved.told)
         self._room = nearest.room_for(count, self.rows.shape[0])
         if left == 0:
             return moved
-        if left > max(0, count - room):
+        if left > max(0, count - room):  # Some had too many candidates.
             self._room = None
         return self._move(self._decide(labels, prepared), prepared)
 
@@ -101,33 +103,45 @@ class DeferredSearch(LloydRun):
     def _shortlist(self, prepared: PreparedCenters) -> Array:
         """Return the labels of all rows, -1 where a product leaves several candidates."""
         step = partial(_shortlist_step, prepared=prepared)
-        return self.rows.map(step, block_rows=self.engine.block_rows(*prepared.centers.shape))[0]
+        return self.rows.map(step, block_rows=self._block_rows(prepared))[0]
 
     def _decide(self, labels: Array, prepared: PreparedCenters) -> Array:
         """Return the labels of all rows, of which those that are -1 are decided now."""
-        step = partial(_decide_step, prepared=prepared)
-        size = self.engine.block_rows(*prepared.centers.shape)
-        return self.rows.map(step, labels, block_rows=size)[0]
+        count, n = int(nearest.count_undecided(labels)), self.rows.shape[0]
+        if count:
+            labels = self._decide_unseen(labels, prepared, nearest.rounded_up(count, n))
+            if int(nearest.count_undecided(labels)):
+                step, size = partial(_decide_step, prepared=prepared), self._block_rows(prepared)
+                (labels,) = self.rows.map(step, labels, block_rows=size)
+        return labels
 
     def _decide_unseen(self, labels: Array, prepared: PreparedCenters, room: int) -> Array:
         """Return the labels of all rows; the first `room` that are -1 are decided among few."""
-        size = self.engine.block_rows(*prepared.centers.shape)
-        pieces = list(parts(room, size))
+        pieces = list(parts(room, self._block_rows(prepared)))
         return nearest.decide_unseen(labels, prepared, self.rows.gather, pieces)
 
     def _move(self, labels: Array, prepared: PreparedCenters, *tell: Array) -> Move:
         """Sum the rows of each label, and move the centres."""
-        (k, d), step = prepared.centers.shape, partial(_sum_step, engine=self.engine)
-        size = max(self.engine.block_rows(1, d), ROWS_OF_EACH * k)
-        step = partial(step, prepared=prepared)
+        (k, d), engine = prepared.centers.shape, self.engine
+        step = partial(_sum_step, engine=engine, prepared=prepared)
+        size = max(engine.block_rows(1, d), ROWS_OF_EACH * k)
         self._totals = self.rows.fold(step, labels, self.weights, block_rows=size)
         return move(prepared, self._totals, *tell)
 
+    def _block_rows(self, prepared: PreparedCenters) -> int:
+        return self.engine.block_rows(*prepared.centers.shape)
 
-def full_search(rows: Source, weights: Array | None, engine: Engine, origin: Array) -> LloydRun:
-    """Return a run that searches all rows in every iteration."""
-    run = DeferredSearch if rows.in_memory else FullSearch
-    return run(rows, weights, engine, origin)
+
+def full_search(
+    rows: Source, weights: Array | None, engine: Engine, origin: Array, *, unseen: bool = False
+) -> LloydRun:
+    """Return a run that searches all rows in every iteration.
+
+    Where to ask the device takes long, rows that a product leaves undecided are decided `unseen`.
+    """
+    if rows.in_memory:
+        return DeferredSearch(rows, weights, engine, origin, unseen=unseen)
+    return FullSearch(rows, weights, engine, origin)
 
 
 @final

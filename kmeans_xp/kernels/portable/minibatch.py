@@ -16,15 +16,22 @@ SumBatch = Callable[[Array, Array, Array | None, Array], BatchSums]
 Labels = Callable[[Array, PreparedCenters], Array]
 
 
-def learn(batch: Batch, *, rows_of: Callable[[int, int], int] = block_rows) -> Learned:
-    """Let running means learn from a batch, of so many rows of k centres and d features at a time.
+def learn(batch: Batch) -> Learned:
+    """Let running means learn from a batch."""
+    return learn_by_block(batch, nearest.labels, sum_batch, block_rows)
 
-    The device is waited for once, if there was room for all rows that a product leaves undecided.
+
+def learn_unseen(batch: Batch, *, block_rows: Callable[[int, int], int]) -> Learned:
+    """Let running means learn from a batch, and wait for the device once.
+
+    If there was no room for all rows that a product leaves undecided, it is done again.
     """
-    learned = learn_by_block(batch, nearest.labels_unseen, sum_batch, rows_of)
-    if learned.undecided:
-        return learn_by_block(batch, nearest.labels, sum_batch, rows_of)
-    return learned
+    learned = learn_by_block(batch, nearest.labels_unseen, sum_batch, block_rows)
+    return (
+        learn_by_block(batch, nearest.labels, sum_batch, block_rows)
+        if learned.undecided
+        else learned
+    )
 
 
 def learn_by_block(

@@ -21,9 +21,11 @@ FEW = 4
 # One row in so many is expected to be undecided where nothing is known yet. There is room for twice
 # as many as were seen last, and for a few at least, since to wait takes longer than to decide them.
 UNDECIDED, LEAST_ROOM = 256, 256
-# A distance is taken from a product if it is so many times its rounding error, by the size of
-# the dtype: a few percent, and a millionth.
-MARGINS = {4: 2.0**6, 8: 2.0**20}
+# A distance is taken from a product if it is so many times its rounding error: a few percent where
+# the device has a wider float, which is used where digits count; else a millionth.
+MARGIN, WIDE_MARGIN = 2.0**6, 2.0**20
+# Differences up to which they take no longer than the operations that a product needs.
+SMALL = 1 << 16
 
 
 def labels(block: Array, prepared: PreparedCenters) -> Array:
@@ -53,43 +55,40 @@ def _own_distances(block: Array, centers: Array, labels: Array) -> Array:
 def distances(block: Array, prepared: PreparedCenters, dtype: Any) -> Array:
     """Return squared distances to every centre, (B, k) in `dtype`.
 
-    They come from a matrix product where this loses at most a few percent to rounding (in float64
-    a millionth), and else from direct differences, so that a row at a centre has the distance 0.
-    Differences also serve where terms are next to subnormal, which have no digits to lose, and
-    for a single centre, where they take no longer.
+    They come from a matrix product where this loses at most a few percent to rounding (in the
+    widest float a millionth), and else from direct differences, so that a row at a centre has the
+    distance 0. Differences also serve where terms are next to subnormal, which have no digits to
+    lose; for a single centre, where they take no longer; and for few entries.
     """
-    if prepared.centers.shape[0] == 1:
-        return _distances_to_one(block, prepared.centers, dtype=dtype)
-    info = namespace_of(block).finfo(block.dtype)
-    margin = MARGINS[info.bits // 8]
-    floor = margin * block.shape[1] * float(info.smallest_normal)
+    xp, (n, d), k = namespace_of(block), block.shape, prepared.centers.shape[0]
+    if k == 1 or n * k * d <= SMALL:
+        return _differences(block, prepared.centers, dtype=dtype)
+    info = xp.finfo(block.dtype)
+    margin = WIDE_MARGIN if block.dtype == prepared.wide_centers.dtype else MARGIN
+    floor = margin * d * float(info.smallest_normal)
     columns = prepared.derive(_distance_columns)
     products, doubtful = _products(
         block, prepared.origin, *columns, margin * prepared.gamma, floor, dtype=dtype
     )
-    count = int(_count(doubtful))
+    count = int(xp.count_nonzero(doubtful))
     if count == 0:
         return products
-    (n, d), k = block.shape, products.shape[1]
-    marked, place, which = _first_marked(doubtful, room=_rounded_up(count, n * k))
+    marked, place, which = _first_marked(doubtful, room=rounded_up(count, n * k))
     # As many differences at a time as the block has scores, or entries.
     pieces = [
         _pair_distances(block, prepared.wide_centers, which[part], dtype=dtype)
         for part in parts(which.shape[0], n * max(k, d) // d)
     ]
-    xp = namespace_of(block)
     flat = _filled(xp.reshape(products, (-1,)), marked, place, xp.concat(pieces))
     return xp.reshape(flat, (n, k))
 
 
 @fused("dtype")
-def _distances_to_one(block: Array, center: Array, *, dtype: Any) -> Array:
-    """Return squared distances to one centre, (1, d), by differences: (B, 1)."""
+def _differences(block: Array, centers: Array, *, dtype: Any) -> Array:
+    """Return squared distances to every centre, (B, k), by direct differences."""
     xp = namespace_of(block)
-    wider = xp.result_type(block.dtype, dtype)
-    difference = xp.astype(block, wider, copy=False) - xp.astype(center, wider, copy=False)
-    squares = xp.sum(difference * difference, axis=1, keepdims=True)
-    return xp.astype(squares, dtype, copy=False)
+    centers = xp.astype(centers, xp.result_type(block.dtype, dtype), copy=False)
+    return xp.astype(_squares(block, centers[None, :, :]), dtype, copy=False)
 
 
 @fused("dtype")
@@ -130,11 +129,11 @@ def _shortlist(block: Array, columns: "_Columns") -> Array:
 def decide(labels: Array, block: Array, prepared: PreparedCenters) -> Array:
     """Return the labels of a block, (B,), of which those that are -1 are decided by differences."""
     xp, n = namespace_of(block), block.shape[0]
-    count = int(_count(labels < 0))
+    count = int(count_undecided(labels))
     if count == 0:
         return labels
     gather = partial(xp.take, block, axis=0)
-    labels = decide_unseen(labels, prepared, gather, [slice(0, _rounded_up(count, n))])
+    labels = decide_unseen(labels, prepared, gather, [slice(0, rounded_up(count, n))])
     undecided = labels < 0
     (left,) = xp.nonzero(undecided)
     if left.shape[0] == 0:
@@ -145,17 +144,26 @@ def decide(labels: Array, block: Array, prepared: PreparedCenters) -> Array:
     return _filled(labels, undecided, _counted(undecided), found)
 
 
+def count_undecided(labels: Array) -> Array:
+    """Return how many labels are -1, of shape ()."""
+    return namespace_of(labels).count_nonzero(labels < 0)
+
+
 def labels_unseen(block: Array, prepared: PreparedCenters) -> Array:
     """Return labels, or -1 for a few rows, where `labels` would have to ask the device."""
     found, n = shortlist(block, prepared), block.shape[0]
     gather = partial(namespace_of(block).take, block, axis=0)
-    room = room_for(n // UNDECIDED, n)
-    return decide_unseen(found, prepared, gather, [slice(0, room)])
+    return decide_unseen(found, prepared, gather, [slice(0, first_room(n))])
+
+
+def first_room(n: int) -> int:
+    """Return for how many undecided rows of n there should be room where nothing is known yet."""
+    return room_for(n // UNDECIDED, n)
 
 
 def room_for(count: int, n: int) -> int:
     """Return for how many undecided rows of n there should be room, if there were `count`."""
-    return min(n, max(LEAST_ROOM, _rounded_up(2 * count, n)))
+    return min(n, max(LEAST_ROOM, rounded_up(2 * count, n)))
 
 
 def decide_unseen(
@@ -181,12 +189,13 @@ def decide_unseen(
 
 @fused("room")
 def _first_marked(where: Array, *, room: int) -> tuple[Array, Array, Array]:
-    """Return the first `room` places that `where` marks: as a mask, numbered from 1, and where."""
+    """Return the first `room` places that `where` marks: as a mask, numbered from 1, and which."""
     xp, place = namespace_of(where), _counted(where)
     numbers = xp.arange(1, room + 1, dtype=place.dtype, device=device_of(where))
     # Where there are fewer, some place or other.
     which = xp.searchsorted(place, numbers) % where.shape[0]
-    return where & (place <= room), place, which
+    within = place <= room
+    return where & within, xp.where(within, place, room), which
 
 
 def decide_among_few(block: Array, prepared: PreparedCenters) -> Array:
@@ -217,21 +226,15 @@ def _filled(values: Array, where: Array, place: Array, by: Array) -> Array:
     """Return `values`, (m,), with the i-th place that `where` marks filled by the i-th entry.
 
     The standard has no scatter: every place gathers what it would get, the entry of which `place`
-    has the number, from 1.
+    has the number, from 1; before the first one it is 0.
     """
     xp = namespace_of(values)
-    return xp.where(where, xp.take(by, (place - 1) % by.shape[0]), values)
+    return xp.where(where, xp.take(xp.concat([by[:1], by]), place), values)
 
 
-def _rounded_up(count: int, most: int) -> int:
+def rounded_up(count: int, most: int) -> int:
     """Return the next power of two, since some libraries compile for each shape; `most` at most."""
     return min(most, 1 << (count - 1).bit_length())
-
-
-def _count(where: Array) -> Array:
-    """Return how many places `where` marks, of shape ()."""
-    xp = namespace_of(where)
-    return xp.sum(xp.astype(where, xp.int32))
 
 
 def _counted(where: Array) -> Array:

@@ -12,8 +12,9 @@ from kmeans_xp.kernels.portable import nearest
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
-# Up to so many clusters one product of all rows takes less time than to sort them.
-FEW = 16
+# Up to so many clusters, or entries of clusters and rows, one product of all rows takes less time
+# than to sort them.
+FEW, SMALL = 16, 1 << 17
 # Rows of a piece at most: 16 to 512 take about as long.
 PIECE_ROWS = 64
 
@@ -64,7 +65,7 @@ def sum_segments(
     if weights is not None:
         weights = xp.astype(weights, wide, copy=False)
     size = min(PIECE_ROWS, n // (2 * k))
-    if k <= FEW or size < 2:
+    if k <= FEW or size < 2 or n * k <= SMALL:
         return _sum_members(xp.astype(values, wide, copy=False) - about, labels, weights, k)
     order = xp.argsort(labels)
     rows, inside, piece_labels = _pieces(xp.take(labels, order), size, k)
