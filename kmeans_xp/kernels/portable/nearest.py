@@ -122,7 +122,7 @@ def _shortlist(block: Array, columns: "_Columns") -> Array:
     xp, k = namespace_of(block), columns.columns.shape[0]
     lower, upper, best = _bounds(block, columns)
     # Where a bound is NaN, the centre is a candidate.
-    others = xp.count_nonzero(lower > upper, axis=1)
+    others = xp.sum(xp.astype(lower > upper, xp.int8), axis=1, dtype=xp.int32)
     return xp.where(others == k - 1, best, -1)
 
 
