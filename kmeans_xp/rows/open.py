@@ -55,7 +55,8 @@ def beside_x(call: Call) -> Call:
     """Let a function, whose first argument is X or its rows, allocate on the device of X."""
 
     @wraps(call)
-    def on_device(X: Any, *args: Any, **kwargs: Any) -> Any:
+    def on_device(*args: Any, **kwargs: Any) -> Any:
+        X = args[0] if args else kwargs.get("X")
         if isinstance(X, Rows):
             context = current(X.xp, X.device)
         elif array_api_compat.is_array_api_obj(X):
@@ -63,6 +64,6 @@ def beside_x(call: Call) -> Call:
         else:
             context = nullcontext()
         with context:
-            return call(X, *args, **kwargs)
+            return call(*args, **kwargs)
 
     return cast(Call, on_device)

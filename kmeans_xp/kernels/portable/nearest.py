@@ -1,8 +1,9 @@
 """Nearest centres and distances of blocks of rows, in the array-API standard alone.
 
-No function here waits for a device but `labels` and `distances`, which ask once a block how many
-rows or distances a product leaves open. How many operations a function starts depends neither on
-the number of rows nor on that of centres, but for direct differences in parts.
+Only `labels`, `nearest`, `decide` and `distances` wait for a device: they ask it once a block how
+many rows or distances a product leaves in doubt, and, where that leaves too many candidates, once
+more. How many operations are started depends neither on the number of rows nor on that of centres,
+but for direct differences from all centres, which are taken in parts.
 """
 
 from collections.abc import Callable, Sequence
