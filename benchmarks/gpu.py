@@ -88,6 +88,7 @@ def run(plan: Plan) -> None:
 
 def split(shape: Shape) -> Split:
     """Time an iteration and its parts."""
+    from kmeans_xp.arrays import device_of
     from kmeans_xp.arrays.backends import load
     from kmeans_xp.arrays.precision import full_precision
     from kmeans_xp.kernels.choose.engine import find_engine
@@ -97,9 +98,9 @@ def split(shape: Shape) -> Split:
     X, start = rows(n, d, k)
     iteration = measure_one(target, X, start, ITERATIONS).seconds_per_iteration
     xp = load(target.backend)
-    engine = find_engine(xp)
-    size = engine.block_rows(k, d)
     placed, centers = place(X, target), place(start, target)
+    engine = find_engine(xp, device=device_of(placed))
+    size = engine.block_rows(k, d)
     blocks = [placed[first : first + size, :] for first in range(0, n, size)]
     with full_precision(xp):
         prepared = prepare(centers)

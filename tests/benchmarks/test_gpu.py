@@ -115,7 +115,7 @@ def test_iterations_bear_the_transfer_of_the_rows():
     assert there.seconds_transfer > 0
     point = replace(there, seconds_per_iteration=1.0, seconds_transfer=8.0, iterations=4)
     assert point.seconds_with_transfer == 3.0
-    table = scaling.rows_table([point, here])
+    table = " ".join(scaling.rows_table([point, here]).split())
     assert "| cupy GPU, with transfer | 3.00 s |" in table
     assert "numpy CPU, with transfer" not in table
     assert there.inertia == here.inertia

@@ -66,7 +66,9 @@ def find_engine(
 
 def _on(engine: Engine, xp: Namespace, device: Any) -> Engine:
     """Return the engine with blocks that suit the memory of the device."""
-    memory = memory_of(xp, device) if engine is PORTABLE else None
+    if engine is not PORTABLE or device is None:
+        return engine
+    memory = memory_of(xp, device)
     return engine if memory is None else portable_on(memory)
 
 
