@@ -122,3 +122,15 @@ def test_memory_is_bounded_by_a_block(stand_in, gpu_of) -> None:
             kmeans(X, k, init=start, max_iter=3)
         # A few integers of each row, and a block's share.
         assert found.peak_bytes <= memory / 4 + 64 * n
+
+
+def test_few_features_take_no_more_memory(stand_in, gpu_of) -> None:
+    import cupy
+
+    n, memory = 100_000, 1 << 25
+    gpu_of(memory)
+    X = cupy.asarray(cloud(n, 1))
+    start = X[:16].copy()
+    with stand_in.counted() as found:
+        kmeans(X, 16, init=start, max_iter=3)
+    assert found.peak_bytes <= memory / 8 + 32 * n

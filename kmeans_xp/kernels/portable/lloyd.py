@@ -6,6 +6,7 @@ from typing import final
 from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.kernels.interface import Engine, LloydRun, Source
 from kmeans_xp.kernels.portable import nearest
+from kmeans_xp.kernels.portable.sums import FEW
 from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.cluster_totals import Changes, ClusterTotals, Move, move
 from kmeans_xp.kernels.shared.hamerly import CANCELLATION_LIMIT, Bounds
@@ -124,7 +125,8 @@ class DeferredSearch(LloydRun):
         """Sum the rows of each label, and move the centres."""
         (k, d), engine = prepared.centers.shape, self.engine
         step = partial(_sum_step, engine=engine, prepared=prepared)
-        size = max(engine.block_rows(1, d), ROWS_OF_EACH * k)
+        # As many entries as a product of all rows may have, where there are few clusters.
+        size = max(engine.block_rows(min(k, FEW), d), ROWS_OF_EACH * k)
         self._totals = self.rows.fold(step, labels, self.weights, block_rows=size)
         return move(prepared, self._totals, *tell)
 
