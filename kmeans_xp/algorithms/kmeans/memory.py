@@ -62,7 +62,8 @@ def lloyd_memory(
         return n * remembered, 4 * centers + k * k * (LABEL + item + WIDE) + settled
     size = min(n, block_rows)
     if not method.engine.remembers:
-        block = size * (k * (WIDE + 2) + 3 * d * item + d * WIDE + STEP)
+        # Scores and which of them exclude a centre; rows as a product takes them.
+        block = size * (k * (item + 2) + 3 * d * item + STEP)
     elif compiled:
         block = size * STEP
     elif bounds is None and method.engine.labels is not NUMPY.labels:

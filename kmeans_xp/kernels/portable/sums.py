@@ -9,6 +9,7 @@ from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.fusing import fused
 from kmeans_xp.arrays.namespace import device_of
 from kmeans_xp.kernels.portable import nearest
+from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
@@ -77,7 +78,14 @@ def sum_segments(
     pieces = xp.reshape(pieces, (*members.shape, -1))
     sums = xp.reshape(members[:, None, :] @ pieces, (members.shape[0], -1))
     totals = xp.sum(members, axis=1, keepdims=True)
-    both, _ = _sum_members(xp.concat([sums, totals], axis=1), piece_labels, None, k)
+    sums = xp.concat([sums, totals], axis=1)
+    # So many pieces at a time that their members are no more entries than the rows.
+    together = parts(sums.shape[0], n * max(values.shape[1], PIECE_ROWS) // k)
+    both, *others = (
+        _sum_members(sums[part, :], piece_labels[part], None, k)[0] for part in together
+    )
+    for more in others:
+        both = both + more
     return both[:, :-1], both[:, -1]
 
 
