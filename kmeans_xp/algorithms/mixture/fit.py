@@ -69,7 +69,6 @@ class GaussianMixtureResult:
     history: tuple[float, ...]
 
 
-@beside_x
 def gaussian_mixture(
     X: Array,
     n_components: int,

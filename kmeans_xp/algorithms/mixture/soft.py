@@ -64,7 +64,6 @@ class SoftKMeansResult:
     history: tuple[float, ...]
 
 
-@beside_x
 def soft_kmeans(
     X: Array,
     n_clusters: int,
