@@ -16,9 +16,8 @@ from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 ROWS_OF_EACH = 32
 
 
-@final
-class FullSearch(LloydRun):
-    """Searches and sums every row in every iteration."""
+class _Search(LloydRun):
+    """What runs have that sweep over the rows, and whose sums are taken about `origin`, (d,)."""
 
     def __init__(self, rows: Source, weights: Array | None, engine: Engine, origin: Array) -> None:
         self.rows = rows
@@ -31,6 +30,11 @@ class FullSearch(LloydRun):
     def totals(self) -> ClusterTotals:
         """Return the totals of the clusters in the last step."""
         return self._totals
+
+
+@final
+class FullSearch(_Search):
+    """Searches and sums every row in every iteration."""
 
     def step(self, centers: Array) -> Move:
         """Assign every row to its nearest centre, and move each centre to the mean of its rows."""
@@ -45,7 +49,7 @@ class FullSearch(LloydRun):
 
 
 @final
-class DeferredSearch(LloydRun):
+class DeferredSearch(_Search):
     """Searches every row in every iteration, decides what that leaves, and then sums all rows.
 
     Which rows a product leaves undecided is known to the device alone, and to ask is to wait for
@@ -66,18 +70,9 @@ class DeferredSearch(LloydRun):
     def __init__(
         self, rows: Source, weights: Array | None, engine: Engine, origin: Array, *, unseen: bool
     ) -> None:
-        self.rows = rows
-        self.weights = weights
-        self.engine = engine
-        self.origin = origin
-        self._totals: ClusterTotals
+        super().__init__(rows, weights, engine, origin)
         # For how many undecided rows there is room, unseen; None where the device is asked.
         self._room = nearest.first_room(rows.shape[0]) if unseen else None
-
-    @property
-    def totals(self) -> ClusterTotals:
-        """Return the totals of the clusters in the last step."""
-        return self._totals
 
     def step(self, centers: Array) -> Move:
         """Assign every row to its nearest centre, and move each centre to the mean of its rows."""
@@ -147,26 +142,17 @@ def full_search(
 
 
 @final
-class BoundedSearch(LloydRun):
+class BoundedSearch(_Search):
     """Searches the rows whose bounds no longer hold, and sums those that change their label."""
 
     def __init__(
         self, rows: Source, weights: Array | None, engine: Engine, origin: Array, bounds: Bounds
     ) -> None:
-        self.rows = rows
-        self.weights = weights
-        self.engine = engine
-        self.origin = origin
+        super().__init__(rows, weights, engine, origin)
         self.bounds = bounds
         # All changes so far; and each cluster's largest weight since all rows were last summed.
         self._sums_so_far: Changes | None = None
         self._heaviest: Array | None = None
-        self._totals: ClusterTotals
-
-    @property
-    def totals(self) -> ClusterTotals:
-        """Return the totals of the clusters in the last step."""
-        return self._totals
 
     def step(self, centers: Array) -> Move:
         """Assign every row to its nearest centre, and move each centre to the mean of its rows."""
