@@ -16,6 +16,9 @@ _HOME = {
     "KMeans": "estimators.kmeans",
     "KMeansResult": "algorithms.kmeans.fit",
     "Iteration": "algorithms.loop",
+    "KMedoids": "estimators.medoids",
+    "KMedoidsResult": "algorithms.medoids.fit",
+    "MedoidIteration": "algorithms.medoids.fit",
     "MiniBatchKMeans": "estimators.minibatch",
     "MiniBatchKMeansResult": "algorithms.minibatch.fit",
     "MixtureIteration": "algorithms.mixture.em",
@@ -28,6 +31,8 @@ _HOME = {
     "inertia": "metrics.inertia",
     "kmeans": "algorithms.kmeans.fit",
     "kmeans_plusplus": "algorithms.seeding.fit",
+    "kmedoids": "algorithms.medoids.fit",
+    "medoid_silhouette": "algorithms.medoids.assign",
     "minibatch_kmeans": "algorithms.minibatch.fit",
     "soft_kmeans": "algorithms.mixture.soft",
     # Not public, but part of what pickles hold.
@@ -44,6 +49,9 @@ __all__ = [
     "Iteration",
     "KMeans",
     "KMeansResult",
+    "KMedoids",
+    "KMedoidsResult",
+    "MedoidIteration",
     "MiniBatchKMeans",
     "MiniBatchKMeansResult",
     "MixtureIteration",
@@ -57,6 +65,8 @@ __all__ = [
     "inertia",
     "kmeans",
     "kmeans_plusplus",
+    "kmedoids",
+    "medoid_silhouette",
     "minibatch_kmeans",
     "soft_kmeans",
 ]
@@ -67,6 +77,8 @@ if TYPE_CHECKING:
     from kmeans_xp.algorithms.kmeans.explain import explain
     from kmeans_xp.algorithms.kmeans.fit import KMeansResult, kmeans
     from kmeans_xp.algorithms.loop import Iteration
+    from kmeans_xp.algorithms.medoids.assign import medoid_silhouette
+    from kmeans_xp.algorithms.medoids.fit import KMedoidsResult, MedoidIteration, kmedoids
     from kmeans_xp.algorithms.minibatch.fit import MiniBatchKMeansResult, minibatch_kmeans
     from kmeans_xp.algorithms.mixture.em import MixtureIteration
     from kmeans_xp.algorithms.mixture.fit import GaussianMixtureResult, gaussian_mixture
@@ -74,6 +86,7 @@ if TYPE_CHECKING:
     from kmeans_xp.algorithms.seeding.fit import kmeans_plusplus
     from kmeans_xp.estimators.bisecting import BisectingKMeans
     from kmeans_xp.estimators.kmeans import KMeans
+    from kmeans_xp.estimators.medoids import KMedoids
     from kmeans_xp.estimators.minibatch import MiniBatchKMeans
     from kmeans_xp.estimators.mixture import GaussianMixture
     from kmeans_xp.estimators.soft import SoftKMeans

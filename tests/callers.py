@@ -12,6 +12,7 @@ from kmeans_xp import (
     BisectingKMeans,
     GaussianMixture,
     KMeans,
+    KMedoids,
     MiniBatchKMeans,
     SoftKMeans,
     assign,
@@ -21,6 +22,8 @@ from kmeans_xp import (
     inertia,
     kmeans,
     kmeans_plusplus,
+    kmedoids,
+    medoid_silhouette,
     minibatch_kmeans,
     soft_kmeans,
 )
@@ -35,6 +38,7 @@ ALGORITHMS = {
     bisecting_kmeans: BisectingKMeans,
     soft_kmeans: SoftKMeans,
     gaussian_mixture: GaussianMixture,
+    kmedoids: KMedoids,
 }
 FITTING = ("fit", "fit_predict", "fit_transform", "partial_fit")
 LOOKING = ("predict", "transform", "predict_proba", "score_samples", "bic", "aic")
@@ -77,6 +81,7 @@ OF_WEIGHTS = {
     "kmeans ||": _function(kmeans, init="k-means||", rng=0),
     "kmeans from a start": _function(kmeans, init=GOOD[:2]),
     "inertia": lambda X, w=None: inertia(X, GOOD[:2], sample_weight=w),
+    "medoid_silhouette": lambda X, w=None: medoid_silhouette(X, [0, 1], sample_weight=w),
     **_methods(FITTING, fitted=False),
     **_WEIGHTED_AND_FITTED,
 }

@@ -31,6 +31,7 @@ FLOORS = {
 KERNEL_FLOORS = {
     "shared": 0,
     "interface": 1,
+    "metrics": 2,
     "choose.regimes": 1,
     "portable": 2,
     "numpy": 3,
@@ -66,6 +67,12 @@ SIGNATURES = {
         "tol=0.001, reg_covar=1e-06, weights_init=None, means_init=None, precisions_init=None, "
         "sample_weight=None, rng=None, callback=None)"
     ),
+    "kmedoids": (
+        "(X, n_clusters, *, metric='euclidean', method='auto', init='auto', n_init='auto', "
+        "max_iter=300, max_memory=2147483648, algorithm='auto', sample_weight=None, rng=None, "
+        "callback=None)"
+    ),
+    "medoid_silhouette": "(X, medoid_indices, *, metric='euclidean', sample_weight=None)",
     "explain": "(X, n_clusters, *, algorithm='auto')",
     "kmeans_plusplus": ("(X, n_clusters, *, n_local_trials=None, sample_weight=None, rng=None)"),
     "assign": "(X, centers)",
@@ -83,6 +90,11 @@ SIGNATURES = {
     "BisectingKMeans": (
         "(n_clusters=8, *, init='random', n_init=1, random_state=None, max_iter=300, verbose=0, "
         "tol=0.0001, algorithm='auto', bisecting_strategy='biggest_inertia', callback=None)"
+    ),
+    "KMedoids": (
+        "(n_clusters=8, *, metric='euclidean', method='auto', init='auto', n_init='auto', "
+        "max_iter=300, max_memory=2147483648, verbose=0, random_state=None, algorithm='auto', "
+        "callback=None)"
     ),
     "SoftKMeans": (
         "(n_clusters=8, *, stiffness=None, init='k-means++', mixing=True, n_init=1, "

@@ -53,17 +53,6 @@ class CenterEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.history_ = result.history
         self.kernel_ = result.kernel
 
-    def _warn_of_empty(self, sizes: Array) -> None:
-        """Warn if some clusters have no row."""
-        found = int(np.count_nonzero(to_host(sizes)))
-        if found < self.n_clusters:
-            warnings.warn(
-                f"Number of distinct clusters ({found}) found smaller than n_clusters "
-                f"({self.n_clusters}). Possibly due to duplicate points in X.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-
     @property
     def _n_features_out(self) -> int:
         return self._center_count()
@@ -80,4 +69,16 @@ def check_fits(rows: Rows, centers: np.ndarray, name: str) -> None:
         raise ValueError(
             f"{name} must fit X's dtype {rows.dtype}, but holds values above {most:.3g}. Pass X as "
             "float64."
+        )
+
+
+def warn_of_empty(sizes: Array, n_clusters: int) -> None:
+    """Warn if some of the clusters have no row."""
+    found = int(np.count_nonzero(to_host(sizes)))
+    if found < n_clusters:
+        warnings.warn(
+            f"Number of distinct clusters ({found}) found smaller than n_clusters "
+            f"({n_clusters}). Possibly due to duplicate points in X.",
+            ConvergenceWarning,
+            stacklevel=4,
         )

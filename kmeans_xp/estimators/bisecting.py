@@ -9,7 +9,7 @@ from kmeans_xp.algorithms.bisecting.tree import Tree, predict_leaves
 from kmeans_xp.algorithms.loop import Callback
 from kmeans_xp.algorithms.seeding.fit import Init
 from kmeans_xp.arrays import Array, to_host
-from kmeans_xp.estimators.base import CenterEstimator, check_fits
+from kmeans_xp.estimators.base import CenterEstimator, check_fits, warn_of_empty
 
 
 class BisectingKMeans(CenterEstimator):
@@ -111,7 +111,7 @@ class BisectingKMeans(CenterEstimator):
         self.tree_ = result.tree
         self._found = np.array(to_host(result.centers))
         if result.centers.shape[0] == self.n_clusters:
-            self._warn_of_empty(result.sizes)
+            warn_of_empty(result.sizes, self.n_clusters)
 
     def predict(self, X: Array) -> Array:
         """Return the leaf that each row falls into, (n,) int32, where `X` lives.

@@ -6,7 +6,7 @@ from kmeans_xp.algorithms.kmeans.fit import kmeans
 from kmeans_xp.algorithms.loop import Callback
 from kmeans_xp.algorithms.seeding.fit import Init
 from kmeans_xp.arrays import Array
-from kmeans_xp.estimators.base import CenterEstimator
+from kmeans_xp.estimators.base import CenterEstimator, warn_of_empty
 
 # Values of `algorithm` that earlier versions took and pickles may hold.
 REMOVED = ("boxes", "numpy boxes")
@@ -103,7 +103,7 @@ class KMeans(CenterEstimator):
     def _fit(self, X: Array, sample_weight: Array | None) -> None:
         result = self._run(kmeans, X, sample_weight, end=self.max_iter)
         self._take(X, result)
-        self._warn_of_empty(result.sizes)
+        warn_of_empty(result.sizes, self.n_clusters)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Open a pickle; a model whose algorithm was removed is fitted again by "auto"."""

@@ -12,7 +12,7 @@ from kmeans_xp.algorithms.seeding.fit import Init
 from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.arrays.dtypes import working_dtype
-from kmeans_xp.estimators.base import CenterEstimator
+from kmeans_xp.estimators.base import CenterEstimator, warn_of_empty
 
 
 class MiniBatchKMeans(CenterEstimator):
@@ -128,7 +128,7 @@ class MiniBatchKMeans(CenterEstimator):
         rng = as_generator(self.random_state, "random_state")
         result = self._run(minibatch_kmeans, X, sample_weight, end=None, every=10, rng=rng)
         self._take(X, result)
-        self._warn_of_empty(result.sizes)
+        warn_of_empty(result.sizes, self.n_clusters)
         self.n_steps_ = result.n_steps
         self._means = result.means.on_host()
         self._generator = rng

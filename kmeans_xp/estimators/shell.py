@@ -26,6 +26,7 @@ ARRAYS = {
     "covariances_",
     "labels_",
     "means_",
+    "medoid_indices_",
     "precisions_",
     "precisions_cholesky_",
     "weights_",

@@ -7,7 +7,7 @@ specification of all of them; every other engine names those that it overrides.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
@@ -305,6 +305,92 @@ class Learned:
     undecided: int = 0
 
 
+class MedoidSwaps(ABC):
+    """Medoids, and how far the rows that judge them are from the nearest two.
+
+    Candidates come in blocks: their distances to all m judges, (B, m).
+
+    Parameters
+    ----------
+    medoids : sequence of int
+        Which rows they are, k of them.
+    distances : array of shape (m, k)
+        Of each judge to each medoid.
+    weights : array of shape (m,)
+        Of the judges, in the widest float.
+
+    Attributes
+    ----------
+    medoids : list of int
+    n_swaps : int
+        How many there were.
+    """
+
+    # The part of what removing a medoid costs that a swap must gain: less may be rounding, and
+    # would go on forever. By the bytes of a distance.
+    LEAST_GAIN: ClassVar[dict[int, float]] = {4: 1e-6, 8: 1e-11}
+    # The part of the same up to which medoids to remove, or gains, count as equal.
+    TIE: ClassVar[float] = 1e-12
+
+    def __init__(self, medoids: Sequence[int], distances: Array, weights: Array) -> None:
+        self.medoids = [int(i) for i in medoids]
+        self.n_swaps = 0
+
+    @property
+    @abstractmethod
+    def loss(self) -> float:
+        """Return the weighted sum of the judges' distances to their nearest medoids."""
+
+    @property
+    @abstractmethod
+    def block_rows(self) -> int:
+        """Return how many candidates a block should have."""
+
+    @abstractmethod
+    def swap_eagerly(self, block: Array, first: int, closed: np.ndarray) -> int | None:
+        """Swap in each candidate in turn, if that lowers the loss; return the last one's number.
+
+        Parameters
+        ----------
+        block : array of shape (B, m)
+        first : int
+            The number of the first candidate; the others follow.
+        closed : ndarray of shape (B,), bool
+            Candidates that may be no medoids, beside those that are.
+
+        Returns
+        -------
+        int or None
+            None if no candidate was swapped in.
+        """
+
+    @abstractmethod
+    def changes(self, block: Array) -> tuple[np.ndarray, np.ndarray]:
+        """Return by how much swapping in each candidate changes the loss, and which medoid goes.
+
+        Returns
+        -------
+        changes : ndarray of shape (B,), float64
+        places : ndarray of shape (B,), integers
+            Indices of medoids.
+        """
+
+    @abstractmethod
+    def swap(self, candidate: Array, number: int, place: int) -> None:
+        """Put a candidate, of which `candidate` are the distances, (m,), in a medoid's place."""
+
+    @abstractmethod
+    def gains_enough(self, change: float, place: int) -> bool:
+        """Return whether a change of the loss is more than rounding."""
+
+    def is_medoid(self, first: int, count: int) -> np.ndarray:
+        """Return which of `count` candidates from number `first` on are medoids, (count,) bool."""
+        numbers = np.asarray(self.medoids) - first
+        found = np.zeros(count, bool)
+        found[numbers[(numbers >= 0) & (numbers < count)]] = True
+        return found
+
+
 @dataclass(frozen=True)
 class ExpectationMaximization:
     """The two halves of an EM iteration on a block, by polynomials or by differences.
@@ -362,6 +448,11 @@ class Engine:
         (`HalvesTask`) -> `Halves`.
     learn : callable
         (`Batch`) -> `Learned`.
+    pairwise : callable
+        (block, others, metric) -> distances, (B, m), as `kmeans_xp.kernels.portable.medoids`
+        specifies.
+    swaps : callable
+        (medoids, distances, weights) -> `MedoidSwaps`.
     polynomial, difference : ExpectationMaximization
         Of Gaussian mixtures.
     """
@@ -384,6 +475,8 @@ class Engine:
     pair: Callable[[Array, float | None], Pair]
     halves: Callable[[HalvesTask], Halves]
     learn: Callable[[Batch], Learned]
+    pairwise: Callable[[Array, PreparedCenters, str], Array]
+    swaps: Callable[[Sequence[int], Array, Array], MedoidSwaps]
     polynomial: ExpectationMaximization
     difference: ExpectationMaximization
 

@@ -75,6 +75,10 @@ class Rows(ABC):
     def take(self, indices: Indices) -> Array:
         """Return the rows at host `indices`, (m, d), in the working dtype."""
 
+    def block(self, start: int, stop: int) -> Array:
+        """Return rows `start` to `stop` in the working dtype."""
+        return self.take(np.arange(start, stop))
+
     def gather(self, where: Array) -> Array:
         """Return the rows at indices that are an array of the blocks' kind, (m, d)."""
         return self.take(to_host(where))

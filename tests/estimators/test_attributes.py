@@ -13,6 +13,7 @@ from kmeans_xp import (
     BisectingKMeans,
     GaussianMixture,
     KMeans,
+    KMedoids,
     MiniBatchKMeans,
     SoftKMeans,
     gaussian_mixture,
@@ -28,11 +29,15 @@ USED = {
     KMeans: ("cluster_centers_",),
     MiniBatchKMeans: ("cluster_centers_",),
     BisectingKMeans: ("cluster_centers_", "tree_"),
+    KMedoids: ("cluster_centers_",),
     SoftKMeans: ("cluster_centers_", "stiffness_", "weights_"),
     GaussianMixture: ("weights_", "means_", "covariances_", "precisions_cholesky_"),
 }
 MODELS = {
-    **{e.__name__: e(3, random_state=0) for e in (KMeans, MiniBatchKMeans, BisectingKMeans)},
+    **{
+        e.__name__: e(3, random_state=0)
+        for e in (KMeans, MiniBatchKMeans, BisectingKMeans, KMedoids)
+    },
     "SoftKMeans": SoftKMeans(3, random_state=0),
     **{k: GaussianMixture(3, covariance_type=k, random_state=0) for k in KINDS},
 }

@@ -11,7 +11,14 @@ from kmeans_xp.kernels.choose import regimes
 from kmeans_xp.kernels.choose.loading import LOADER, Loader
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numba.compiling import BATCHES, LOW_D, PRODUCT, PROJECTION, TWO_MEANS
+from kmeans_xp.kernels.numba.compiling import (
+    BATCHES,
+    LOW_D,
+    MEDOIDS,
+    PRODUCT,
+    PROJECTION,
+    TWO_MEANS,
+)
 from kmeans_xp.kernels.numba.engine import NUMBA
 from kmeans_xp.kernels.numpy.engine import NUMPY
 from kmeans_xp.kernels.portable.engine import PORTABLE, portable_on
@@ -108,6 +115,23 @@ def engine_for_halves(
     """Return the engine for rows of this shape, which are divided in two again and again."""
     n, d = shape
     _load(xp, algorithm, 2 * n * (d + 8), dtype, TWO_MEANS)
+    return find_engine(xp, algorithm, device=device)
+
+
+def engine_for_medoids(
+    xp: Namespace,
+    algorithm: str,
+    shape: tuple[int, int],
+    judges: int,
+    dtype: Any,
+    *,
+    device: Any = None,
+) -> Engine:
+    """Return the engine for passes over the distances of rows of this shape to so many judges."""
+    n, d = shape
+    _load(xp, algorithm, n * judges * 4, dtype, MEDOIDS)
+    if d <= regimes.PAIRS_BY_DIFFERENCE_UP_TO:
+        _load(xp, algorithm, n * judges * d // compiling.PASSES, dtype, LOW_D)
     return find_engine(xp, algorithm, device=device)
 
 

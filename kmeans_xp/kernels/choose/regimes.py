@@ -13,6 +13,9 @@ LOW_D_UP_TO, FEW_CENTERS, LOW_D_UP_TO_WITH_FEW = 32, 16, 96
 # Loops over fewer features than this never get up to speed: NumPy sums several rows as one.
 SUMMED_FROM = 8
 
+# Distances between rows are by direct differences up to so many features, above by a product.
+PAIRS_BY_DIFFERENCE_UP_TO = 32
+
 
 def low_d_up_to(k: int) -> int:
     """Return up to how many features rows find k centres faster sixteen at a time."""

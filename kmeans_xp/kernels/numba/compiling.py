@@ -69,7 +69,8 @@ QUANTISED = _group(
 LOW_D_SEEDING = _group("low_d seeding", "low_d.seeding")
 TWO_MEANS = _group("two-means", "bisecting")
 BATCHES = _group("mini-batches", "minibatch")
-ALL = (LOW_D, PROJECTION, PRODUCT, LOW_D_SEEDING, QUANTISED, TWO_MEANS, BATCHES)
+MEDOIDS = _group("medoids", "medoids")
+ALL = (LOW_D, PROJECTION, PRODUCT, LOW_D_SEEDING, QUANTISED, TWO_MEANS, BATCHES, MEDOIDS)
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 # Operations of an iteration, of which a fit takes dozens, that repay the wait for a group: to load
 # it from disk takes 10 to 40 ms where Numba is imported, half a second where that is to be imported

@@ -4,10 +4,13 @@ Nothing here loads or compiles anything; `kmeans_xp.kernels.choose` does, where 
 of compiled functions import Numba, so they are imported only where they are loaded.
 """
 
+from collections.abc import Sequence
+
+import numpy as np
 from array_api_compat import is_numpy_namespace
 
 from kmeans_xp.arrays import Namespace
-from kmeans_xp.kernels.interface import Batch, Halves, HalvesTask, Learned
+from kmeans_xp.kernels.interface import Batch, Halves, HalvesTask, Learned, MedoidSwaps
 from kmeans_xp.kernels.numba import compiling, nearest
 from kmeans_xp.kernels.numpy.engine import NUMPY
 
@@ -32,6 +35,15 @@ def _learn(batch: Batch) -> Learned:
     return minibatch.learn(batch)
 
 
+def _swaps(medoids: Sequence[int], distances: np.ndarray, weights: np.ndarray) -> MedoidSwaps:
+    # One medoid has no second, with which compiled loops begin.
+    if len(medoids) == 1 or not compiling.ready(distances.dtype, compiling.MEDOIDS):
+        return NUMPY.swaps(medoids, distances, weights)
+    from kmeans_xp.kernels.numba.medoids import NumbaSwaps
+
+    return NumbaSwaps(medoids, distances, weights)
+
+
 NUMBA = NUMPY.overriding(
     "numba",
     runs_on=_runs_on,
@@ -45,4 +57,6 @@ NUMBA = NUMPY.overriding(
     distances_all=nearest.distances_all,
     halves=_halves,
     learn=_learn,
+    pairwise=nearest.pairwise,
+    swaps=_swaps,
 )

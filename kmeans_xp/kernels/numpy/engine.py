@@ -2,7 +2,7 @@
 
 from array_api_compat import is_numpy_namespace
 
-from kmeans_xp.kernels.numpy import bisecting, minibatch, mixture, nearest
+from kmeans_xp.kernels.numpy import bisecting, medoids, minibatch, mixture, nearest
 from kmeans_xp.kernels.numpy.bisecting import NumpyPair
 from kmeans_xp.kernels.portable.engine import PORTABLE
 from kmeans_xp.kernels.portable.lloyd import FullSearch
@@ -24,6 +24,8 @@ NUMPY = PORTABLE.overriding(
     pair=NumpyPair.of,
     halves=bisecting.halves,
     learn=minibatch.learn,
+    pairwise=medoids.pairwise,
+    swaps=medoids.NumpySwaps,
     polynomial=PORTABLE.polynomial.overriding(
         "numpy polynomial",
         block_rows=mixture.polynomial_rows,

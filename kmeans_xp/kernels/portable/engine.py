@@ -6,7 +6,16 @@ from functools import cache, partial
 
 from kmeans_xp.arrays import Namespace
 from kmeans_xp.kernels.interface import Engine, ExpectationMaximization
-from kmeans_xp.kernels.portable import bisecting, blocks, lloyd, minibatch, mixture, nearest, sums
+from kmeans_xp.kernels.portable import (
+    bisecting,
+    blocks,
+    lloyd,
+    medoids,
+    minibatch,
+    mixture,
+    nearest,
+    sums,
+)
 
 
 def _runs_anywhere(xp: Namespace) -> bool:
@@ -32,6 +41,8 @@ PORTABLE = Engine(
     pair=bisecting.pair,
     halves=bisecting.halves,
     learn=minibatch.learn,
+    pairwise=medoids.pairwise,
+    swaps=medoids.PortableSwaps,
     polynomial=ExpectationMaximization(
         name="portable polynomial",
         exact=False,
@@ -68,6 +79,7 @@ def portable_on(memory: int) -> Engine:
         block_rows=sized(blocks.block_rows),
         full_search=partial(lloyd.full_search, unseen=True),
         learn=partial(minibatch.learn_unseen, block_rows=sized(blocks.block_rows)),
+        swaps=partial(medoids.PortableSwaps, entries=entries),
         polynomial=replace(PORTABLE.polynomial, block_rows=sized(blocks.polynomial_rows)),
         difference=replace(PORTABLE.difference, block_rows=sized(blocks.difference_rows)),
     )

@@ -33,7 +33,7 @@ SUMMED_TOGETHER_FROM = 16
 
 
 def distances_all(
-    block: np.ndarray, prepared: PreparedCenters, team: Team
+    block: np.ndarray, prepared: PreparedCenters, team: Team | None
 ) -> tuple[np.ndarray, float]:
     """Return distances, not squared, to every centre, (B, k), and the largest absolute value.
 

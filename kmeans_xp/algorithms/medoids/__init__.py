@@ -1,0 +1,1 @@
+"""k-medoids; `fit` is the door."""

@@ -1,0 +1,189 @@
+"""The rows that judge medoids, and how far all rows, the candidates, are from them."""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from kmeans_xp.algorithms.seeding.fit import random_rows
+from kmeans_xp.arrays import Array, Totals, device_of, namespace_of
+from kmeans_xp.kernels.interface import Engine
+from kmeans_xp.kernels.metrics import Measure, Precomputed
+from kmeans_xp.kernels.shared.blocks import parts
+from kmeans_xp.kernels.shared.prepared_centers import prepare
+from kmeans_xp.rows.base import Rows
+from kmeans_xp.rows.open import open_rows
+
+# Distances that are measured at a time, which bound the memory of a block.
+DISTANCES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """All rows, each of which may be a medoid.
+
+    Attributes
+    ----------
+    rows : Rows
+        The rows of X, or of a matrix of distances.
+    measure : Measure
+    engine : Engine
+    weights : array of shape (n,) or None
+        Of the rows, aligned with them.
+    count : int
+        How many have a positive weight; the others may be no medoids.
+    """
+
+    rows: Rows
+    measure: Measure
+    engine: Engine
+    weights: Array | None
+    count: int
+
+    def closed(self, start: int, stop: int) -> np.ndarray:
+        """Return which of the rows from `start` to `stop` may be no medoids."""
+        if self.weights is None or self.count == self.rows.shape[0]:
+            return np.zeros(stop - start, bool)
+        return self.rows.pick(self.weights, np.arange(start, stop)) <= 0
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Rows that judge medoids.
+
+    Attributes
+    ----------
+    candidates : Candidates
+    numbers : ndarray of shape (m,), int64
+        Which rows the judges are, ascending.
+    prepared : object
+        The judges as the candidates' measure prepared them; None if these are distances to them.
+    weights : array of shape (m,)
+        How many rows each stands for, in the widest float.
+    own : array of shape (m,) or None
+        How far each counts as being from itself; None if that is 0.
+    """
+
+    candidates: Candidates
+    numbers: np.ndarray
+    prepared: Any
+    weights: Array
+    own: Array | None = None
+
+    def block(self, start: int, stop: int) -> Array:
+        """Return the distances of the candidates from `start` to `stop`, (B, m)."""
+        return self.measured(self.candidates.rows.block(start, stop), np.arange(start, stop))
+
+    def to(self, numbers: list[int]) -> Array:
+        """Return the judges' distances to some candidates, (m, T)."""
+        found = self.measured(self.candidates.rows.take(numbers), np.asarray(numbers))
+        return namespace_of(found).permute_dims(found, (1, 0))
+
+    def measured(self, block: Array, numbers: np.ndarray) -> Array:
+        """Return the distances of candidates, (B, m), whose `numbers` are on the host."""
+        found = self.candidates.measure.distances(block, self.prepared)
+        if self.own is None:
+            return found
+        first, last = np.searchsorted(self.numbers, [numbers.min(), numbers.max() + 1])
+        if first == last:
+            return found
+        xp, rows = namespace_of(found), self.candidates.rows
+        itself = rows.small(numbers[:, None] == self.numbers[None, first:last])
+        some = xp.where(itself, self.own[None, first:last], found[:, first:last])
+        return xp.concat([found[:, :first], some, found[:, last:]], axis=1)
+
+
+def all_judge(candidates: Candidates) -> Judges:
+    """Return all rows as judges, to which the distances are measured and kept if they are not yet.
+
+    They take n² numbers.
+    """
+    rows, weights = candidates.rows, candidates.weights
+    n = rows.shape[0]
+    if not isinstance(candidates.measure, Precomputed):
+        candidates = _kept(candidates)
+    if weights is None:
+        weights = rows.xp.ones(n, dtype=rows.wide, device=rows.device)
+    elif not rows.in_memory:
+        weights = rows.small(rows.pick(weights, np.arange(n)))
+    return Judges(candidates, np.arange(n), None, weights)
+
+
+def _kept(candidates: Candidates) -> Candidates:
+    """Return candidates whose rows are their distances to all rows."""
+    rows, measure = candidates.rows, candidates.measure
+    n = rows.shape[0]
+    block = rows.take(np.arange(n))
+    step = partial(_distances_step, measure=measure, prepared=measure.prepare(block))
+    (distances,) = open_rows(block).map(step, block_rows=max(1, DISTANCES // n))
+    return Candidates(
+        open_rows(distances), Precomputed(), candidates.engine, candidates.weights, candidates.count
+    )
+
+
+def _distances_step(block: Array, *, measure: Measure, prepared: Any) -> tuple[Array]:
+    return (measure.distances(block, prepared),)
+
+
+def batch_size(n: int, k: int) -> int:
+    """Return how many judges suffice for k medoids of n rows, by de Mathelin et al. (2025)."""
+    return math.ceil(100 * math.log(k * n))
+
+
+def some_judge(candidates: Candidates, size: int, generator: np.random.Generator) -> Judges:
+    """Return random rows as judges, each for the rows that are nearer to it than to the others.
+
+    A judge counts as being as far from itself as from the next one: that it is there at all is no
+    evidence of rows around it.
+    """
+    rows, measure, weights = candidates.rows, candidates.measure, candidates.weights
+    drawn = random_rows(rows, min(size, candidates.count), weights, generator)
+    numbers = np.sort(np.asarray(drawn))
+    given = isinstance(measure, Precomputed)
+    prepared = measure.prepare(rows.small(numbers) if given else rows.take(numbers))
+    block_rows = max(1, DISTANCES // len(numbers))
+    step = partial(
+        _votes_step,
+        measure=measure,
+        engine=candidates.engine,
+        prepared=prepared,
+        size=len(numbers),
+    )
+    votes = rows.fold(step, weights, block_rows=block_rows).weights
+    own = [
+        _to_next(measure.distances(rows.take(numbers[part]), prepared), part.start)
+        for part in parts(len(numbers), block_rows)
+    ]
+    return Judges(candidates, numbers, prepared, votes, rows.xp.concat(own))
+
+
+def _to_next(distances: Array, first: int) -> Array:
+    """Return how far judges, from number `first` on, are from the nearest of the others, (B,)."""
+    xp, (count, m) = namespace_of(distances), distances.shape
+    device = device_of(distances)
+    numbers = xp.arange(m, device=device)
+    itself = numbers[None, :] == (xp.arange(count, device=device) + first)[:, None]
+    return xp.min(xp.where(itself, xp.inf, distances), axis=1)
+
+
+@dataclass(frozen=True)
+class _Votes(Totals):
+    weights: Array
+
+
+def _votes_step(
+    block: Array,
+    weights: Array | None,
+    *,
+    measure: Measure,
+    engine: Engine,
+    prepared: Any,
+    size: int,
+) -> _Votes:
+    """Return the weight of the rows that are nearest to each judge."""
+    xp = namespace_of(block)
+    labels, _ = measure.nearest(block, prepared)
+    nothing = prepare(xp.zeros((size, 1), dtype=block.dtype, device=device_of(block)))
+    return _Votes(engine.sum_by_label(block[:, :1], labels, weights, nothing)[1])

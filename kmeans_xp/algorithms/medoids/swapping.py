@@ -1,0 +1,112 @@
+"""The swap phases of k-medoids: the best swap of all, or each that pays as soon as it is seen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from kmeans_xp.algorithms.loop import Report, Run, iterate
+from kmeans_xp.algorithms.medoids.judges import Judges
+from kmeans_xp.arrays import Array, Totals, to_host
+from kmeans_xp.kernels.interface import MedoidSwaps
+
+
+@dataclass(frozen=True)
+class Swapped:
+    """Medoids after some iterations.
+
+    Attributes
+    ----------
+    judges : Judges
+    swaps : MedoidSwaps
+        Changed in place by each iteration.
+    last : int or None
+        The last row that was swapped in: when all rows were tried since, none pays any more.
+    """
+
+    judges: Judges
+    swaps: MedoidSwaps
+    last: int | None = None
+
+    @classmethod
+    def of(cls, judges: Judges, medoids: list[int], *, before: int = 0) -> "Swapped":
+        """Return medoids at the start of iterations, `before` which there were so many swaps."""
+        engine = judges.candidates.engine
+        swaps = engine.swaps(medoids, judges.to(medoids), judges.weights)
+        swaps.n_swaps = before
+        return cls(judges, swaps)
+
+
+Tell = Callable[[int, Swapped, Report], Any]
+
+
+def swap_best(begun: Swapped, *, max_iter: int, tell: Tell) -> Run[Swapped]:
+    """Swap, in each iteration, the one row and medoid that lower the loss most."""
+    rows = begun.judges.candidates.rows
+    numbers = rows.align(rows.spread(np.arange(rows.shape[0])), "numbers")
+    return iterate(partial(_swap_best, numbers=numbers), begun, max_iter=max_iter, tell=tell)
+
+
+def swap_eagerly(begun: Swapped, *, max_iter: int, tell: Tell) -> Run[Swapped]:
+    """Try, in each iteration, all rows in turn, and swap each that lowers the loss at once."""
+    return iterate(_swap_eagerly, begun, max_iter=max_iter, tell=tell)
+
+
+def _swap_eagerly(state: Swapped) -> tuple[Swapped, Report]:
+    judges, swaps, last = state.judges, state.swaps, state.last
+    loss, before, n = swaps.loss, swaps.n_swaps, judges.candidates.rows.shape[0]
+    start = 0
+    while start < n:
+        stop = min(start + swaps.block_rows, n)
+        if last is not None and swaps.n_swaps == before:
+            stop = min(stop, last)
+        if start == stop:
+            break
+        closed = judges.candidates.closed(start, stop)
+        found = swaps.swap_eagerly(judges.block(start, stop), start, closed)
+        last = last if found is None else found
+        start = stop
+    return Swapped(judges, swaps, last), _report(swaps, loss, before)
+
+
+@dataclass(frozen=True)
+class _Best(Totals):
+    """By how much the best swap changes the loss, the row that comes, and whose place it takes."""
+
+    change: float
+    number: int
+    place: int
+
+    def __add__(self, other: "_Best") -> "_Best":
+        return other if other.change < self.change else self
+
+
+def _swap_best(state: Swapped, *, numbers: Array) -> tuple[Swapped, Report]:
+    judges, swaps = state.judges, state.swaps
+    rows, weights = judges.candidates.rows, judges.candidates.weights
+    loss, before = swaps.loss, swaps.n_swaps
+    step = partial(_best_step, judges=judges, swaps=swaps)
+    best = rows.fold(step, numbers, weights, block_rows=swaps.block_rows)
+    if swaps.gains_enough(best.change, best.place):
+        swaps.swap(judges.to([best.number])[:, 0], best.number, best.place)
+    return state, _report(swaps, loss, before)
+
+
+def _best_step(
+    block: Array, numbers: Array, weights: Array | None, *, judges: Judges, swaps: MedoidSwaps
+) -> _Best:
+    which = to_host(numbers)
+    changes, places = swaps.changes(judges.measured(block, which))
+    changes[np.isin(which, swaps.medoids)] = np.inf
+    if weights is not None:
+        changes[to_host(weights) <= 0] = np.inf
+    least = float(changes.min())
+    best = int(np.argmax(changes <= least + swaps.TIE * abs(least)))
+    return _Best(float(changes[best]), int(which[best]), int(places[best]))
+
+
+def _report(swaps: MedoidSwaps, loss: float, before: int) -> Report:
+    """Report the loss that an iteration started from, and how many medoids it changed."""
+    return Report(loss, swaps.n_swaps - before, swaps.n_swaps == before)
