@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from kmeans_xp import GaussianMixture, gaussian_mixture, kmeans, soft_kmeans
+from kmeans_xp import GaussianMixture, gaussian_mixture, kmeans, kmedoids, soft_kmeans
 from tests.callers import ALGORITHMS, LOOKING, OF_A_CALLABLE, OF_A_START, OF_MEANS
 from tests.data import cloud
 

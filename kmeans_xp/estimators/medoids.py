@@ -79,10 +79,10 @@ class KMedoids(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, 
     --------
     >>> import numpy as np
     >>> from kmeans_xp import KMedoids
-    >>> X = np.array([[1.0, 2.0], [1.0, 3.0], [1.0, 4.0], [9.0, 2.0], [9.0, 3.0], [9.0, 99.0]])
+    >>> X = np.array([[1.0, 2.0], [1.0, 3.0], [1.0, 4.0], [99.0, 2.0], [99.0, 3.0], [99.0, 50.0]])
     >>> model = KMedoids(n_clusters=2, metric="manhattan", random_state=0).fit(X)
     >>> sorted(model.cluster_centers_.tolist())
-    [[1.0, 3.0], [9.0, 3.0]]
+    [[1.0, 3.0], [99.0, 3.0]]
     >>> bool((model.predict(X) == model.labels_).all())
     True
     """
