@@ -449,7 +449,7 @@ class Engine:
     learn : callable
         (`Batch`) -> `Learned`.
     pairwise : callable
-        (block, others, metric) -> distances, (B, m), as `kmeans_xp.kernels.portable.medoids`
+        (block, others, metric, team) -> distances, (B, m), as `kmeans_xp.kernels.portable.medoids`
         specifies.
     swaps : callable
         (medoids, distances, weights) -> `MedoidSwaps`.
@@ -475,7 +475,7 @@ class Engine:
     pair: Callable[[Array, float | None], Pair]
     halves: Callable[[HalvesTask], Halves]
     learn: Callable[[Batch], Learned]
-    pairwise: Callable[[Array, PreparedCenters, str], Array]
+    pairwise: Callable[..., Array]
     swaps: Callable[[Sequence[int], Array, Array], MedoidSwaps]
     polynomial: ExpectationMaximization
     difference: ExpectationMaximization

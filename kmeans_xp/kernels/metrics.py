@@ -13,7 +13,7 @@ import numpy as np
 from kmeans_xp.arrays import Array, as_array, namespace_of, to_host
 from kmeans_xp.arrays.dtypes import widest_float
 from kmeans_xp.arrays.namespace import device_of
-from kmeans_xp.kernels.interface import Engine
+from kmeans_xp.kernels.interface import Engine, Team
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare, tied
 
 # Metrics by their names, all of which scikit-learn has too.
@@ -31,8 +31,11 @@ class Measure(ABC):
         """Prepare rows, (m, d), to which blocks are measured."""
 
     @abstractmethod
-    def distances(self, block: Array, others: Any) -> Array:
-        """Return the distances of a block to prepared rows, (B, m), in the dtype of the block."""
+    def distances(self, block: Array, others: Any, team: Team | None = None) -> Array:
+        """Return the distances of a block to prepared rows, (B, m), in the dtype of the block.
+
+        Threads of the `team` may help.
+        """
 
     @abstractmethod
     def nearest(self, block: Array, others: Any) -> tuple[Array, Array]:
@@ -59,9 +62,10 @@ class Euclidean(Measure):
         """Prepare rows to which blocks are measured."""
         return prepare(others)
 
-    def distances(self, block: Array, others: PreparedCenters) -> Array:
+    def distances(self, block: Array, others: PreparedCenters, team: Team | None = None) -> Array:
         """Return the distances of a block to prepared rows."""
-        return self.engine.pairwise(block, others, "sqeuclidean" if self.squared else "euclidean")
+        metric = "sqeuclidean" if self.squared else "euclidean"
+        return self.engine.pairwise(block, others, metric, team)
 
     def nearest(self, block: Array, others: PreparedCenters) -> tuple[Array, Array]:
         """Return the nearest of prepared rows and how far it is."""
@@ -83,9 +87,9 @@ class Cosine(Measure):
         """Prepare rows to which blocks are measured."""
         return prepare(directions(others))
 
-    def distances(self, block: Array, others: PreparedCenters) -> Array:
+    def distances(self, block: Array, others: PreparedCenters, team: Team | None = None) -> Array:
         """Return the distances of a block to prepared rows."""
-        found = self.engine.pairwise(directions(block), others, "sqeuclidean")
+        found = self.engine.pairwise(directions(block), others, "sqeuclidean", team)
         return namespace_of(block).astype(found * 0.5, block.dtype, copy=False)
 
     def nearest(self, block: Array, others: PreparedCenters) -> tuple[Array, Array]:
@@ -115,9 +119,9 @@ class Absolute(Measure):
         """Prepare rows to which blocks are measured."""
         return prepare(others)
 
-    def distances(self, block: Array, others: PreparedCenters) -> Array:
+    def distances(self, block: Array, others: PreparedCenters, team: Team | None = None) -> Array:
         """Return the distances of a block to prepared rows."""
-        return self.engine.pairwise(block, others, self.metric)
+        return self.engine.pairwise(block, others, self.metric, team)
 
     def nearest(self, block: Array, others: PreparedCenters) -> tuple[Array, Array]:
         """Return the nearest of prepared rows and how far it is."""
@@ -138,7 +142,7 @@ class Given(Measure):
         """Return the rows as they are."""
         return others
 
-    def distances(self, block: Array, others: Array) -> Array:
+    def distances(self, block: Array, others: Array, team: Team | None = None) -> Array:
         """Return the distances of a block to other rows; refuse what are none."""
         xp = namespace_of(block)
         found = as_array(self.function(block, others), "what metric returns")
@@ -170,7 +174,7 @@ class Precomputed(Measure):
         """Return the numbers of rows, (m,), as they are."""
         return others
 
-    def distances(self, block: Array, others: Array | None) -> Array:
+    def distances(self, block: Array, others: Array | None, team: Team | None = None) -> Array:
         """Return the distances of a block to rows of these numbers, or to all."""
         return block if others is None else namespace_of(block).take(block, others, axis=1)
 

@@ -1,7 +1,7 @@
 """The rows that judge medoids, and how far all rows, the candidates, are from them."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from kmeans_xp.algorithms.seeding.fit import random_rows
 from kmeans_xp.arrays import Array, Totals, device_of, namespace_of
-from kmeans_xp.kernels.interface import Engine
+from kmeans_xp.kernels.interface import Engine, Team
 from kmeans_xp.kernels.metrics import Measure, Precomputed
 from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.prepared_centers import prepare
@@ -22,18 +22,20 @@ DISTANCES = 1 << 20
 
 @dataclass(frozen=True)
 class Candidates:
-    """All rows, each of which may be a medoid.
+    """Rows that may be medoids.
 
     Attributes
     ----------
     rows : Rows
-        The rows of X, or of a matrix of distances.
+        The candidates: rows of X, or of a matrix of distances.
     measure : Measure
     engine : Engine
     weights : array of shape (n,) or None
-        Of the rows, aligned with them.
+        Of the candidates, aligned with them.
     count : int
-        How many have a positive weight; the others may be no medoids.
+        How many have a positive weight; the others may be no medoids after all.
+    numbers : ndarray of shape (n,), int64, or None
+        Which rows of X the candidates are, ascending; None if they are all.
     """
 
     rows: Rows
@@ -41,12 +43,23 @@ class Candidates:
     engine: Engine
     weights: Array | None
     count: int
+    numbers: np.ndarray | None = None
 
     def closed(self, start: int, stop: int) -> np.ndarray:
-        """Return which of the rows from `start` to `stop` may be no medoids."""
+        """Return which of the candidates from `start` to `stop` may be no medoids."""
         if self.weights is None or self.count == self.rows.shape[0]:
             return np.zeros(stop - start, bool)
         return self.rows.pick(self.weights, np.arange(start, stop)) <= 0
+
+    def which(self, places: np.ndarray | list[int]) -> np.ndarray:
+        """Return which rows of X some candidates are."""
+        places = np.asarray(places)
+        return places if self.numbers is None else self.numbers[places]
+
+    def only(self, numbers: np.ndarray) -> "Candidates":
+        """Return those candidates, of all rows, that have these numbers, ascending."""
+        rows = self.rows.copied(numbers)
+        return replace(self, rows=rows, weights=None, count=len(numbers), numbers=numbers)
 
 
 @dataclass(frozen=True)
@@ -57,7 +70,7 @@ class Judges:
     ----------
     candidates : Candidates
     numbers : ndarray of shape (m,), int64
-        Which rows the judges are, ascending.
+        Which rows of X the judges are, ascending.
     prepared : object
         The judges as the candidates' measure prepared them; None if these are distances to them.
     weights : array of shape (m,)
@@ -74,18 +87,20 @@ class Judges:
 
     def block(self, start: int, stop: int) -> Array:
         """Return the distances of the candidates from `start` to `stop`, (B, m)."""
-        return self.measured(self.candidates.rows.block(start, stop), np.arange(start, stop))
+        rows = self.candidates.rows
+        return self.measured(rows.block(start, stop), np.arange(start, stop), rows.team)
 
-    def to(self, numbers: list[int]) -> Array:
+    def to(self, places: list[int]) -> Array:
         """Return the judges' distances to some candidates, (m, T)."""
-        found = self.measured(self.candidates.rows.take(numbers), np.asarray(numbers))
+        found = self.measured(self.candidates.rows.take(places), np.asarray(places))
         return namespace_of(found).permute_dims(found, (1, 0))
 
-    def measured(self, block: Array, numbers: np.ndarray) -> Array:
-        """Return the distances of candidates, (B, m), whose `numbers` are on the host."""
-        found = self.candidates.measure.distances(block, self.prepared)
+    def measured(self, block: Array, places: np.ndarray, team: Team | None = None) -> Array:
+        """Return the distances of a block of candidates, (B, m), whose `places` are known."""
+        found = self.candidates.measure.distances(block, self.prepared, team)
         if self.own is None:
             return found
+        numbers = self.candidates.which(places)
         first, last = np.searchsorted(self.numbers, [numbers.min(), numbers.max() + 1])
         if first == last:
             return found
@@ -108,7 +123,7 @@ def all_judge(candidates: Candidates) -> Judges:
         weights = rows.xp.ones(n, dtype=rows.wide, device=rows.device)
     elif not rows.in_memory:
         weights = rows.small(rows.pick(weights, np.arange(n)))
-    return Judges(candidates, np.arange(n), None, weights)
+    return Judges(replace(candidates, weights=weights), np.arange(n), None, weights)
 
 
 def _kept(candidates: Candidates) -> Candidates:
@@ -118,9 +133,7 @@ def _kept(candidates: Candidates) -> Candidates:
     block = rows.take(np.arange(n))
     step = partial(_distances_step, measure=measure, prepared=measure.prepare(block))
     (distances,) = open_rows(block).map(step, block_rows=max(1, DISTANCES // n))
-    return Candidates(
-        open_rows(distances), Precomputed(), candidates.engine, candidates.weights, candidates.count
-    )
+    return replace(candidates, rows=open_rows(distances), measure=Precomputed())
 
 
 def _distances_step(block: Array, *, measure: Measure, prepared: Any) -> tuple[Array]:
@@ -141,8 +154,8 @@ def some_judge(candidates: Candidates, size: int, generator: np.random.Generator
     rows, measure, weights = candidates.rows, candidates.measure, candidates.weights
     drawn = random_rows(rows, min(size, candidates.count), weights, generator)
     numbers = np.sort(np.asarray(drawn))
-    given = isinstance(measure, Precomputed)
-    prepared = measure.prepare(rows.small(numbers) if given else rows.take(numbers))
+    judges = rows.take(numbers)
+    prepared = measure.prepare(judges)
     block_rows = max(1, DISTANCES // len(numbers))
     step = partial(
         _votes_step,
@@ -153,10 +166,18 @@ def some_judge(candidates: Candidates, size: int, generator: np.random.Generator
     )
     votes = rows.fold(step, weights, block_rows=block_rows).weights
     own = [
-        _to_next(measure.distances(rows.take(numbers[part]), prepared), part.start)
+        _to_next(measure.distances(judges[part, :], prepared, rows.team), part.start)
         for part in parts(len(numbers), block_rows)
     ]
     return Judges(candidates, numbers, prepared, votes, rows.xp.concat(own))
+
+
+def fewer(judges: Judges, size: int, medoids: list[int], generator: np.random.Generator) -> Judges:
+    """Return the same judges of fewer candidates: so many random rows, and the medoids."""
+    candidates = judges.candidates
+    size = min(size, candidates.count)
+    drawn = random_rows(candidates.rows, size, candidates.weights, generator)
+    return replace(judges, candidates=candidates.only(np.union1d(drawn, medoids)))
 
 
 def _to_next(distances: Array, first: int) -> Array:

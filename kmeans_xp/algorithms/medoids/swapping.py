@@ -32,11 +32,19 @@ class Swapped:
 
     @classmethod
     def of(cls, judges: Judges, medoids: list[int], *, before: int = 0) -> "Swapped":
-        """Return medoids at the start of iterations, `before` which there were so many swaps."""
-        engine = judges.candidates.engine
-        swaps = engine.swaps(medoids, judges.to(medoids), judges.weights)
+        """Return medoids, rows of X, at the start of iterations; there were swaps `before`."""
+        candidates = judges.candidates
+        if candidates.numbers is not None:
+            medoids = np.searchsorted(candidates.numbers, medoids).tolist()
+        swaps = candidates.engine.swaps(medoids, judges.to(medoids), judges.weights)
         swaps.n_swaps = before
         return cls(judges, swaps)
+
+    @property
+    def medoids(self) -> list[int]:
+        """Return which rows of X the medoids are."""
+        numbers: list[int] = self.judges.candidates.which(self.swaps.medoids).tolist()
+        return numbers
 
 
 Tell = Callable[[int, Swapped, Report], Any]

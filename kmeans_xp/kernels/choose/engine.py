@@ -128,10 +128,7 @@ def engine_for_medoids(
     device: Any = None,
 ) -> Engine:
     """Return the engine for passes over the distances of rows of this shape to so many judges."""
-    n, d = shape
-    _load(xp, algorithm, n * judges * 4, dtype, MEDOIDS)
-    if d <= regimes.PAIRS_BY_DIFFERENCE_UP_TO:
-        _load(xp, algorithm, n * judges * d // compiling.PASSES, dtype, LOW_D)
+    _load(xp, algorithm, shape[0] * judges * 4, dtype, MEDOIDS)
     return find_engine(xp, algorithm, device=device)
 
 

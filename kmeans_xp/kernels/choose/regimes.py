@@ -13,8 +13,10 @@ LOW_D_UP_TO, FEW_CENTERS, LOW_D_UP_TO_WITH_FEW = 32, 16, 96
 # Loops over fewer features than this never get up to speed: NumPy sums several rows as one.
 SUMMED_FROM = 8
 
-# Distances between rows are by direct differences up to so many features, above by a product.
-PAIRS_BY_DIFFERENCE_UP_TO = 32
+# Euclidean distances between rows are by direct differences up to so many features, above by a
+# product: in float32 with 512 features they take 46 instead of 66 ns, in float64 with 128 features 24
+# instead of 31 ns, with 512 120 instead of 52.
+PAIRS_BY_DIFFERENCE_UP_TO = 256
 
 
 def low_d_up_to(k: int) -> int:
@@ -33,3 +35,8 @@ def projects_once(d: int, k: int) -> bool:
     For rows that are seen once, so that projecting them counts too.
     """
     return 2 * width_of(d) * (d + k) <= k * d
+
+
+def measures_by_difference(d: int, metric: str) -> bool:
+    """Return whether distances between rows are faster by direct differences than by a product."""
+    return d <= PAIRS_BY_DIFFERENCE_UP_TO or metric in ("manhattan", "chebyshev")

@@ -10,9 +10,11 @@ import numpy as np
 from array_api_compat import is_numpy_namespace
 
 from kmeans_xp.arrays import Namespace
-from kmeans_xp.kernels.interface import Batch, Halves, HalvesTask, Learned, MedoidSwaps
+from kmeans_xp.kernels.choose import regimes
+from kmeans_xp.kernels.interface import Batch, Halves, HalvesTask, Learned, MedoidSwaps, Team
 from kmeans_xp.kernels.numba import compiling, nearest
 from kmeans_xp.kernels.numpy.engine import NUMPY
+from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
 
 def _runs_on(xp: Namespace) -> bool:
@@ -33,6 +35,19 @@ def _learn(batch: Batch) -> Learned:
     from kmeans_xp.kernels.numba import minibatch
 
     return minibatch.learn(batch)
+
+
+def _pairwise(
+    block: np.ndarray, others: PreparedCenters, metric: str, team: Team | None = None
+) -> np.ndarray:
+    loop = regimes.measures_by_difference(block.shape[1], metric)
+    if loop and compiling.ready(block.dtype, compiling.MEDOIDS):
+        from kmeans_xp.kernels.numba import medoids
+
+        found = medoids.pairwise(block, others, metric, team)
+        if found is not None:
+            return found
+    return NUMPY.pairwise(block, others, metric)
 
 
 def _swaps(medoids: Sequence[int], distances: np.ndarray, weights: np.ndarray) -> MedoidSwaps:
@@ -57,6 +72,6 @@ NUMBA = NUMPY.overriding(
     distances_all=nearest.distances_all,
     halves=_halves,
     learn=_learn,
-    pairwise=nearest.pairwise,
+    pairwise=_pairwise,
     swaps=_swaps,
 )

@@ -1,17 +1,86 @@
-"""The swaps of k-medoids with Numba: candidates are tried one by one, in compiled loops."""
+"""Distances between rows, and the swaps of k-medoids, with Numba.
+
+Distances are direct differences in the dtype of the rows, four rows and sixteen others at a time.
+Candidates are tried one by one.
+"""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import types
+from numba import typeof, types
 
-from kmeans_xp.kernels.interface import MedoidSwaps
+from kmeans_xp.kernels.interface import MedoidSwaps, Team
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numba.simd.vector import LANES, failing_lanes, load, lowest_bit
+from kmeans_xp.kernels.numba.low_d import pieces
+from kmeans_xp.kernels.numba.simd.vector import (
+    LANES,
+    failing_lanes,
+    greater,
+    load,
+    lowest_bit,
+    minus,
+    plus,
+    root,
+    spread,
+    store,
+    times_plus,
+)
+from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
 # Distances of a block, beside which a call from Python takes no time.
 ENTRIES = 1 << 20
+# Rows whose distances are measured together, so that the others are loaded once for all.
+TOGETHER = 4
+# Rows of a piece that a thread takes at a time.
+PIECE = 32
+# Largest values of rows between which squares of differences that count neither overflow nor vanish
+# in single precision.
+LEAST, MOST = 2.0**-40, 2.0**50
+SQEUCLIDEAN, EUCLIDEAN, MANHATTAN, CHEBYSHEV = range(4)
+METRICS = {
+    "sqeuclidean": SQEUCLIDEAN,
+    "euclidean": EUCLIDEAN,
+    "manhattan": MANHATTAN,
+    "chebyshev": CHEBYSHEV,
+}
+
+
+class _Columns(NamedTuple):
+    """Rows feature by feature, in whole vectors, (d, w), and their largest absolute value."""
+
+    columns: np.ndarray
+    largest: float
+
+
+def pairwise(
+    block: np.ndarray, others: PreparedCenters, metric: str, team: Team | None
+) -> np.ndarray | None:
+    """Return the distances of a block to other rows, (B, m); None if they are out of range."""
+    prepared = others.derive(_columns)
+    largest = max(prepared.largest, float(np.abs(block).max()))
+    if block.dtype == np.float32 and not LEAST < largest < MOST:
+        return None
+    rows, m = compiling.ready_rows(block), len(others.centers)
+    found = np.empty((len(rows), m), rows.dtype)
+    work = partial(
+        compiling.entry_point(_pairs, rows.dtype),
+        rows,
+        prepared.columns,
+        METRICS[metric],
+        found.reshape(-1),
+        pieces.no_progress(),
+    )
+    pieces.share(work, team, found.size * block.shape[1])
+    return found
+
+
+def _columns(others: PreparedCenters) -> _Columns:
+    m, d = others.centers.shape
+    columns = np.zeros((d, -(-m // LANES) * LANES), others.centers.dtype)
+    columns[:, :m] = others.centers.T
+    return _Columns(columns, float(np.abs(columns).max()))
 
 
 class _Judged(NamedTuple):
@@ -107,11 +176,83 @@ def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
     )
     closed = types.boolean[::1]
     return {
+        "_pairs": (block, real[:, ::1], types.int64, real[::1], typeof(pieces.no_progress())),
         "_settle_all": (judged,),
         "_swap_eagerly": (block, types.int64, closed, numbers, judged, types.f8, types.f8),
         "_changes": (block, judged, types.f8, wide, numbers),
         "_swap": (block, types.int64, types.int64, judged),
     }
+
+
+@compiling.entry
+def _pairs(block: Any, columns: Any, metric: int, out: Any, progress: pieces.Progress) -> bool:
+    """Write all distances, piece by piece; return whether all are done."""
+    k, count = len(out) // len(block), -(-len(block) // PIECE)
+    piece = pieces.take(progress, count)
+    while piece < count:
+        first = piece * PIECE
+        last = min(first + PIECE, len(block))
+        _measure_rows(block, first, last, columns, metric, out[first * k : last * k])
+        pieces.finish(progress)
+        piece = pieces.take(progress, count)
+    return pieces.wait(progress, count)
+
+
+@compiling.making
+def _measure_rows(block: Any, first: int, last: int, columns: Any, metric: int, out: Any) -> None:
+    """Write the distances of rows `first` to `last`."""
+    k, d = len(out) // (last - first), len(columns)
+    x, room = np.zeros((TOGETHER, d), block.dtype), np.empty(LANES, block.dtype)
+    for i in range(first, last, TOGETHER):
+        count = min(TOGETHER, last - i)
+        for r in range(count):
+            for f in range(d):
+                x[r, f] = block[i + r, f]
+        _measure(x, columns, metric, count, out[(i - first) * k : (i - first + count) * k], room)
+
+
+@compiling.part
+def _measure(x: Any, columns: Any, metric: int, count: int, out: Any, room: Any) -> None:
+    """Write the distances of the first `count` rows of `x`."""
+    d, width = columns.shape
+    flat, k = columns.reshape(-1), len(out) // count
+    for j in range(0, k, LANES):
+        zero = spread(columns.dtype.type(0))
+        s0 = s1 = s2 = s3 = zero
+        for f in range(d):
+            y = load(flat, f * width + j)
+            e0, e1 = minus(y, spread(x[0, f])), minus(y, spread(x[1, f]))
+            e2, e3 = minus(y, spread(x[2, f])), minus(y, spread(x[3, f]))
+            if metric <= EUCLIDEAN:
+                s0, s1 = times_plus(e0, e0, s0), times_plus(e1, e1, s1)
+                s2, s3 = times_plus(e2, e2, s2), times_plus(e3, e3, s3)
+                continue
+            e0, e1 = greater(e0, minus(zero, e0)), greater(e1, minus(zero, e1))
+            e2, e3 = greater(e2, minus(zero, e2)), greater(e3, minus(zero, e3))
+            if metric == MANHATTAN:
+                s0, s1, s2, s3 = plus(s0, e0), plus(s1, e1), plus(s2, e2), plus(s3, e3)
+            else:
+                s0, s1, s2, s3 = greater(s0, e0), greater(s1, e1), greater(s2, e2), greater(s3, e3)
+        if metric == EUCLIDEAN:
+            s0, s1, s2, s3 = root(s0), root(s1), root(s2), root(s3)
+        _write(s0, out, j, k - j, room)
+        if count > 1:
+            _write(s1, out, k + j, k - j, room)
+        if count > 2:
+            _write(s2, out, 2 * k + j, k - j, room)
+        if count > 3:
+            _write(s3, out, 3 * k + j, k - j, room)
+
+
+@compiling.part
+def _write(lanes: Any, out: Any, start: int, count: int, room: Any) -> None:
+    """Write a vector, of which `count` numbers have a place."""
+    if count >= LANES:
+        store(out, start, lanes)
+        return
+    store(room, 0, lanes)
+    for j in range(count):
+        out[start + j] = room[j]
 
 
 @compiling.entry

@@ -8,7 +8,6 @@ from kmeans_xp.kernels.choose import regimes
 from kmeans_xp.kernels.interface import Team
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.compiling import DTYPES, LOW_D, PRODUCT, PROJECTION
-from kmeans_xp.kernels.numpy import medoids as numpy_medoids
 from kmeans_xp.kernels.numpy import nearest as numpy_nearest
 from kmeans_xp.kernels.numpy.memory import gathered
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
@@ -95,16 +94,6 @@ def distances_all(
     from kmeans_xp.kernels.numba.low_d import distances as low_d_distances
 
     return low_d_distances.distances_all(rows, prepared, team)
-
-
-def pairwise(block: np.ndarray, others: PreparedCenters, metric: str) -> np.ndarray:
-    """Return the distances of a block to other rows, (B, m), in the dtype of the block."""
-    loop = metric == "euclidean" and block.shape[1] <= regimes.PAIRS_BY_DIFFERENCE_UP_TO
-    if not (loop and compiling.ready(block.dtype, LOW_D)):
-        return numpy_medoids.pairwise(block, others, metric)
-    from kmeans_xp.kernels.numba.low_d import distances as low_d_distances
-
-    return low_d_distances.distances_all(block, others, None)[0]
 
 
 def assign_and_sum(

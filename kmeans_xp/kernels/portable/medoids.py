@@ -16,14 +16,14 @@ import numpy as np
 from kmeans_xp.arrays import Array, namespace_of, to_host
 from kmeans_xp.arrays.fusing import fused
 from kmeans_xp.arrays.namespace import device_of
-from kmeans_xp.kernels.interface import MedoidSwaps
+from kmeans_xp.kernels.interface import MedoidSwaps, Team
 from kmeans_xp.kernels.portable import nearest
 from kmeans_xp.kernels.portable.blocks import CPU_ENTRIES, LEAST_ROWS
 from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 
 
-def pairwise(block: Array, others: PreparedCenters, metric: str) -> Array:
+def pairwise(block: Array, others: PreparedCenters, metric: str, team: Team | None = None) -> Array:
     """Return the distances of a block to other rows, (B, m), in the dtype of the block.
 
     They are computed in the widest float: whether a swap pays is a matter of many small
@@ -35,6 +35,8 @@ def pairwise(block: Array, others: PreparedCenters, metric: str) -> Array:
     others : PreparedCenters
         The other rows, (m, d).
     metric : {"euclidean", "sqeuclidean", "manhattan", "chebyshev"}
+    team : callable, optional
+        Of threads that may help: (work, help) -> None.
     """
     xp, wide = namespace_of(block), others.wide_centers
     rows = xp.astype(block, wide.dtype, copy=False)
