@@ -100,6 +100,9 @@ def fit(
     mixing: options.Mixing = None,
     covariance_type: options.CovarianceType = None,
     reg_covar: options.RegCovar = None,
+    metric: options.Metric = None,
+    method: options.Method = None,
+    max_memory: options.MaxMemory = None,
     columns: options.Columns = None,
     weights: options.Weights = None,
     key: options.Key = None,
@@ -136,6 +139,9 @@ def fit(
         "mixing": mixing,
         "covariance_type": covariance_type,
         "reg_covar": reg_covar,
+        "metric": metric,
+        "method": method,
+        "max_memory": max_memory,
     }
     fitting.fit(
         spec,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
 
+import numpy as np
+
 import kmeans_xp
 from kmeans_xp.algorithms.mixture.em import delivered
 from kmeans_xp.algorithms.mixture.expectation import assigned
@@ -14,7 +16,9 @@ from kmeans_xp.algorithms.mixture.soft import fit_soft_kmeans
 from kmeans_xp.arrays import to_host
 from kmeans_xp.cli.errors import CliError
 from kmeans_xp.cli.inputs import Array
-from kmeans_xp.cli.rules import Leaves, Likeliest, Nearest, Rule
+from kmeans_xp.cli.rules import Leaves, Likeliest, Nearest, NearestMedoid, Rule
+from kmeans_xp.kernels.metrics import NAMES, PRECOMPUTED
+from kmeans_xp.rows import open_rows
 
 # Options that are not spelled as the argument that they stand for.
 SPELLED = {"algorithm": "kernel", "bisecting_strategy": "strategy"}
@@ -22,7 +26,7 @@ SPELLED = {"algorithm": "kernel", "bisecting_strategy": "strategy"}
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a fit found, whatever the algorithm."""
+    """What a fit found, whatever the algorithm; `told` is what only some say of how they ran."""
 
     rule: Rule
     labels: Array
@@ -31,6 +35,7 @@ class Fitted:
     converged: bool
     history: tuple[float, ...]
     kernel: str | None = None
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,12 +93,29 @@ class Mixtures(Algorithm):
         return Fitted(rule, to_host(labels), objective, run.n_iter, run.converged, run.history)
 
 
+@dataclass(frozen=True)
+class Medoids(Algorithm):
+    """One that fits medoids."""
+
+    def fit(self, X: Any, k: int, settings: Mapping[str, Any]) -> Fitted:
+        """Fit k medoids to rows, or to the distances between rows."""
+        result = getattr(kmeans_xp, self.function)(X, k, **settings)
+        indices, rows = to_host(result.medoid_indices), open_rows(X)
+        # Of distances too the model keeps the medoids' rows, which the result does not.
+        centers = np.array(to_host(rows.deliver(rows.take(indices.tolist()))))
+        rule = NearestMedoid(centers, indices, settings["metric"])
+        end = (result.n_iter, result.converged, result.history, result.kernel)
+        told = {"method": result.method, "n_swaps": result.n_swaps}
+        return Fitted(rule, to_host(result.labels), result.loss, *end, told)
+
+
 FAMILY = {
     "kmeans": Algorithm("kmeans", Nearest),
     "minibatch": Algorithm("minibatch_kmeans", Nearest, "batches"),
     "bisecting": Algorithm("bisecting_kmeans", Leaves, "bisections"),
     "soft": Mixtures("soft_kmeans", Likeliest, lean=fit_soft_kmeans),
     "gmm": Mixtures("gaussian_mixture", Likeliest, lean=fit_gaussian_mixture),
+    "kmedoids": Medoids("kmedoids", NearestMedoid),
 }
 
 
@@ -119,6 +141,11 @@ class Job:
     def counted(self) -> str:
         """What the callback counts."""
         return FAMILY[self.name].counted
+
+    @property
+    def of_distances(self) -> bool:
+        """Whether rows hold their distances to all rows instead of features."""
+        return self.settings.get("metric") == PRECOMPUTED
 
     def steps(self, n: int) -> int:
         """Return how far the callback counts at most with n rows."""
@@ -151,5 +178,8 @@ def job(name: str, n_clusters: int, seed: int | None, options: Mapping[str, Any]
         having = [other for other in FAMILY if argument in FAMILY[other].defaults()]
         option = SPELLED.get(argument, argument).replace("_", "-")
         raise CliError(f"--{option} is an option of {', '.join(having)}, not of {name}")
+    metrics = (*NAMES, PRECOMPUTED)
+    if given.get("metric", NAMES[0]) not in metrics:
+        raise CliError(f"--metric must be one of {', '.join(metrics)}, got {given['metric']!r}")
     seed = secrets.randbits(32) if seed is None else seed
     return Job(name, n_clusters, own | given | {"rng": seed})

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kmeans_xp.cli.errors import complain, optional
+from kmeans_xp.cli.errors import CliError, complain, optional
 from kmeans_xp.cli.family import Fitted, Job
 from kmeans_xp.cli.inputs import Choice, Data, Format, choose
 from kmeans_xp.cli.model_file import Model
@@ -48,6 +48,8 @@ def fit(
     """Run the command."""
     talk.check()
     outputs.check(spec)
+    if job.of_distances:
+        refuse_features(outputs, standardize=standardize)
     target.check()
     source = read(spec, form)
     outputs.check_label_name(source)
@@ -72,6 +74,7 @@ def fit(
         device=device_name(X),
         kernel=fitted.kernel,
         history=fitted.history,
+        told=fitted.told,
         outputs=outputs.written(),
     )
     if not (talk.quiet or standardize):
@@ -79,11 +82,18 @@ def fit(
     show(summary, as_json=talk.json, quiet=talk.quiet)
 
 
+def refuse_features(outputs: Outputs, *, standardize: bool = False) -> None:
+    """Refuse, where rows hold distances, what needs features."""
+    asked = {"--standardize": standardize, "--plot": outputs.plot is not None}
+    for option in (option for option, wanted in asked.items() if wanted):
+        raise CliError(f"{option} needs features, not the distances of metric precomputed")
+
+
 def _mention_scales(data: Data, job: Job) -> None:
     """Say so where a feature is so wide that others count for nothing beside it."""
     # Full, tied and diagonal covariances follow the scales; colours have one.
     follows = job.settings.get("covariance_type", "spherical") != "spherical"
-    if follows or data.source.image is not None:
+    if follows or job.of_distances or data.source.image is not None:
         return
     spreads = estimate_spreads(data.rows, data.weights)
     wide = int(spreads.argmax())

@@ -24,7 +24,8 @@ Spec = Annotated[
 ]
 NClusters = Annotated[int, typer.Option("--n-clusters", "-k", min=1, help="How many clusters.")]
 Algorithm = Annotated[
-    str, typer.Option(help="Which of the family: kmeans, minibatch, bisecting, soft or gmm.")
+    str,
+    typer.Option(help="Which of the family: kmeans, minibatch, bisecting, soft, gmm or kmedoids."),
 ]
 Seed = Annotated[
     int | None,
@@ -34,14 +35,15 @@ Init = Annotated[
     str | None,
     typer.Option(
         help="How to seed: k-means++, k-means|| or random; for gmm also k-means or "
-        "'random shares'.",
+        "'random shares'; for kmedoids k-medoids++, build or random.",
         rich_help_panel=FIT,
     ),
 ]
 NInit = Annotated[
     str | None,
     typer.Option(
-        help="How many starts; the best is kept. A number, or auto for kmeans and minibatch.",
+        help="How many starts; the best is kept. A number, or auto for kmeans, minibatch and "
+        "kmedoids.",
         rich_help_panel=FIT,
     ),
 ]
@@ -49,7 +51,8 @@ MaxIter = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Most iterations of a start; for minibatch, passes over as many rows as there are.",
+        help="Most iterations of a start; for minibatch, passes over as many rows as there are; "
+        "for kmedoids, passes over the rows, or swaps of pam.",
         rich_help_panel=FIT,
     ),
 ]
@@ -64,7 +67,8 @@ Tol = Annotated[
 Kernel = Annotated[
     str | None,
     typer.Option(
-        help="kmeans, minibatch, bisecting: auto, lloyd, or a kernel that kmeans-xp info lists.",
+        help="kmeans, minibatch, bisecting, kmedoids: auto, lloyd, or a kernel that kmeans-xp "
+        "info lists.",
         rich_help_panel=SOME,
     ),
 ]
@@ -127,6 +131,29 @@ RegCovar = Annotated[
     float | None,
     typer.Option(
         help="soft, gmm: added to the variances, so that none collapses.", rich_help_panel=SOME
+    ),
+]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        help="kmedoids: euclidean, sqeuclidean, manhattan, cosine or chebyshev; or precomputed, "
+        "where INPUT is a square table of the distances between all rows.",
+        rich_help_panel=SOME,
+    ),
+]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        help="kmedoids: pam, fasterpam, onebatch (which keeps no distances), or auto.",
+        rich_help_panel=SOME,
+    ),
+]
+MaxMemory = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="kmedoids: bytes that the distances between all rows may take.",
+        rich_help_panel=SOME,
     ),
 ]
 Columns = Annotated[

@@ -5,7 +5,7 @@ from time import perf_counter
 
 import numpy as np
 
-from kmeans_xp.cli.fitting import Talk
+from kmeans_xp.cli.fitting import Talk, refuse_features
 from kmeans_xp.cli.inputs import Array, Data, Format, choose
 from kmeans_xp.cli.model_file import Model, load
 from kmeans_xp.cli.opening import read
@@ -29,6 +29,8 @@ def predict(
     talk.check()
     outputs.check(spec, str(model_path))
     model = load(model_path)
+    if model.rule.of_distances:
+        refuse_features(outputs)
     target = Target(target.backend, target.device, model.dtype)
     target.check()
     source = read(spec, form)

@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from threading import Timer
 from typing import Any
 
-from kmeans_xp import MixtureIteration
 from kmeans_xp.cli.errors import optional
 
 # Short work would only make the terminal flicker.
 PATIENCE = 1.0
+# What an iteration may call its objective.
+OBJECTIVES = ("inertia", "loss", "log_likelihood")
 
 Callback = Callable[[Any], None]
 
@@ -45,10 +46,8 @@ def progress(steps: int, counted: str, *, wanted: bool) -> Iterator[Callback | N
 
     def advance(iteration: Any) -> None:
         run = f"run {iteration.run}, " if iteration.run > 1 else ""
-        if isinstance(iteration, MixtureIteration):
-            text = f"{run}log-likelihood {iteration.log_likelihood:.6g}"
-        else:
-            text = f"{run}inertia {iteration.inertia:.6g}"
+        name = next(name for name in OBJECTIVES if hasattr(iteration, name))
+        text = f"{run}{name.replace('_', '-')} {getattr(iteration, name):.6g}"
         bar.update(task, completed=iteration.number, description=text)
 
     timer = Timer(PATIENCE, bar.start)

@@ -2,8 +2,8 @@
 
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -37,6 +37,7 @@ class Summary:
     outputs: dict[str, str]
     kernel: str | None = None
     history: tuple[float, ...] = ()
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def sizes(self) -> Array:
@@ -61,7 +62,7 @@ class Summary:
             model.rule.objective: self.objective,
             **model.rule.details(),
             "sizes": self.sizes.tolist(),
-            "centers": model.centers.tolist(),
+            "centers": None if model.rule.of_distances else model.centers.tolist(),
             "standardized": model.scaling is not None,
             "seconds": self.seconds,
             "backend": self.backend,
@@ -71,7 +72,7 @@ class Summary:
         }
         if self.command == "fit":
             facts |= {"n_iter": model.n_iter, "converged": model.converged}
-            facts |= {"kernel": self.kernel, "seed": model.seed}
+            facts |= {"kernel": self.kernel, "seed": model.seed, **self.told}
             facts["history"] = list(self.history)
         return facts
 
@@ -118,24 +119,31 @@ def _shape(summary: Summary) -> str:
     if summary.data.source.image is not None:
         height, width = summary.data.source.image
         return f"{width} x {height} pixels, {rows:,} rows x {features} features"
-    return f"{rows:,} rows x {features} feature{'s' if features != 1 else ''}"
+    return f"{rows:,} rows x {features} {_what(summary)}{'s' if features != 1 else ''}"
+
+
+def _what(summary: Summary) -> str:
+    """Say what a row holds."""
+    return "distance" if summary.model.rule.of_distances else "feature"
 
 
 def _facts(summary: Summary) -> dict[str, str]:
     model, left_out = summary.model, summary.data.left_out
-    facts = {"features": _listed(summary.data.columns)}
+    facts = {f"{_what(summary)}s": _listed(summary.data.columns)}
     if summary.data.weighted_by is not None:
         facts["weights"] = summary.data.weighted_by
     facts |= {"algorithm": model.algorithm, "clusters": str(len(model.centers))}
     if summary.command == "fit":
         end = "converged" if model.converged else "stopped before it converged (see --max-iter)"
         facts["iterations"] = f"{model.n_iter}, {end}"
+    for what, value in summary.told.items():
+        facts[what.removeprefix("n_")] = str(value)
     scores = " of the z-scores" if model.scaling is not None else ""
     name = model.rule.objective.replace("_", "-")
     facts[name] = f"{summary.objective:.6g}{' a row' if model.rule.averaged else ''}{scores}"
     for what, value in model.rule.details().items():
         if what != "weights":
-            facts[what.replace("_", " ")] = value if isinstance(value, str) else f"{value:.6g}"
+            facts[what.replace("_", " ")] = _worded(value)
     facts["time"] = _time(summary.seconds)
     kernel = f", kernel {summary.kernel}" if summary.kernel else ""
     facts["backend"] = f"{summary.backend} on {summary.device}{kernel}, {model.dtype}"
@@ -149,9 +157,15 @@ def _facts(summary: Summary) -> dict[str, str]:
     return facts
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-    return f"{', '.join(names[:6])}{more}"
+def _worded(value: str | float | list[int]) -> str:
+    if isinstance(value, list):
+        return _listed([str(number) for number in value], SHOWN)
+    return value if isinstance(value, str) else f"{value:.6g}"
+
+
+def _listed(names: Sequence[str], most: int = 6) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def _time(seconds: float) -> str:

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from kmeans_xp.algorithms.bisecting.tree import Tree, predict_leaves
+from kmeans_xp.algorithms.medoids.assign import medoid_loss, predict_medoids
+from kmeans_xp.algorithms.medoids.starts import check_numbers
 from kmeans_xp.algorithms.mixture.expectation import (
     label_step,
     mean_log_density,
@@ -17,6 +19,7 @@ from kmeans_xp.algorithms.mixture.expectation import (
 from kmeans_xp.algorithms.mixture.parameters import Mixture, covariance_shape
 from kmeans_xp.arrays import to_host
 from kmeans_xp.cli.inputs import Array
+from kmeans_xp.kernels.metrics import PRECOMPUTED, check_metric
 from kmeans_xp.kernels.shared.gaussians import KINDS, MATRICES
 from kmeans_xp.rows import open_rows
 
@@ -43,6 +46,11 @@ class Rule(ABC):
     def found(cls, result: Any) -> Self:
         """Return the rule that a function's result stands for."""
         return cls(np.array(to_host(result.centers)))
+
+    @property
+    def of_distances(self) -> bool:
+        """Whether rows hold their distances to the rows of the fit instead of features."""
+        return False
 
     @abstractmethod
     def label(self, X: Any) -> tuple[Array, float]:
@@ -112,6 +120,49 @@ class Leaves(Rule):
         if len(tree.children) >= len(centers) or tree.centers.shape[2:] != centers.shape[1:]:
             raise ValueError(f"its tree has centers of shape {tree.centers.shape}")
         return cls(centers, tree)
+
+
+@dataclass(frozen=True)
+class NearestMedoid(Rule):
+    """A row belongs to the nearest of the fit's rows that are medoids, by a metric with a name."""
+
+    objective: ClassVar[str] = "loss"
+    medoid_indices: Array
+    metric: str
+
+    @property
+    def of_distances(self) -> bool:
+        """Whether rows hold their distances to the rows of the fit instead of features."""
+        return self.metric == PRECOMPUTED
+
+    def label(self, X: Any) -> tuple[Array, float]:
+        """Return labels, and the loss."""
+        rows = open_rows(X)
+        medoids = self.medoid_indices if self.of_distances else self.centers
+        labels = predict_medoids(rows, medoids, self.metric)
+        return to_host(labels), medoid_loss(rows, medoids, self.metric, None)
+
+    def details(self) -> dict[str, Any]:
+        """Return which rows of the fit the medoids are, counted from 0, and the metric."""
+        return {"medoid_indices": self.medoid_indices.tolist(), "metric": self.metric}
+
+    def stored(self) -> dict[str, Any]:
+        """Return which rows the medoids are, and the metric."""
+        return {"medoid_indices": self.medoid_indices, "metric": self.metric}
+
+    @classmethod
+    def restored(cls, stored: Mapping[str, Array]) -> Self:
+        """Return the rule, after checking that rows can be measured by it."""
+        centers, metric = stored["fitted_centers"], str(stored["metric"])
+        check_metric(metric)
+        k, d = centers.shape
+        rows = d if metric == PRECOMPUTED else np.iinfo(np.int64).max
+        indices = check_numbers(stored["medoid_indices"], "medoid_indices", int(rows))
+        if len(indices) != k:
+            raise ValueError(f"it has {k} medoids, but medoid_indices are {len(indices)}")
+        if metric == "cosine" and not centers.any(axis=1).all():
+            raise ValueError("a medoid is zero, which has no direction")
+        return cls(centers, np.array(indices), metric)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The five algorithms: their options, their models, and what is refused."""
+"""The algorithms: their options, their models, and what is refused."""
 
 import json
 from contextlib import contextmanager
@@ -9,13 +9,28 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_wine
+from sklearn.metrics import pairwise_distances
 
 import kmeans_xp
 from kmeans_xp.arrays.backends import installed
 from kmeans_xp.cli import family, fitting, model_file, picture, scaling
+from kmeans_xp.kernels.metrics import NAMES
 
 EACH = sorted(family.FAMILY)
 MIXTURES = ["gmm", "soft"]
+OBJECTIVES = {name: family.FAMILY[name].rule.objective for name in EACH}
+# What the summaries of a fit and of what it predicts for its rows have in common.
+SAME = {
+    "algorithm",
+    "centers",
+    "sizes",
+    "dtype",
+    "stiffness",
+    "weights",
+    "medoid_indices",
+    "metric",
+}
+MEDOIDS = ("--algorithm", "kmedoids", "--seed", 0)
 OPTIONS = {
     "minibatch": (
         (
@@ -70,6 +85,21 @@ OPTIONS = {
             "reg_covar": 0.5,
         },
     ),
+    "kmedoids": (
+        (
+            "--init random --n-init 2 --max-iter 2 --kernel portable --metric manhattan "
+            "--method onebatch --max-memory 1"
+        ),
+        {
+            "init": "random",
+            "n_init": 2,
+            "max_iter": 2,
+            "algorithm": "portable",
+            "metric": "manhattan",
+            "method": "onebatch",
+            "max_memory": 1,
+        },
+    ),
 }
 
 
@@ -82,10 +112,6 @@ def wine(tmp_path):
 
 def wanted(name, X, k, **keywords):
     return getattr(kmeans_xp, family.FAMILY[name].function)(X, k, **keywords)
-
-
-def objective_of(result):
-    return getattr(result, "inertia", None) or result.log_likelihood
 
 
 def centers_of(result):
@@ -105,15 +131,18 @@ def test_the_command_does_what_the_function_does(run, wine, name, with_options):
     assert (facts["n_iter"], facts["converged"]) == (result.n_iter, result.converged)
     assert facts["history"] == list(result.history)
     assert facts["sizes"] == np.bincount(result.labels, minlength=4).tolist()
-    key = "log_likelihood" if name in MIXTURES else "inertia"
-    assert facts[key] == objective_of(result)
-    assert ("inertia" in facts) == (name not in MIXTURES)
+    assert facts[OBJECTIVES[name]] == getattr(result, OBJECTIVES[name])
+    assert len(facts.keys() & set(OBJECTIVES.values())) == 1
     if name in MIXTURES:
         np.testing.assert_allclose(facts["weights"], result.weights, rtol=1e-12)
     if name == "soft":
         np.testing.assert_allclose(facts["stiffness"], result.stiffness, rtol=1e-12)
     if name == "gmm":
         assert facts["covariance_type"] == keywords.get("covariance_type", "full")
+    if name == "kmedoids":
+        assert facts["medoid_indices"] == result.medoid_indices.tolist()
+        assert (facts["method"], facts["n_swaps"]) == (result.method, result.n_swaps)
+        assert facts["metric"] == keywords.get("metric", "euclidean")
 
 
 @pytest.mark.parametrize("name", EACH)
@@ -139,11 +168,71 @@ def test_predict_gives_the_labels_of_the_fit(run, wine, monkeypatch, name, dtype
     old = json.loads(run("fit", "other.npy", "-k", 5, *arguments, *outputs).fine())
     new = json.loads(run("predict", "m.npz", "other.npy", "-o", "p.npy", "--json").fine())
     np.testing.assert_array_equal(np.load("p.npy"), np.load("l.npy"))
-    for same in old.keys() & {"algorithm", "centers", "sizes", "stiffness", "weights", "dtype"}:
+    for same in old.keys() & SAME:
         assert new[same] == old[same]
-    key = "log_likelihood" if name in MIXTURES else "inertia"
+    key = OBJECTIVES[name]
     rtol = 1e-9 if dtype == "float64" else 1e-5
     np.testing.assert_allclose(new[key], old[key], rtol=rtol)
+
+
+@pytest.mark.parametrize("metric", NAMES)
+def test_medoids_are_stored_with_their_metric(run, wine, metric):
+    outputs = ("-o", "l.npy", "--model", "m.npz", "--json")
+    old = json.loads(run("fit", "wine.npy", "-k", 3, *MEDOIDS, "--metric", metric, *outputs).fine())
+    new = json.loads(run("predict", "m.npz", "wine.npy", "-o", "p.npy", "--json").fine())
+    np.testing.assert_array_equal(np.load("p.npy"), np.load("l.npy"))
+    assert new["centers"] == old["centers"] == wine[new["medoid_indices"]].tolist()
+    assert new["metric"] == metric
+    nearest = pairwise_distances(wine, old["centers"], metric=metric).min(axis=1)
+    np.testing.assert_allclose([old["loss"], new["loss"]], nearest.sum())
+
+
+@pytest.fixture
+def distances(wine):
+    """A table of the distances between wines, and a column that weighs them."""
+    table = pairwise_distances(wine)
+    names = ",".join(f"to {i}" for i in range(len(table)))
+    columns = np.column_stack([table, np.arange(len(table)) % 3 + 1])
+    np.savetxt("d.csv", columns, "%.17g", ",", header=f"{names},w", comments="")
+    return table
+
+
+def test_medoids_by_given_distances(run, wine, distances):
+    given = ("-k", 3, *MEDOIDS, "--metric", "precomputed", "--weights", "w", "--model", "m.npz")
+    outcome = run("fit", "d.csv", *given, "-o", "l.npy", "--json")
+    facts, weights = json.loads(outcome.fine()), np.arange(len(wine)) % 3 + 1.0
+    result = kmeans_xp.kmedoids(
+        distances, 3, metric="precomputed", sample_weight=weights, rng=0, max_iter=300
+    )
+    assert facts["medoid_indices"] == result.medoid_indices.tolist()
+    assert facts["loss"] == result.loss
+    assert facts["centers"] is None
+    assert outcome.err == ""  # no word of scales, which distances do not have
+    # Other rows hold their distances to all of the fit's, in columns of any order.
+    names = [f"to {i}" for i in range(len(wine))]
+    columns = np.column_stack([distances[::-2], np.zeros(len(wine) // 2)])[:, ::-1]
+    header = ",".join([*names, "w"][::-1])
+    np.savetxt("other.csv", columns, "%.17g", ",", header=header, comments="")
+    facts = json.loads(run("predict", "m.npz", "other.csv", "-o", "p.npy", "--json").fine())
+    np.testing.assert_array_equal(np.load("p.npy"), np.load("l.npy")[::-2])
+    nearest = distances[::-2, result.medoid_indices].min(axis=1)
+    np.testing.assert_allclose(facts["loss"], nearest.sum())
+    assert "178 distances" in run("predict", "m.npz", "d.csv").fine()
+    assert "lacks 178 of the model's 178" in run("predict", "m.npz", "sample:wine").refused()
+
+
+def test_what_distances_do_not_allow_is_refused(run, distances):
+    given = ("-k", 3, *MEDOIDS, "--metric", "precomputed", "--model", "m.npz")
+    for option in (["--standardize"], ["--plot", "p.png"]):
+        message = run("fit", "d.csv", *given, *option).refused()
+        assert message == f"{option[0]} needs features, not the distances of metric precomputed"
+    assert "X must be square" in run("fit", "d.csv", *given).refused()
+    table = ",".join(f"to {i}" for i in range(len(distances)))
+    swapped = table.replace("to 0,to 1,", "to 1,to 0,")
+    assert "X must be 0 on its diag" in run("fit", "d.csv", *given, "--columns", swapped).refused()
+    assert not Path("m.npz").exists()
+    run("fit", "d.csv", *given, "--columns", table).fine()
+    assert "--plot needs" in run("predict", "m.npz", "d.csv", "--plot", "p.png").refused()
 
 
 @pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
@@ -187,7 +276,7 @@ REFUSED = {
     "--no-mixing": "--mixing is an option of soft, not of kmeans",
     "--reg-covar 0": "--reg-covar is an option of soft, gmm, not of kmeans",
     "--algorithm gmm --stiffness 1": "--stiffness is an option of soft, not of gmm",
-    "--algorithm gmm --kernel portable": "is an option of kmeans, minibatch, bisecting, not",
+    "--algorithm gmm --kernel portable": "option of kmeans, minibatch, bisecting, kmedoids, not",
     "--algorithm soft --covariance-type full": "--covariance-type is an option of gmm",
     "--algorithm soft --empty-clusters random": "--empty-clusters is an option of kmeans, not",
     "--algorithm minibatch --empty-clusters farthest": "is an option of kmeans, not of minibatch",
@@ -204,6 +293,19 @@ REFUSED = {
     "--algorithm gmm -k 200": "n_components=200",
     "--algorithm gmm --reg-covar -1": "reg_covar must",
     "--algorithm soft --tol nan": "tol must",
+    "--metric cosine": "--metric is an option of kmedoids, not of kmeans",
+    "--max-memory 9": "--max-memory is an option of kmedoids, not of kmeans",
+    "--init build": "init must be one of 'k-means++', 'k-means||', 'random'",
+    "--algorithm soft --method pam": "--method is an option of kmedoids, not of soft",
+    "--algorithm kmedoids --tol 1": "bisecting, soft, gmm, not of kmedoids",
+    "--algorithm kmedoids --init k-means++": "init must be one of 'auto', 'random', 'build', 'k-m",
+    "--algorithm kmedoids --init build --n-init 2": "n_init must be 1 or 'auto'",
+    "--algorithm kmedoids --metric haversine": "--metric must be one of euclidean, sqeuclidean,",
+    "--algorithm kmedoids --method best": "method must be one of 'auto', 'pam'",
+    "--algorithm kmedoids --method pam --max-memory 9": "take 253472 bytes",
+    "--algorithm kmedoids --max-memory 2GB": "--max-memory",
+    "--algorithm kmedoids --kernel magic": "algorithm must be",
+    "--algorithm kmedoids -k 200": "n_clusters=200",
 }
 
 
@@ -269,6 +371,20 @@ DAMAGE = {
         {"fitted_centers": np.zeros(4)},
         {"log_likelihood": None},
     ],
+    "kmedoids": [
+        {"medoid_indices": None},
+        {"medoid_indices": np.array([0, 1, 2])},
+        {"medoid_indices": np.array([0, 1, 2, 2])},
+        {"medoid_indices": np.array([0, 1, 2, -3])},
+        {"medoid_indices": np.array([0.0, 1.0, 2.0, 3.0])},
+        {"medoid_indices": np.array(["0", "1", "2", "3"])},
+        {"medoid_indices": np.arange(1, 5), "metric": "precomputed"},
+        {"metric": None},
+        {"metric": "round"},
+        {"metric": "cosine", "fitted_centers": np.eye(4)[[0, 1, 2, 2]] * [1, 1, 0, 1]},
+        {"fitted_centers": np.zeros(4)},
+        {"loss": None},
+    ],
     "kmeans": [{"algorithm": "magic"}, {"algorithm": "gmm"}, {"algorithm": None}],
 }
 
@@ -312,6 +428,7 @@ ENDS = {
     "bisecting": ({}, 8),
     "soft": ({"max_iter": 3, "tol": 0.0}, 3),
     "gmm": ({"max_iter": 3, "tol": 0.0}, 3),
+    "kmedoids": ({"max_iter": 2, "method": "pam", "init": "random"}, 2),
 }
 
 
@@ -365,6 +482,10 @@ def test_an_image_in_the_colours_of_every_algorithm(run, name):
 @pytest.mark.parametrize("name", EACH)
 def test_the_summary_says_what_ran(run, wine, name):
     out = run("fit", "wine.npy", "-k", 3, "--algorithm", name, "--seed", 0).fine()
-    words = {"soft": ["log-likelihood", "a row", "stiffness"], "gmm": ["covariance type", "full"]}
+    words = {
+        "soft": ["log-likelihood", "a row", "stiffness"],
+        "gmm": ["covariance type", "full"],
+        "kmedoids": ["loss", "medoid indices", "metric", "euclidean", "fasterpam", "swaps"],
+    }
     for word in [name, *words.get(name, ["inertia"])]:
         assert word in out

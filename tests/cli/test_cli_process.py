@@ -231,14 +231,17 @@ def test_a_bar_shows_on_a_terminal_after_a_while(monkeypatch, capsys, patience, 
     assert ("iterations" in err) == shown
 
 
-def test_the_bar_of_a_mixture_shows_its_log_likelihood(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("function", "shown"), [("soft_kmeans", "log-likelihood"), ("kmedoids", "loss")]
+)
+def test_the_bar_shows_the_objective_by_its_name(monkeypatch, capsys, function, shown):
     monkeypatch.setattr("kmeans_xp.cli.progress.PATIENCE", 0.0)
     monkeypatch.setattr(sys, "stderr", Terminal(sys.stderr))
     monkeypatch.setenv("TERM", "xterm")
     with progress(10, "steps", wanted=True) as callback:
-        kmeans_xp.soft_kmeans([[0.0], [1.0], [5.0]], 2, callback=callback, rng=0)
+        getattr(kmeans_xp, function)([[0.0], [1.0], [5.0]], 2, callback=callback, rng=0)
     err = capsys.readouterr().err
-    assert "log-likelihood" in err
+    assert f" {shown} " in err
     assert "of at most 10 steps" in err
 
 
