@@ -85,8 +85,9 @@ def fit(
 def refuse_features(outputs: Outputs, *, standardize: bool = False) -> None:
     """Refuse, where rows hold distances, what needs features."""
     asked = {"--standardize": standardize, "--plot": outputs.plot is not None}
-    for option in (option for option, wanted in asked.items() if wanted):
-        raise CliError(f"{option} needs features, not the distances of metric precomputed")
+    for option, wanted in asked.items():
+        if wanted:
+            raise CliError(f"{option} needs features, not the distances of metric precomputed")
 
 
 def _mention_scales(data: Data, job: Job) -> None:

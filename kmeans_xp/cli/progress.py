@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from threading import Timer
 from typing import Any
 
+from kmeans_xp import MedoidIteration, MixtureIteration
 from kmeans_xp.cli.errors import optional
 
 # Short work would only make the terminal flicker.
 PATIENCE = 1.0
-# What an iteration may call its objective.
-OBJECTIVES = ("inertia", "loss", "log_likelihood")
+# Iterations that call their objective otherwise than inertia.
+OBJECTIVES = {MixtureIteration: "log_likelihood", MedoidIteration: "loss"}
 
 Callback = Callable[[Any], None]
 
@@ -46,7 +47,7 @@ def progress(steps: int, counted: str, *, wanted: bool) -> Iterator[Callback | N
 
     def advance(iteration: Any) -> None:
         run = f"run {iteration.run}, " if iteration.run > 1 else ""
-        name = next(name for name in OBJECTIVES if hasattr(iteration, name))
+        name = OBJECTIVES.get(type(iteration), "inertia")
         text = f"{run}{name.replace('_', '-')} {getattr(iteration, name):.6g}"
         bar.update(task, completed=iteration.number, description=text)
 

@@ -124,7 +124,10 @@ class Leaves(Rule):
 
 @dataclass(frozen=True)
 class NearestMedoid(Rule):
-    """A row belongs to the nearest of the fit's rows that are medoids, by a metric with a name."""
+    """A row belongs to the nearest of the fit's rows that are medoids, by a metric with a name.
+
+    Its centres are these rows, of features or of distances.
+    """
 
     objective: ClassVar[str] = "loss"
     medoid_indices: Array
