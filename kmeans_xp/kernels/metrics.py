@@ -19,6 +19,8 @@ from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare, 
 # Metrics by their names, all of which scikit-learn has too.
 NAMES = ("euclidean", "sqeuclidean", "manhattan", "cosine", "chebyshev")
 PRECOMPUTED = "precomputed"
+# Distances that are measured at a time, which bound the memory of a block.
+DISTANCES = 1 << 20
 
 Metric = str | Callable[[Array, Array], Array]
 
@@ -36,6 +38,10 @@ class Measure(ABC):
 
         Threads of the `team` may help.
         """
+
+    def block_rows(self, m: int, d: int) -> int:
+        """Return of how many rows at a time the nearest of m others should be asked for."""
+        return max(1, DISTANCES // max(m, d))
 
     @abstractmethod
     def nearest(self, block: Array, others: Any) -> tuple[Array, Array]:
@@ -67,6 +73,10 @@ class Euclidean(Measure):
         metric = "sqeuclidean" if self.squared else "euclidean"
         return self.engine.pairwise(block, others, metric, team)
 
+    def block_rows(self, m: int, d: int) -> int:
+        """Return of how many rows at a time the nearest of m others should be asked for."""
+        return self.engine.block_rows(m, d)
+
     def nearest(self, block: Array, others: PreparedCenters) -> tuple[Array, Array]:
         """Return the nearest of prepared rows and how far it is."""
         labels, squares = self.engine.nearest(block, others)
@@ -91,6 +101,10 @@ class Cosine(Measure):
         """Return the distances of a block to prepared rows."""
         found = self.engine.pairwise(directions(block), others, "sqeuclidean", team)
         return namespace_of(block).astype(found * 0.5, block.dtype, copy=False)
+
+    def block_rows(self, m: int, d: int) -> int:
+        """Return of how many rows at a time the nearest of m others should be asked for."""
+        return self.engine.block_rows(m, d)
 
     def nearest(self, block: Array, others: PreparedCenters) -> tuple[Array, Array]:
         """Return the nearest of prepared rows and how far it is."""
@@ -153,7 +167,7 @@ class Given(Measure):
                 f"of {wanted[0]} and {wanted[1]} rows, got {type(found).__name__} with the shape "
                 f"{tuple(found.shape)}. Return one distance for each pair of rows."
             )
-        found = xp.astype(found, block.dtype, copy=False)
+        found = xp.astype(found, block.dtype)
         extent = to_host(xp.stack([xp.min(found), xp.max(found)]))
         check_range(float(extent[0]), float(extent[1]), "what metric returns")
         return found

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.algorithms.medoids.checks import check_measurable
-from kmeans_xp.algorithms.medoids.judges import DISTANCES
 from kmeans_xp.algorithms.medoids.starts import check_numbers
 from kmeans_xp.arrays import Array, Totals, device_of, namespace_of, to_host
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels.choose.engine import engine_for_medoids
-from kmeans_xp.kernels.metrics import PRECOMPUTED, Measure, Metric, check_metric, measure
+from kmeans_xp.kernels.metrics import DISTANCES, PRECOMPUTED, Measure, Metric, check_metric, measure
 from kmeans_xp.rows.arguments import open_weights
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.checks import range_error

@@ -5,9 +5,8 @@ from typing import Self
 
 import numpy as np
 
-from kmeans_xp.algorithms.medoids.judges import DISTANCES
 from kmeans_xp.arrays import Array, Totals, device_of, namespace_of, to_host
-from kmeans_xp.kernels.metrics import PRECOMPUTED, Metric, check_range
+from kmeans_xp.kernels.metrics import DISTANCES, PRECOMPUTED, Metric, check_range
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.checks import check_rows
 

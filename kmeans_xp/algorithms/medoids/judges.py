@@ -5,19 +5,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import array_api_extra as xpx
 import numpy as np
 
 from kmeans_xp.algorithms.seeding.fit import random_rows
 from kmeans_xp.arrays import Array, Totals, device_of, namespace_of
 from kmeans_xp.kernels.interface import Engine, Team
-from kmeans_xp.kernels.metrics import Measure, Precomputed
+from kmeans_xp.kernels.metrics import DISTANCES, Measure, Precomputed
 from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.prepared_centers import prepare
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.open import open_rows
-
-# Distances that are measured at a time, which bound the memory of a block.
-DISTANCES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ class Judges:
         xp, rows = namespace_of(found), self.candidates.rows
         itself = rows.small(numbers[:, None] == self.numbers[None, first:last])
         some = xp.where(itself, self.own[None, first:last], found[:, first:last])
-        return xp.concat([found[:, :first], some, found[:, last:]], axis=1)
+        return xpx.at(found)[:, first:last].set(some)
 
 
 def all_judge(candidates: Candidates) -> Judges:
@@ -156,7 +154,6 @@ def some_judge(candidates: Candidates, size: int, generator: np.random.Generator
     numbers = np.sort(np.asarray(drawn))
     judges = rows.take(numbers)
     prepared = measure.prepare(judges)
-    block_rows = max(1, DISTANCES // len(numbers))
     step = partial(
         _votes_step,
         measure=measure,
@@ -164,10 +161,11 @@ def some_judge(candidates: Candidates, size: int, generator: np.random.Generator
         prepared=prepared,
         size=len(numbers),
     )
-    votes = rows.fold(step, weights, block_rows=block_rows).weights
+    size = measure.block_rows(len(numbers), rows.shape[1])
+    votes = rows.fold(step, weights, block_rows=size).weights
     own = [
         _to_next(measure.distances(judges[part, :], prepared, rows.team), part.start)
-        for part in parts(len(numbers), block_rows)
+        for part in parts(len(numbers), DISTANCES // len(numbers))
     ]
     return Judges(candidates, numbers, prepared, votes, rows.xp.concat(own))
 
@@ -182,11 +180,10 @@ def fewer(judges: Judges, size: int, medoids: list[int], generator: np.random.Ge
 
 def _to_next(distances: Array, first: int) -> Array:
     """Return how far judges, from number `first` on, are from the nearest of the others, (B,)."""
-    xp, (count, m) = namespace_of(distances), distances.shape
-    device = device_of(distances)
-    numbers = xp.arange(m, device=device)
-    itself = numbers[None, :] == (xp.arange(count, device=device) + first)[:, None]
-    return xp.min(xp.where(itself, xp.inf, distances), axis=1)
+    xp, last = namespace_of(distances), first + distances.shape[0]
+    itself = xp.eye(last - first, dtype=xp.bool, device=device_of(distances))
+    others = xp.where(itself, xp.inf, distances[:, first:last])
+    return xp.min(xpx.at(distances)[:, first:last].set(others), axis=1)
 
 
 @dataclass(frozen=True)

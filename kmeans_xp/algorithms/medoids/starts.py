@@ -5,10 +5,11 @@ from functools import partial
 
 import numpy as np
 
-from kmeans_xp.algorithms.medoids.judges import DISTANCES, Candidates, Judges
+from kmeans_xp.algorithms.medoids.judges import Candidates, Judges
 from kmeans_xp.algorithms.seeding.fit import TIE, random_rows, trials_for
 from kmeans_xp.arrays import Array, Totals, as_array, namespace_of, to_host
 from kmeans_xp.arrays.checks import check_choice
+from kmeans_xp.kernels.metrics import DISTANCES
 from kmeans_xp.rows.base import draw_from
 
 NAMES = ("auto", "random", "build", "k-medoids++")

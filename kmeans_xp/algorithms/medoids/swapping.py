@@ -1,7 +1,7 @@
 """The swap phases of k-medoids: the best swap of all, or each that pays as soon as it is seen."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -57,12 +57,18 @@ def swap_best(begun: Swapped, *, max_iter: int, tell: Tell) -> Run[Swapped]:
     return iterate(partial(_swap_best, numbers=numbers), begun, max_iter=max_iter, tell=tell)
 
 
-def swap_eagerly(begun: Swapped, *, max_iter: int, tell: Tell) -> Run[Swapped]:
-    """Try, in each iteration, all rows in turn, and swap each that lowers the loss at once."""
-    return iterate(_swap_eagerly, begun, max_iter=max_iter, tell=tell)
+def swap_eagerly(
+    begun: Swapped, *, max_iter: int, tell: Tell, least_gain: float = 0.0
+) -> Run[Swapped]:
+    """Try, in each iteration, all rows in turn, and swap each that lowers the loss at once.
+
+    It ends with an iteration that lowers the loss by less than a part of it, `least_gain`, or not.
+    """
+    step = partial(_swap_eagerly, least_gain=least_gain)
+    return iterate(step, begun, max_iter=max_iter, tell=tell)
 
 
-def _swap_eagerly(state: Swapped) -> tuple[Swapped, Report]:
+def _swap_eagerly(state: Swapped, *, least_gain: float) -> tuple[Swapped, Report]:
     judges, swaps, last = state.judges, state.swaps, state.last
     loss, before, n = swaps.loss, swaps.n_swaps, judges.candidates.rows.shape[0]
     start = 0
@@ -76,7 +82,10 @@ def _swap_eagerly(state: Swapped) -> tuple[Swapped, Report]:
         found = swaps.swap_eagerly(judges.block(start, stop), start, closed)
         last = last if found is None else found
         start = stop
-    return Swapped(judges, swaps, last), _report(swaps, loss, before)
+    report = _report(swaps, loss, before)
+    if loss - swaps.loss < least_gain * loss:
+        report = replace(report, converged=True)
+    return Swapped(judges, swaps, last), report
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,8 @@ def engine_for_medoids(
 ) -> Engine:
     """Return the engine for passes over the distances of rows of this shape to so many judges."""
     _load(xp, algorithm, shape[0] * judges * 4, dtype, MEDOIDS)
+    if algorithm == "auto":
+        engine_for_labels(xp, shape, judges, dtype, device=device)
     return find_engine(xp, algorithm, device=device)
 
 
