@@ -88,3 +88,19 @@ def lloyd(
     gap = min(gap, _gap(squared_distances(X, centers)[w > 0]))
     inertia = float(np.sum(w * d2))
     return Lloyd(centers, labels, inertia, len(history), converged, tuple(history), emptied, gap)
+
+
+def best_swap(
+    distances: np.ndarray, w: np.ndarray, medoids: list[int], candidate: int
+) -> tuple[float, int]:
+    """How the best swap of a candidate changes the loss, and whose place it is, by definition.
+
+    `distances`, (n, m), are those of all rows to the rows that judge.
+    """
+    losses = [
+        float(w @ distances[[candidate, *np.delete(medoids, j)]].min(axis=0))
+        for j in range(len(medoids))
+    ]
+    least = min(losses)
+    place = next(j for j, loss in enumerate(losses) if loss <= least + 1e-9 * max(least, 1.0))
+    return least - float(w @ distances[medoids].min(axis=0)), place

@@ -115,23 +115,27 @@ def all_judge(candidates: Candidates) -> Judges:
     """
     rows, weights = candidates.rows, candidates.weights
     n = rows.shape[0]
+    weighed = _weights(rows, weights, np.arange(n))
     if not isinstance(candidates.measure, Precomputed):
-        candidates = _kept(candidates)
-    if weights is None:
-        weights = rows.xp.ones(n, dtype=rows.wide, device=rows.device)
-    elif not rows.in_memory:
-        weights = rows.small(rows.pick(weights, np.arange(n)))
-    return Judges(replace(candidates, weights=weights), np.arange(n), None, weights)
+        kept = _distances(candidates)
+        weights = None if weights is None else weighed
+        candidates = replace(candidates, rows=kept, measure=Precomputed(), weights=weights)
+    return Judges(candidates, np.arange(n), None, weighed)
 
 
-def _kept(candidates: Candidates) -> Candidates:
-    """Return candidates whose rows are their distances to all rows."""
+def _weights(rows: Rows, weights: Array | None, numbers: np.ndarray) -> Array:
+    """Return the weights of some rows where blocks live, in the widest float."""
+    host = np.ones(len(numbers)) if weights is None else rows.pick(weights, numbers)
+    return rows.small(host, rows.wide)
+
+
+def _distances(candidates: Candidates) -> Rows:
+    """Return the distances of all candidates to all, in memory."""
     rows, measure = candidates.rows, candidates.measure
     n = rows.shape[0]
-    block = rows.take(np.arange(n))
+    block = rows.block(0, n)
     step = partial(_distances_step, measure=measure, prepared=measure.prepare(block))
-    (distances,) = open_rows(block).map(step, block_rows=max(1, DISTANCES // n))
-    return replace(candidates, rows=open_rows(distances), measure=Precomputed())
+    return open_rows(open_rows(block).map(step, block_rows=max(1, DISTANCES // n))[0])
 
 
 def _distances_step(block: Array, *, measure: Measure, prepared: Any) -> tuple[Array]:
@@ -140,20 +144,22 @@ def _distances_step(block: Array, *, measure: Measure, prepared: Any) -> tuple[A
 
 def batch_size(n: int, k: int) -> int:
     """Return how many judges suffice for k medoids of n rows, by de Mathelin et al. (2025)."""
-    return math.ceil(100 * math.log(k * n))
+    return max(1, math.ceil(100 * math.log(k * n)))
 
 
 def some_judge(candidates: Candidates, size: int, generator: np.random.Generator) -> Judges:
     """Return random rows as judges, each for the rows that are nearer to it than to the others.
 
     A judge counts as being as far from itself as from the next one: that it is there at all is no
-    evidence of rows around it.
+    evidence of rows around it. Where all rows judge, each is for itself.
     """
     rows, measure, weights = candidates.rows, candidates.measure, candidates.weights
     drawn = random_rows(rows, min(size, candidates.count), weights, generator)
     numbers = np.sort(np.asarray(drawn))
     judges = rows.take(numbers)
     prepared = measure.prepare(judges)
+    if len(numbers) == candidates.count:
+        return Judges(candidates, numbers, prepared, _weights(rows, weights, numbers))
     step = partial(
         _votes_step,
         measure=measure,

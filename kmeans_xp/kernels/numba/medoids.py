@@ -27,6 +27,7 @@ from kmeans_xp.kernels.numba.simd.vector import (
     store,
     times_plus,
 )
+from kmeans_xp.kernels.portable.medoids import widened
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
 # Distances of a block, beside which a call from Python takes no time.
@@ -58,7 +59,8 @@ def pairwise(
     block: np.ndarray, others: PreparedCenters, metric: str, team: Team | None
 ) -> np.ndarray | None:
     """Return the distances of a block to other rows, (B, m); None if they are out of range."""
-    prepared = others.derive(_columns)
+    same = block.dtype == others.centers.dtype
+    prepared = (others if same else others.derive(widened)).derive(_columns)
     largest = max(prepared.largest, float(np.abs(block).max()))
     if block.dtype == np.float32 and not LEAST < largest < MOST:
         return None
