@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kmeans_xp import bisecting_kmeans, gaussian_mixture, kmeans, kmeans_plusplus, minibatch_kmeans
+from kmeans_xp import (
+    bisecting_kmeans,
+    gaussian_mixture,
+    kmeans,
+    kmeans_plusplus,
+    kmedoids,
+    minibatch_kmeans,
+)
 from tests.data import cloud
 
 ITERATIONS = 4
@@ -135,3 +142,29 @@ def test_few_features_take_no_more_memory(stand_in, gpu_of) -> None:
     with stand_in.counted() as found:
         kmeans(X, 16, init=start, max_iter=3)
     assert found.peak_bytes <= memory / 8 + 32 * n
+
+
+def _vain_pass(stand_in: ModuleType, n: int, k: int) -> tuple[int, int]:
+    """Launches and synchronizations of k-medoids from medoids that no swap makes better."""
+    import cupy
+    from scipy.spatial.distance import cdist
+
+    rows = cloud(n, 3).astype("float32")
+    D = cupy.asarray(cdist(rows, rows).astype("float32"))
+    best = kmedoids(D, k, metric="precomputed", init="random", n_init=1, rng=0).medoid_indices
+    with stand_in.counted() as found:
+        result = kmedoids(D, k, metric="precomputed", init=best)
+    assert (result.n_iter, result.n_swaps) == (1, 0)
+    return found.launches, found.synchronizations
+
+
+def test_swaps_of_medoids_cost_the_same_whatever_the_clusters(stand_in) -> None:
+    assert _vain_pass(stand_in, 300, 3) == _vain_pass(stand_in, 300, 30)
+
+
+def test_a_block_of_candidates_waits_once(stand_in, gpu_of) -> None:
+    launches, waits = _vain_pass(stand_in, 300, 5)
+    gpu_of(64 * 300 * 40 * 8)  # Five blocks instead of one.
+    more_launches, more_waits = _vain_pass(stand_in, 300, 5)
+    assert more_waits - waits == 4
+    assert (more_launches - launches) / 4 <= 40

@@ -22,6 +22,9 @@ from kmeans_xp.kernels.portable.blocks import CPU_ENTRIES, LEAST_ROWS
 from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 
+# Candidates of a block at most: after each swap all of them are scored again.
+MOST_ROWS = 1 << 10
+
 
 def pairwise(block: Array, others: PreparedCenters, metric: str, team: Team | None = None) -> Array:
     """Return the distances of a block to other rows, (B, m), in the dtype of the block.
@@ -109,7 +112,7 @@ class PortableSwaps(MedoidSwaps):
     @property
     def block_rows(self) -> int:
         """Return how many candidates a block should have."""
-        return max(LEAST_ROWS, self._entries // max(self._distances.shape))
+        return min(max(LEAST_ROWS, self._entries // max(self._distances.shape)), MOST_ROWS)
 
     def swap_eagerly(self, block: Array, first: int, closed: np.ndarray) -> int | None:
         """Swap in each candidate in turn, if that lowers the loss; return the last one's number."""
