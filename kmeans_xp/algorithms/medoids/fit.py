@@ -168,7 +168,8 @@ def kmedoids(
     max_iter : int
         The most iterations of one start.
     max_memory : int
-        How many bytes the distances between all rows may take.
+        How many bytes the distances between all rows may take. While they are put together, those
+        of other libraries than NumPy take twice as many.
     algorithm : str
         "auto" takes the best engine; or an engine by its name, such as "portable".
     sample_weight : array of shape (n,), optional
