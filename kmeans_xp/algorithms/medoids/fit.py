@@ -386,15 +386,28 @@ class Problem:
         """Assign all rows to their nearest medoids.
 
         A medoid that has no row, since it is equal to another one, gives its place to the row that
-        is farthest from its own medoid, as long as there is one beside them.
+        is farthest from its own medoid, as long as there is one beside them and that row then has
+        a cluster, which it may not where its distance to itself is not the least.
         """
-        while True:
-            ended = self._assigned(medoids)
-            (empty,) = np.nonzero(to_host(ended.sizes) == 0)
-            if not len(empty) or ended.loss == 0:
-                return ended
-            medoids = list(medoids)
-            medoids[int(empty[0])] = self.candidates.rows.largest(ended.costs, 1)[0]
+        ended = self._assigned(medoids)
+        while (farthest := self._farthest(ended)) is not None:
+            medoids = list(ended.medoids)
+            medoids[int(ended.empty[0])] = farthest
+            after = self._assigned(medoids)
+            if len(after.empty) >= len(ended.empty):
+                break
+            ended = after
+        return ended
+
+    def _farthest(self, ended: "Ended") -> int | None:
+        """Return the row beside the medoids that costs most, if one is to replace an empty one."""
+        if not len(ended.empty):
+            return None
+        rows = self.candidates.rows
+        for row in rows.largest(ended.costs, min(self.k + 1, rows.shape[0])):
+            if row not in ended.medoids:
+                return row if rows.pick(ended.costs, [row])[0] > 0 else None
+        return None
 
     def _assigned(self, medoids: list[int]) -> "Ended":
         candidates, rows = self.candidates, self.candidates.rows
@@ -435,6 +448,11 @@ class Ended:
     costs: Array
     loss: float
     sizes: Array
+
+    @property
+    def empty(self) -> np.ndarray:
+        """Return which medoids have no row."""
+        return np.flatnonzero(to_host(self.sizes) == 0)
 
 
 @dataclass(frozen=True)

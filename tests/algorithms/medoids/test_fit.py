@@ -326,6 +326,23 @@ def test_no_cluster_is_lost_that_the_rows_allow(method, init):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("k", [2, 7, 20])
+def test_rows_that_are_not_nearest_to_themselves(method, k):
+    """A function whose rounding is such, or that is no distance, loses clusters; the fit ends."""
+    alike = kmedoids(X[:20], k, method=method, metric=lambda a, b: np.ones((len(a), len(b))), rng=0)
+    assert alike.loss == 20
+    assert alike.sizes.tolist() == [20] + [0] * (k - 1)
+
+    def rounded(a, b):
+        return cdist(a, b) + 1e-3
+
+    result = kmedoids(np.repeat(X[:4], 5, axis=0), k, method=method, metric=rounded, rng=0)
+    for found in (alike, result):
+        assert len(set(found.medoid_indices.tolist())) == k
+    assert int((result.sizes > 0).sum()) == min(k, 4)
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_few_rows(method):
     one = kmedoids([[1.0, 2.0]], 1, method=method)
     assert (one.medoid_indices.tolist(), one.labels.tolist(), one.loss) == ([0], [0], 0.0)
