@@ -17,7 +17,7 @@ from kmeans_xp.algorithms.medoids.judges import (
     fewer,
     some_judge,
 )
-from kmeans_xp.algorithms.medoids.starts import Init, check_init, start
+from kmeans_xp.algorithms.medoids.starts import ROUNDING, Init, check_init, start
 from kmeans_xp.algorithms.medoids.swapping import Swapped, Tell, swap_best, swap_eagerly
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.checks import check_callback, check_choice, check_clusters, check_count
@@ -326,7 +326,7 @@ class Problem:
             tell = self._teller(callback, number)
             run = self.run(judges, init, max_iter=max_iter, tell=tell)
             ended = self.settle(run.state.medoids)
-            if best is None or ended.loss < best[1].loss:
+            if best is None or ended.loss * ROUNDING < best[1].loss:
                 best = run, ended
             if run.stopped:
                 break

@@ -14,6 +14,8 @@ from kmeans_xp.rows.base import draw_from
 
 NAMES = ("auto", "random", "build", "k-medoids++")
 Init = str | Array
+# The factor up to which losses count as equal, so that the first of them is taken.
+ROUNDING = 1 + 1e-12
 
 
 def check_init(init: object, n: int, k: int) -> str | list[int]:
@@ -70,7 +72,8 @@ class _BestOf(Totals):
     number: int
 
     def __add__(self, other: "_BestOf") -> "_BestOf":
-        return other if other.loss < self.loss else self
+        # As within a block, so that blocks change nothing.
+        return other if other.loss * ROUNDING < self.loss else self
 
 
 def build(judges: Judges, k: int) -> list[int]:
@@ -109,7 +112,7 @@ def _build_step(
     losses[np.isin(which, chosen)] = np.inf
     if weights is not None:
         losses[to_host(weights) <= 0] = np.inf
-    best = int(np.argmax(losses <= losses.min() * (1 + 1e-12)))
+    best = int(np.argmax(losses <= losses.min() * ROUNDING))
     return _BestOf(float(losses[best]), int(which[best]))
 
 

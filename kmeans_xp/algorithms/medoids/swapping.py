@@ -97,7 +97,8 @@ class _Best(Totals):
     place: int
 
     def __add__(self, other: "_Best") -> "_Best":
-        return other if other.change < self.change else self
+        # Where sums of equal terms differ by rounding, the first, however rows are cut into blocks.
+        return other if other.change + MedoidSwaps.TIE * abs(other.change) < self.change else self
 
 
 def _swap_best(state: Swapped, *, numbers: Array) -> tuple[Swapped, Report]:

@@ -80,7 +80,7 @@ class NumpySwaps(MedoidSwaps):
         last, begun = None, 0
         costs, saved = self._scores(block, slice(None))
         while True:
-            rough = ((costs - ROUGH * self._removal).min(axis=1) + saved)[begun:] < 0
+            rough = ~(((costs - ROUGH * self._removal).min(axis=1) + saved)[begun:] >= 0)
             rough &= ~(closed | self.is_medoid(first, len(closed)))[begun:]
             for where in begun + np.flatnonzero(rough):
                 change, place = self._change(block[where])

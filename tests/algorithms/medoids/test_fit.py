@@ -8,6 +8,8 @@ from sklearn.datasets import load_digits, load_iris, load_wine
 
 from kmeans_xp import MedoidIteration, kmedoids
 from kmeans_xp.algorithms.medoids import fit as module
+from kmeans_xp.algorithms.medoids import starts
+from kmeans_xp.kernels.numpy.medoids import NumpySwaps
 from tests.data import blobs, cloud, same_partition
 from tests.processes import run_measured
 from tests.reference import best_swap
@@ -340,6 +342,35 @@ def test_rows_that_are_not_nearest_to_themselves(method, k):
     for found in (alike, result):
         assert len(set(found.medoid_indices.tolist())) == k
     assert int((result.sizes > 0).sum()) == min(k, 4)
+
+
+@pytest.mark.parametrize("method", ["pam", "fasterpam"])
+@pytest.mark.parametrize("init", ["build", "random"])
+def test_equal_losses_are_no_matter_of_blocks(monkeypatch, method, init):
+    """Sums of equal terms differ by rounding: the first is taken, as if they did not."""
+    quarter = cloud(40, 2)
+    rows = np.vstack([quarter, -quarter, quarter[:, ::-1], -quarter[:, ::-1]])
+    for seed in range(8):
+        given = {"metric": "precomputed", "method": method, "init": init, "rng": seed}
+        D = distances(rows[np.random.default_rng(seed).permutation(160)])
+        found = [kmedoids(D, 4, algorithm=name, **given) for name in ("portable", "numpy")]
+        with monkeypatch.context() as patch:
+            patch.setattr(starts, "DISTANCES", 160)
+            patch.setattr(NumpySwaps, "block_rows", 1)
+            found.append(kmedoids(D, 4, algorithm="numpy", **given))
+        for result in found[1:]:
+            assert_array_equal(result.medoid_indices, found[0].medoid_indices)
+
+
+@pytest.mark.parametrize("algorithm", ["portable", "numpy"])
+def test_sums_beyond_single_precision_lose_no_swaps(algorithm):
+    D = distances(X)
+    huge = (D * (3e38 / D.max())).astype("float32")
+    start = {"metric": "precomputed", "init": [0, 1, 2, 3, 4]}
+    expected = kmedoids((huge * 1e-30).astype("float32"), 5, algorithm="portable", **start)
+    result = kmedoids(huge, 5, algorithm=algorithm, **start)
+    assert_array_equal(result.medoid_indices, expected.medoid_indices)
+    assert_allclose(result.loss, 1e30 * expected.loss, rtol=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)
