@@ -14,7 +14,6 @@ from benchmarks.races import RACES, Race
 
 RESULTS = Path(__file__).parent / "results"
 DEFAULTS = Settings()
-QUICK_SETS = ("digits", "blobs:20000x8@16")
 QUICK = Settings(rounds=2, max_seconds=5.0)
 GROWTH = Settings(rounds=3, max_seconds=20.0)
 
@@ -160,9 +159,9 @@ def _peers(options: argparse.Namespace, command: str) -> None:
 def _races(options: argparse.Namespace, known: Mapping[str, Race]) -> dict[str, list[Race]]:
     """The races of each set, by its spec."""
     races = [known[name] for name in options.races]
-    if named := options.sets or (QUICK_SETS if options.quick else None):
-        return {check(spec): races for spec in named}
-    return _on_sets({race: race.sets for race in races})
+    if options.sets:
+        return {check(spec): races for spec in options.sets}
+    return _on_sets({race: race.quick_sets if options.quick else race.sets for race in races})
 
 
 def _gpu_races(options: argparse.Namespace) -> dict[str, list[Race]]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks import machine, neighbours, paired, report
 from benchmarks.datasets import DataSet
-from benchmarks.peers import RACED, load_sets, raced
+from benchmarks.peers import RACED, fitting, load_sets, raced
 from benchmarks.problem import pose
 from benchmarks.races import Race
 
@@ -138,7 +138,7 @@ def compare(data: DataSet, plan: Plan) -> list[Comparison]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         np.save(paired.rows_in(folder), data.X)
-        for race in plan.races[data.name]:
+        for race in fitting(plan.races[data.name], data):
             problem = pose(data, seed=SEED, tol=race.tol, max_iter=race.max_iter)
             tasks = paired.tasks_of(race, problem, folder, plan.rounds)
             for numba in (True, False) if plan.without_numba else (True,):

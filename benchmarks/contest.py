@@ -97,6 +97,7 @@ def contest(race: Race, data: DataSet, entries: Sequence[Entry], settings: Setti
     """Let the entries run the race, ours first in the first round."""
     tol = race.tol if settings.tol is None else settings.tol
     max_iter = race.max_iter if settings.max_iter is None else settings.max_iter
+    entries = [entry for entry in entries if entry.takes(len(data.X))]
     problem = pose(data, seed=settings.seed, tol=tol, max_iter=max_iter)
     scores = [Score(entry.name, entry.is_ours) for entry in entries]
     _warm_up(problem, entries, scores)

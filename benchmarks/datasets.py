@@ -5,6 +5,7 @@ installed package, or drawn from a seed. A set is named by a *spec*:
 
 ``geo``                     the set with its usual k
 ``patches@2048``            the same rows, another k
+``flights:5000@100``        as many of its rows, drawn at random but always the same
 ``blobs:1000000x16@100``    generated: rows x features @ k
 """
 
@@ -148,7 +149,7 @@ GENERATED = {
     "normal": _Generated(normal, (100_000, 256), 400),
 }
 
-_SPEC = re.compile(r"(?P<name>[a-z]+)(:(?P<n>[\d_]+)x(?P<d>[\d_]+))?(@(?P<k>[\d_]+))?")
+_SPEC = re.compile(r"(?P<name>[a-z]+)(:(?P<n>[\d_]+)(x(?P<d>[\d_]+))?)?(@(?P<k>[\d_]+))?")
 
 
 def check(spec: str) -> str:
@@ -157,11 +158,13 @@ def check(spec: str) -> str:
     if found is None or found["name"] not in {*REAL, *GENERATED}:
         known = ", ".join([*REAL, *GENERATED])
         raise ValueError(
-            f"data set {spec!r} is unknown: give NAME, NAME@K or, where rows are generated, "
-            f"NAME:ROWSxFEATURES@K, with NAME one of {known}"
+            f"data set {spec!r} is unknown: give NAME, NAME@K, NAME:ROWS@K or, where rows are "
+            f"generated, NAME:ROWSxFEATURES@K, with NAME one of {known}"
         )
-    if found["n"] is not None and found["name"] in REAL:
-        raise ValueError(f"data set {spec!r} is read, not generated: leave out its size")
+    if found["d"] is not None and found["name"] in REAL:
+        raise ValueError(f"data set {spec!r} is read, not generated: leave out its features")
+    if found["n"] is not None and found["d"] is None and found["name"] in GENERATED:
+        raise ValueError(f"data set {spec!r} is generated: its size is ROWSxFEATURES")
     if any(found[part] is not None and int(found[part]) < 1 for part in "ndk"):
         raise ValueError(f"data set {spec!r} has a size of 0: sizes start at 1")
     return spec
@@ -172,13 +175,21 @@ def _rows(name: str) -> Matrix:
     return REAL[name].read()
 
 
+def _cut(spec: str, X: Matrix, n: int) -> Matrix:
+    """So many of the rows; whoever stored them may have sorted them."""
+    if n > len(X):
+        raise ValueError(f"data set {spec!r} has {len(X)} rows: ask for no more")
+    return X[np.random.default_rng(0).permutation(len(X))[:n]]
+
+
 def load(spec: str) -> DataSet:
     """The data set of a spec; `UnavailableError` when its package is not installed."""
     found = _SPEC.fullmatch(check(spec))
     assert found is not None
     name = found["name"]
     if name in REAL:
-        return DataSet(spec, _rows(name), int(found["k"] or REAL[name].k))
+        X = _rows(name) if found["n"] is None else _cut(spec, _rows(name), int(found["n"]))
+        return DataSet(spec, X, int(found["k"] or REAL[name].k))
     recipe = GENERATED[name]
     n, d = (int(found["n"]), int(found["d"])) if found["n"] else recipe.shape
     k = int(found["k"] or recipe.k)

@@ -29,8 +29,12 @@ def judge(
     X: NDArray[np.float32],
     centers: NDArray[np.floating],
     labels: NDArray[np.integer] | None = None,
+    *,
+    squared: bool = True,
 ) -> Verdict:
     """Inertia of the centres in float64, and the labels that brute force contradicts.
+
+    Or where the distances are not `squared`, their sum.
 
     Ties count as mismatches too, so a handful of them in float32 is no fault.
     """
@@ -38,7 +42,8 @@ def judge(
     exact = np.asarray(centers, dtype=np.float64)
     for rows, block in blocks(X, len(exact)):
         found = nearest(block, exact)
-        total += float(((block - exact[found]) ** 2).sum())
+        squares = ((block - exact[found]) ** 2).sum(axis=1)
+        total += float((squares if squared else np.sqrt(squares)).sum())
         if labels is not None:
             wrong += int(np.count_nonzero(np.asarray(labels[rows]) != found))
     return Verdict(total, None if labels is None else wrong)

@@ -16,6 +16,8 @@ PACKAGES = (
     "scikit-learn-intelex",
     "faiss-cpu",
     "superkmeans",
+    "kmedoids",
+    "onebatch",
     "numba",
     "torch",
     "triton",

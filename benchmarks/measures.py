@@ -26,12 +26,21 @@ def _of_centers(X: Matrix, answer: Outcome) -> Verdict:
     return judge(X, answer.centers, answer.labels)
 
 
+def _of_medoids(X: Matrix, answer: Outcome) -> Verdict:
+    return judge(X, answer.centers, answer.labels, squared=False)
+
+
 def _of_mixture(X: Matrix, answer: Outcome) -> Verdict:
     assert answer.mixture is not None
     return likelihood(X, answer.mixture, answer.labels)
 
 
-INERTIA = Measure("inertia", "not nearest", _of_centers, lambda theirs, ours: theirs / ours - 1)
+def _relative(theirs: float, ours: float) -> float:
+    return theirs / ours - 1
+
+
+INERTIA = Measure("inertia", "not nearest", _of_centers, _relative)
+LOSS = Measure("loss", "not nearest", _of_medoids, _relative)
 # Already a logarithm, and possibly 0.
 LIKELIHOOD = Measure(
     "log-likelihood", "not likeliest", _of_mixture, lambda theirs, ours: theirs - ours

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks import timed_process
-from benchmarks.datasets import Matrix, UnavailableError
+from benchmarks.datasets import UnavailableError
+from benchmarks.medoids import distances, first_medoids
 from benchmarks.mixtures import REG_COVAR, start_of
 from benchmarks.problem import Problem
 from benchmarks.processes import ProcessError, answer
@@ -28,7 +30,8 @@ class Call:
     name: str
     method: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    arrays: Mapping[str, Matrix] = field(default_factory=dict)
+    # One named X takes the place of the rows.
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     # Whether the estimator is fitted before the clock starts.
     fitted: bool = False
 
@@ -71,6 +74,17 @@ def _mixture(problem: Problem, *, covariance_type: str) -> Call:
     return Call("GaussianMixture", "fit_predict", options, arrays)
 
 
+def _medoids(problem: Problem) -> Call:
+    options = {"metric": "precomputed", "method": "fasterpam", "max_iter": problem.max_iter}
+    arrays = {"X": distances(problem.X), "init": first_medoids(problem)}
+    return Call("kmedoids", options=options, arrays=arrays)
+
+
+def _medoids_of_rows(problem: Problem) -> Call:
+    options = {"method": "onebatch", "max_iter": problem.max_iter, "rng": problem.seed}
+    return Call("kmedoids", options=options)
+
+
 # What ours does in each race of `benchmarks.races`.
 CALLS: dict[str, Callable[[Problem], Call]] = {
     "lloyd": _lloyd,
@@ -80,6 +94,8 @@ CALLS: dict[str, Callable[[Problem], Call]] = {
     "minibatch": _minibatch,
     "bisecting": partial(_fit, estimator="BisectingKMeans"),
     "soft": _soft,
+    "medoids": _medoids,
+    "medoids-rows": _medoids_of_rows,
     **{
         f"gmm-{kind}": partial(_mixture, covariance_type=kind)
         for kind in ("full", "tied", "diag", "spherical")

@@ -9,26 +9,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from math import isqrt
 
 from benchmarks.contestants import (
     faiss_cpu,
     flash_kmeans,
     intelex,
+    kmedoids,
+    onebatch,
     ours,
     scikit_learn,
     super_kmeans,
     torch_brute,
 )
 from benchmarks.grid import Target
-from benchmarks.measures import INERTIA, LIKELIHOOD, Measure
+from benchmarks.measures import INERTIA, LIKELIHOOD, LOSS, Measure
 from benchmarks.problem import Prepare
 
 OURS = "kmeans_xp"
 BARE = f"{OURS} without Numba"
 SETS = ("geo", "color", "flights", "patches", "digits", "blobs")
+QUICK_SETS = ("digits", "blobs:20000x8@16")
 MIXTURE_SETS = ("flights@16", "digits")
 # Enough to tell who is faster: to converge takes minutes, and each stops at another point.
 MIXTURE_ITERATIONS = 15
+# Rows whose distances from each other take 2 GiB in float32.
+ALL_PAIRS = isqrt(2**31 // 4)
 BLOBS_FOR_GPUS = "blobs:1000000x16@64"
 MIXED_FOR_GPUS = "blobs:200000x16@32"
 
@@ -42,6 +48,8 @@ class Entry:
     needs: str | None = None
     # Whether the others go on where ours fails, as they do where a peer fails.
     may_fail: bool = False
+    # It is left out where there are more.
+    max_rows: int | None = None
 
     @property
     def is_ours(self) -> bool:
@@ -52,6 +60,10 @@ class Entry:
     def installed(self) -> bool:
         """Whether it can take part."""
         return self.needs is None or find_spec(self.needs) is not None
+
+    def takes(self, rows: int) -> bool:
+        """Whether it can take so many rows."""
+        return self.max_rows is None or rows <= self.max_rows
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,7 @@ class Race:
     measure: Measure = INERTIA
     # Where it is run, and when an iteration is the last, unless told otherwise.
     sets: tuple[str, ...] = SETS
+    quick_sets: tuple[str, ...] = QUICK_SETS
     tol: float = 1e-4
     max_iter: int = 300
     # Who takes part besides where ours runs on a GPU, and the sets of ``--gpu``.
@@ -73,8 +86,9 @@ class Race:
     gpu_sets: tuple[str, ...] = ()
 
 
-def _ours(prepare: Prepare) -> tuple[Entry, Entry]:
-    return Entry(OURS, prepare), Entry(BARE, partial(ours.without_numba, prepare), "numba")
+def _ours(prepare: Prepare, max_rows: int | None = None) -> tuple[Entry, Entry]:
+    bare = partial(ours.without_numba, prepare)
+    return Entry(OURS, prepare, max_rows=max_rows), Entry(BARE, bare, "numba", max_rows=max_rows)
 
 
 def _mixtures(covariance_type: str) -> Race:
@@ -170,6 +184,35 @@ RACES = {
             tol=0.0,
             max_iter=MIXTURE_ITERATIONS,
             gpu_sets=(MIXED_FOR_GPUS,),
+        ),
+        Race(
+            "medoids",
+            "FasterPAM's swaps on given distances, all from the same rows",
+            (
+                *_ours(ours.medoids, ALL_PAIRS),
+                Entry("kmedoids", kmedoids.swaps, "kmedoids", max_rows=ALL_PAIRS),
+            ),
+            measure=LOSS,
+            sets=("flights:5000@10", "flights:5000@100", "digits"),
+            quick_sets=("digits",),
+        ),
+        Race(
+            "medoids-rows",
+            "A whole fit, kmedoids(X, k, rng=seed)",
+            (
+                Entry(f"{OURS} onebatch", partial(ours.medoids_of_rows, method="onebatch")),
+                Entry(
+                    f"{OURS} fasterpam",
+                    partial(ours.medoids_of_rows, method="fasterpam"),
+                    max_rows=ALL_PAIRS,
+                ),
+                Entry("kmedoids fasterpam", kmedoids.fit, "kmedoids", max_rows=ALL_PAIRS),
+                Entry("onebatch", onebatch.fit, "onebatch"),
+            ),
+            new_seeds=True,
+            measure=LOSS,
+            sets=("flights:20000@10", "flights:20000@100", "flights:100000@100"),
+            quick_sets=("digits",),
         ),
         *map(_mixtures, ("full", "tied", "diag", "spherical")),
     )

@@ -98,8 +98,8 @@ def prepare(task: Task) -> Callable[[], Any]:
 
     import kmeans_xp
 
-    X = np.load(task.rows)
-    options = {**task.options, **np.load(task.arrays)}
+    options = {"X": np.load(task.rows), **task.options, **np.load(task.arrays)}
+    X = options.pop("X")
     called = getattr(kmeans_xp, task.name)
     if task.method is None:
         return partial(called, X, task.k, **options)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.medoids import distances, first_medoids
 from benchmarks.mixtures import REG_COVAR, Mixture, start_of
 from benchmarks.problem import Outcome, Prepare, Problem, Run
 
@@ -131,6 +132,47 @@ def mixture(
         return Outcome(labels=labels, n_iter=model.n_iter_, mixture=fitted)
 
     return run
+
+
+def medoids(problem: Problem, *, backend: str = "numpy", device: str | None = None) -> Run:
+    """Swaps alone, on given distances."""
+    from kmeans_xp import kmedoids
+
+    D, start = _place(distances(problem.X), backend, device), first_medoids(problem)
+
+    def run() -> Outcome:
+        result = kmedoids(
+            D,
+            problem.k,
+            metric="precomputed",
+            method="fasterpam",
+            init=start,
+            max_iter=problem.max_iter,
+        )
+        return _around_medoids(problem, result)
+
+    return run
+
+
+def medoids_of_rows(
+    problem: Problem, *, method: str, backend: str = "numpy", device: str | None = None
+) -> Run:
+    from kmeans_xp import kmedoids
+
+    X = _place(problem.X, backend, device)
+
+    def run() -> Outcome:
+        result = kmedoids(X, problem.k, method=method, max_iter=problem.max_iter, rng=problem.seed)
+        return _around_medoids(problem, result)
+
+    return run
+
+
+def _around_medoids(problem: Problem, result: Any) -> Outcome:
+    from kmeans_xp.arrays import to_host
+
+    centers = problem.X[to_host(result.medoid_indices)]
+    return Outcome(centers, to_host(result.labels), result.n_iter)
 
 
 def predict(problem: Problem, *, backend: str = "numpy", device: str | None = None) -> Run:

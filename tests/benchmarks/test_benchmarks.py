@@ -391,9 +391,11 @@ def test_a_whole_process_holds_more_than_the_fit(measured):
 def test_a_measuring_process_imports_no_library_by_itself():
     program = (
         "import sys, benchmarks.footprint\n"
-        "from benchmarks.contestants import faiss_cpu, flash_kmeans, intelex, ours\n"
-        "from benchmarks.contestants import scikit_learn, super_kmeans, torch_brute\n"
-        "libraries = {'faiss', 'kmeans_xp', 'numba', 'scipy', 'sklearn', 'torch'}\n"
+        "from benchmarks.contestants import faiss_cpu, flash_kmeans, intelex, kmedoids\n"
+        "from benchmarks.contestants import onebatch, ours, scikit_learn, super_kmeans\n"
+        "from benchmarks.contestants import torch_brute\n"
+        "libraries = {'faiss', 'kmeans_xp', 'kmedoids', 'numba', 'onebatch', 'scipy', 'sklearn',\n"
+        "             'torch'}\n"
         "print(sorted(libraries & set(sys.modules)))"
     )
     path = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
