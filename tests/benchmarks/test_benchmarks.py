@@ -20,6 +20,7 @@ from benchmarks.grid import GRIDS, Point, Target, choose
 from benchmarks.judge import judge
 from benchmarks.machine import describe
 from benchmarks.measures import INERTIA, LIKELIHOOD
+from benchmarks.medoids import distances
 from benchmarks.mixtures import Mixture, likelihood, start_of
 from benchmarks.problem import Outcome, pose
 from benchmarks.processes import ProcessError
@@ -34,6 +35,8 @@ SHAPES = {
     "flights": (327_346, 13, 64),
     "patches": (133_140, 192, 256),
     "digits": (1_797, 64, 10),
+    "digits:500": (500, 64, 10),
+    "flights:5000@100": (5_000, 13, 100),
     "blobs:300x4@7": (300, 4, 7),
     "normal:300x4": (300, 4, 400),
 }
@@ -70,8 +73,21 @@ def test_another_k_and_another_size():
     np.testing.assert_array_equal(load("blobs:50x2@3").X, load("blobs:50x2@3").X)
 
 
+def test_a_cut_set_has_other_rows_than_the_first():
+    X, cut = load("digits").X, load("digits:1000").X
+    places = [int(np.flatnonzero((row == X).all(axis=1))[0]) for row in cut]
+    assert len(set(places)) == 1_000
+    assert max(places) > 1_500
+    np.testing.assert_array_equal(load("digits:1000").X, cut)
+
+
+def test_a_set_has_no_more_rows_than_there_are():
+    with pytest.raises(ValueError, match="'digits:2000' has 1797 rows: ask for no more"):
+        load("digits:2000")
+
+
 @pytest.mark.parametrize(
-    "spec", ["iris", "geo:10x2", "blobs:10", "blobs:0x2", "blobs:9x2@0", "geo@", ""]
+    "spec", ["iris", "geo:10x2", "geo:0", "blobs:10", "blobs:0x2", "blobs:9x2@0", "geo@", ""]
 )
 def test_a_bad_spec_is_named(spec):
     with pytest.raises(ValueError, match=f"data set '{spec}'"):
@@ -105,6 +121,8 @@ def test_the_referee_agrees_with_brute_force():
     assert verdict.quality == pytest.approx(distances.min(axis=1).sum(), rel=1e-12)
     assert verdict.mismatches == 5
     assert judge(X, centers).mismatches is None
+    loss = judge(X, centers, squared=False).quality
+    assert loss == pytest.approx(np.sqrt(distances.min(axis=1)).sum(), rel=1e-12)
 
 
 def test_every_contestant_starts_a_round():
@@ -192,11 +210,11 @@ def test_ours_and_scikit_learn_answer_alike(which):
     problem = pose(load("blobs:2000x4@5"), seed=1, tol=1e-4, max_iter=50)
     verdict = race.measure.judge(problem.X, entry.prepare(problem)())
     middle = problem.X.mean(axis=0, keepdims=True)
-    if race.measure is INERTIA:
-        assert 0 < verdict.quality < judge(problem.X, middle).quality
-    else:
+    if race.measure is LIKELIHOOD:
         one = Mixture("spherical", np.ones(1), middle, np.array([problem.X.var()]))
         assert verdict.quality > likelihood(problem.X, one).quality
+    else:
+        assert 0 < verdict.quality < race.measure.judge(problem.X, Outcome(middle)).quality
     assert verdict.mismatches in (None, 0)
 
 
@@ -232,6 +250,50 @@ def test_superkmeans_takes_part(name):
     )
     assert theirs.quality == pytest.approx(ours.quality, rel=0.3)
     assert theirs.mismatches in (None, 0)
+
+
+def test_swaps_end_at_the_same_medoids():
+    pytest.importorskip("kmedoids")
+    race = RACES["medoids"]
+    problem = pose(load("blobs:500x4@5"), seed=1, tol=0.0, max_iter=30)
+    answers = [entry.prepare(problem)() for entry in race.entries if entry.installed]
+    first, *others = (np.sort(answer.centers, axis=0) for answer in answers)
+    assert len(others) >= 1
+    for centers in others:
+        np.testing.assert_array_equal(centers, first)
+    assert len({race.measure.judge(problem.X, answer).quality for answer in answers}) == 1
+
+
+@pytest.mark.parametrize("package", ["kmedoids", "onebatch"])
+def test_peers_fit_medoids(package):
+    pytest.importorskip(package)
+    race = RACES["medoids-rows"]
+    problem = pose(load("blobs:500x4@5"), seed=1, tol=0.0, max_iter=30)
+    entry = next(entry for entry in race.entries if entry.needs == package)
+    ours, theirs = (
+        race.measure.judge(problem.X, e.prepare(problem)()) for e in (race.entries[0], entry)
+    )
+    assert theirs.quality == pytest.approx(ours.quality, rel=0.1)
+    assert theirs.mismatches in (None, 0)
+
+
+def test_distances_between_all_rows():
+    X = load("digits:300").X
+    D = distances(X)
+    assert D.dtype == np.float32
+    np.testing.assert_array_equal(D, D.T)
+    np.testing.assert_allclose(D[7], np.linalg.norm(X - X[7], axis=1), rtol=1e-6)
+
+
+def test_who_takes_fewer_rows_is_left_out(capsys):
+    data = load("blobs:100x3@4")
+    few = Entry("few", _answer, max_rows=99)
+    entries = (Entry("kmeans_xp", _answer, max_rows=100), few)
+    race = Race("lloyd", "A race", entries)
+    result = contest(race, data, entries, Settings(rounds=1))
+    assert [score.name for score in result.scores] == ["kmeans_xp"]
+    assert peers.fitting([Race("swaps", "A race", (few,)), race], data) == [race]
+    assert "swaps, blobs:100x3@4: left out" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
@@ -323,6 +385,9 @@ def test_races_keep_to_their_own_sets(monkeypatch):
     assert races["patches"] == ["lloyd"]
     assert races["digits"] == ["lloyd", "soft"]
     assert races["flights@16"] == ["soft"]
+    assert main(["peers", "--quick", "--races", "lloyd", "medoids"]) == 0
+    races = {spec: [race.name for race in races] for spec, races in plans[1].races.items()}
+    assert races == {"digits": ["lloyd", "medoids"], "blobs:20000x8@16": ["lloyd"]}
 
 
 def test_so_many_iterations_and_no_more():
