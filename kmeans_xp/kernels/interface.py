@@ -327,7 +327,7 @@ class MedoidSwaps(ABC):
     """
 
     # The part of what removing a medoid costs that a swap must gain: less may be rounding, and
-    # would go on forever. By the bytes of a distance.
+    # would go on forever. By the bytes of a weight, since gains are sums in the widest float.
     LEAST_GAIN: ClassVar[dict[int, float]] = {4: 1e-6, 8: 1e-11}
     # The part of the same up to which medoids to remove, or gains, count as equal.
     TIE: ClassVar[float] = 1e-12

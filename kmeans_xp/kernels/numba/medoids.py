@@ -111,7 +111,6 @@ class NumbaSwaps(MedoidSwaps):
     def __init__(self, medoids: Sequence[int], distances: np.ndarray, weights: np.ndarray) -> None:
         super().__init__(medoids, distances, weights)
         (m, k), dtype = distances.shape, distances.dtype
-        self._least_gain = self.LEAST_GAIN[dtype.itemsize]
         self._judged = _Judged(
             compiling.sealed(np.require(weights, np.float64, ["C", "A"])),
             np.zeros(m, np.int32),
@@ -121,6 +120,7 @@ class NumbaSwaps(MedoidSwaps):
             np.array(distances, order="C"),
             np.empty(k),
         )
+        self._least_gain = self.LEAST_GAIN[self._judged.weights.dtype.itemsize]
         _settle_all(self._judged)
 
     @property

@@ -28,8 +28,9 @@ LOOP_UP_TO = 48
 BLOCK_ROWS = 64
 # The part of the judges up to which those that a swap changed are scored by themselves.
 FEW = 1 / 3
-# The part of what removing a medoid costs that a block's score may lack by rounding.
-ROUGH = 0.5e-6
+# The part of what removing a medoid costs, and of what a candidate saves, that a block's score may
+# lack by rounding.
+ROUGH = 2e-6
 
 
 def pairwise(
@@ -54,7 +55,7 @@ class NumpySwaps(MedoidSwaps):
     def __init__(self, medoids: Sequence[int], distances: np.ndarray, weights: np.ndarray) -> None:
         super().__init__(medoids, distances, weights)
         m, k = distances.shape
-        self._least_gain = self.LEAST_GAIN[distances.dtype.itemsize]
+        self._least_gain = self.LEAST_GAIN[weights.dtype.itemsize]
         self._distances = np.array(distances, order="C")
         self._weights = weights
         self._rough_weights = weights.astype(distances.dtype)
@@ -79,8 +80,11 @@ class NumpySwaps(MedoidSwaps):
         """Swap in each candidate in turn, if that lowers the loss; return the last one's number."""
         last, begun = None, 0
         costs, saved = self._scores(block, slice(None))
+        # The most that costs and savings were since all judges were scored.
+        removal, most = self._removal, -saved
         while True:
-            rough = ~(((costs - ROUGH * self._removal).min(axis=1) + saved)[begun:] >= 0)
+            scores = (costs - ROUGH * removal).min(axis=1) + saved - ROUGH * most
+            rough = ~(scores[begun:] >= 0)
             rough &= ~(closed | self.is_medoid(first, len(closed)))[begun:]
             for where in begun + np.flatnonzero(rough):
                 change, place = self._change(block[where])
@@ -98,8 +102,10 @@ class NumpySwaps(MedoidSwaps):
             new = self._scores(block, some)
             if few:
                 costs, saved = costs + (new[0] - old[0]), saved + (new[1] - old[1])
+                removal, most = np.maximum(removal, self._removal), np.maximum(most, -saved)
             else:
                 costs, saved = new
+                removal, most = self._removal, -saved
 
     def changes(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return by how much swapping in each candidate changes the loss, and which medoid goes."""

@@ -100,7 +100,7 @@ class PortableSwaps(MedoidSwaps):
         super().__init__(medoids, distances, weights)
         xp = namespace_of(distances)
         self._entries = entries
-        self._least_gain = self.LEAST_GAIN[xp.finfo(distances.dtype).bits // 8]
+        self._least_gain = self.LEAST_GAIN[xp.finfo(weights.dtype).bits // 8]
         self._distances = xp.astype(distances, weights.dtype, copy=False)
         self._judged = _judged(self._distances, weights)
 

@@ -373,6 +373,31 @@ def test_sums_beyond_single_precision_lose_no_swaps(algorithm):
     assert_allclose(result.loss, 1e30 * expected.loss, rtol=1e-5)
 
 
+@pytest.mark.parametrize("method", ["pam", "fasterpam"])
+@pytest.mark.parametrize("algorithm", ["portable", "numpy", "auto"])
+def test_groups_far_apart_hide_no_swaps(method, algorithm):
+    """A swap within a group gains little beside what the group's only medoid would cost."""
+    rows = np.vstack([cloud(100, 2), cloud(100, 2, seed=1) + [1e6, 0]]).astype("float32")
+    D = distances(rows)
+    best = D[:100, :100].sum(axis=0).min() + D[100:, 100:].sum(axis=0).min()
+    for start in ([0, 100], [17, 151], [99, 199]):
+        result = kmedoids(rows, 2, method=method, init=start, algorithm=algorithm)
+        assert_allclose(result.loss, best, rtol=1e-6)
+
+
+def test_a_group_that_gets_its_medoid_hides_no_swaps():
+    """Scores of single precision keep the rounding of what the group cost before."""
+    for seed in (15, 38, 51):
+        draws = np.random.default_rng(seed)
+        D = np.full((478, 478), 1e8, "float32")
+        for part, n in ((slice(448), 448), (slice(448, None), 30)):
+            D[part, part] = distances(draws.normal(size=(n, 2)))
+        given = {"metric": "precomputed", "init": list(range(16))}
+        result = kmedoids(D, 16, algorithm="numpy", **given)
+        expected = kmedoids(D, 16, algorithm="portable", **given)
+        assert_array_equal(result.medoid_indices, expected.medoid_indices)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_few_rows(method):
     one = kmedoids([[1.0, 2.0]], 1, method=method)
