@@ -159,13 +159,21 @@ class Given(Measure):
     def distances(self, block: Array, others: Array, team: Team | None = None) -> Array:
         """Return the distances of a block to other rows; refuse what are none."""
         xp = namespace_of(block)
-        found = as_array(self.function(block, others), "what metric returns")
+        # Copies, since a function may write to what it is given.
+        copies = (xp.asarray(array, copy=True) for array in (block, others))
+        returned = self.function(*copies)
+        found = as_array(returned, "what metric returns")
         wanted = block.shape[0], others.shape[0]
         if namespace_of(found) is not xp or tuple(found.shape) != wanted:
             raise ValueError(
                 f"metric must return an array of {xp.__name__} with the shape {wanted} for blocks "
-                f"of {wanted[0]} and {wanted[1]} rows, got {type(found).__name__} with the shape "
-                f"{tuple(found.shape)}. Return one distance for each pair of rows."
+                f"of {wanted[0]} and {wanted[1]} rows, got {type(returned).__name__} with the "
+                f"shape {tuple(found.shape)}. Return one distance for each pair of rows."
+            )
+        if xp.isdtype(found.dtype, "complex floating"):
+            raise ValueError(
+                f"metric must return real numbers, got the dtype {found.dtype}. Return their "
+                "absolute values, if those are the distances."
             )
         found = xp.astype(found, block.dtype)
         extent = to_host(xp.stack([xp.min(found), xp.max(found)]))

@@ -253,6 +253,8 @@ def test_a_function_as_metric_gets_arrays_of_the_users_library(backend):
         (lambda a, b: cdist(a, b).tolist(), None),
         (lambda a, b: -cdist(a, b), "negative"),
         (lambda a, b: cdist(a, b) / 0 * 0, "finite"),
+        (lambda a, b: cdist(a, b) + 1j, "real"),
+        (lambda a, b: None, "NoneType"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -261,6 +263,20 @@ def test_a_function_that_returns_no_distances(metric, about):
         assert kmedoids(X, 2, metric=metric, rng=0).loss > 0
     else:
         refuses(lambda: kmedoids(X, 2, metric=metric), "metric", about)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_function_that_writes_to_its_blocks_modifies_no_rows(method):
+    def manhattan(a, b):
+        found = cdist(a, b, "cityblock")
+        a *= 2
+        b *= 3
+        return found
+
+    rows = X.copy()
+    result = kmedoids(rows, 4, metric=manhattan, method=method, rng=0)
+    assert_array_equal(rows, X)
+    check(result, distances(X, "manhattan"))
 
 
 @pytest.mark.parametrize(
@@ -377,7 +393,8 @@ def test_sums_beyond_single_precision_lose_no_swaps(algorithm):
 @pytest.mark.parametrize("algorithm", ["portable", "numpy", "auto"])
 def test_groups_far_apart_hide_no_swaps(method, algorithm):
     """A swap within a group gains little beside what the group's only medoid would cost."""
-    rows = np.vstack([cloud(100, 2), cloud(100, 2, seed=1) + [1e6, 0]]).astype("float32")
+    rows = np.vstack([cloud(100, 2), cloud(100, 2, seed=1)]).astype("float32")
+    rows[100:, 0] += 1e6
     D = distances(rows)
     best = D[:100, :100].sum(axis=0).min() + D[100:, 100:].sum(axis=0).min()
     for start in ([0, 100], [17, 151], [99, 199]):
