@@ -124,9 +124,11 @@ class _Seen(Totals):
 def _distances_step(block: Array, numbers: Array) -> tuple[_Seen, tuple[Array]]:
     """Look at some rows; keep their product with the vector from the right."""
     xp, device = namespace_of(block), device_of(block)
-    # Numbers between 1 and 2 that no pattern of the entries is likely to fit.
-    left = 1 + xp.astype(numbers, block.dtype) * GOLDEN % 1
-    right = 1 + xp.arange(block.shape[1], dtype=block.dtype, device=device) * GOLDEN % 1
+    # Numbers between 1 and 2 that no pattern of the entries is likely to fit, over so many that no
+    # product overflows.
+    least = 0.5 / block.shape[1]
+    left = (1 + xp.astype(numbers, block.dtype) * GOLDEN % 1) * least
+    right = (1 + xp.arange(block.shape[1], dtype=block.dtype, device=device) * GOLDEN % 1) * least
     diagonal = xp.take_along_axis(block, numbers[:, None], axis=1)
     seen = _Seen(_extent_step(block), _extent_step(diagonal), left @ block)
     return seen, (block @ right,)

@@ -214,6 +214,7 @@ def test_layouts_of_given_distances():
         (lambda D: D[:, :-1], "square"),
         (lambda D: -D, "negative"),
         (lambda D: D + np.triu(D), "symmetric"),
+        (lambda D: (np.triu(D) * 1e38 / D.max() * 3).astype("float32"), "symmetric"),
         (lambda D: D + 1, "diagonal"),
         (lambda D: np.where(D > 3, np.nan, D), "finite"),
         (lambda D: np.where(D > 3, np.inf, D), "finite"),
