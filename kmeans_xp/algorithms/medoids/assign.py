@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kmeans_xp.algorithms.medoids.checks import check_measurable
+from kmeans_xp.algorithms.medoids.checks import check_kept, check_measurable
 from kmeans_xp.algorithms.medoids.starts import check_numbers
 from kmeans_xp.arrays import Array, Totals, device_of, namespace_of, to_host
 from kmeans_xp.arrays.precision import quiet
@@ -106,6 +106,7 @@ def medoid_silhouette(
             f"medoid_indices must name two rows at least, got {numbers}: with one medoid there is "
             "no next one."
         )
+    check_kept(rows, metric)
     weights = open_weights(rows, sample_weight)
     medoids = np.asarray(numbers) if metric == PRECOMPUTED else to_host(rows.take(numbers))
     total = _sweep(_silhouette_step, rows, medoids, metric, weights.array, square=True)[0]

@@ -1,5 +1,6 @@
 """Checks of rows that are to be measured, and of distances that are given."""
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -8,7 +9,7 @@ import numpy as np
 from kmeans_xp.arrays import Array, Totals, device_of, namespace_of, to_host
 from kmeans_xp.kernels.metrics import DISTANCES, PRECOMPUTED, Metric, check_range
 from kmeans_xp.rows.base import Rows
-from kmeans_xp.rows.checks import check_rows
+from kmeans_xp.rows.checks import check_rows, range_error
 
 # The part of its number that makes one row's entry of a vector unlike the others'.
 GOLDEN = 0.6180339887498949
@@ -41,6 +42,32 @@ def check_measurable(rows: Rows, metric: Metric, *, square: bool = True) -> None
                 f"X must have no zero rows for metric='cosine', which have no direction, but row "
                 f"{zero} is zero. Drop such rows."
             )
+
+
+def check_kept(rows: Rows, metric: Metric) -> None:
+    """Require rows whose distances can be kept in their dtype, where it is not the widest float.
+
+    Raises
+    ------
+    ValueError
+        If distances may overflow, or squares vanish.
+    """
+    if rows.dtype == rows.wide or callable(metric) or metric in (PRECOMPUTED, "cosine"):
+        return
+    extent = rows.fold(_extent_step, block_rows=max(1, DISTANCES // rows.shape[1]))
+    reach, d = float(to_host(extent.high)) - float(to_host(extent.low)), rows.shape[1]
+    farthest = {
+        "sqeuclidean": reach * reach * d,
+        "euclidean": reach * math.sqrt(d),
+        "manhattan": reach * d,
+        "chebyshev": reach,
+    }[metric]
+    info = rows.xp.finfo(rows.dtype)
+    if farthest > float(info.max):
+        raise range_error(rows, "its distances may overflow", "Divide", rows.dtype)
+    least = float(info.smallest_normal) / float(info.eps)
+    if metric == "sqeuclidean" and 0 < reach * reach < least:
+        raise range_error(rows, "its squared distances vanish", "Multiply", rows.dtype)
 
 
 def _numbers(rows: Rows) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.algorithms.loop import Report, Run
-from kmeans_xp.algorithms.medoids.checks import check_measurable
+from kmeans_xp.algorithms.medoids.checks import check_kept, check_measurable
 from kmeans_xp.algorithms.medoids.judges import (
     Candidates,
     Judges,
@@ -235,6 +235,7 @@ def kmedoids(
     )
     with rows.together(), full_precision(rows.xp), quiet():
         check_measurable(rows, metric)
+        check_kept(rows, metric)
         candidates = Candidates(rows, measure(metric, engine), engine, weights.array, weights.count)
         _check_open(candidates, given)
         problem = Problem(candidates, weights, k, method, metric, generator)

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits, load_iris, load_wine
 
-from kmeans_xp import MedoidIteration, kmedoids
+from kmeans_xp import MedoidIteration, kmedoids, medoid_silhouette
 from kmeans_xp.algorithms.medoids import fit as module
 from kmeans_xp.algorithms.medoids import starts
 from kmeans_xp.kernels.numpy.medoids import NumpySwaps
@@ -492,3 +492,16 @@ def test_values_out_of_range_are_refused():
     refuses(lambda: kmedoids(X * 1e160, 3), "X", "range")
     huge = (X * 1e25).astype("float32")
     assert np.isfinite(kmedoids(huge, 3, rng=0).loss)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_distances_that_do_not_fit_single_precision_are_refused(method):
+    """Kept as infinity or 0 they would tell no swap from another."""
+    for scale in (1e-30, 1e20):
+        rows = (X * scale).astype("float32")
+        refuses(lambda rows=rows: kmedoids(rows, 3, metric="sqeuclidean", method=method), "float32")
+        refuses(lambda rows=rows: medoid_silhouette(rows, [0, 1], metric="sqeuclidean"), "float32")
+        assert kmedoids(rows, 3, method=method, rng=0).n_swaps > 0
+    largest = (X * (3e38 / np.abs(X).max())).astype("float32")
+    for metric in ("euclidean", "manhattan", "chebyshev"):
+        refuses(lambda m=metric: kmedoids(largest, 3, metric=m, method=method), "X", "range")
