@@ -6,7 +6,7 @@ from benchmarks.problem import Outcome, Problem, Run
 
 
 def fit(problem: Problem) -> Run:
-    """Without labels: it knows the judging columns' alone."""
+    """Its medoids alone: of labels and loss it has but those of the rows that judge."""
     from onebatch import OneBatchPAM
 
     model = OneBatchPAM(problem.k, distance="euclidean", random_state=problem.seed)

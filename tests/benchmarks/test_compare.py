@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import paired, timed_process
+from benchmarks import datasets, paired, timed_process
 from benchmarks.cli import main
 from benchmarks.compare import ROOT, median_interval
 from benchmarks.datasets import UnavailableError, load
@@ -233,6 +233,7 @@ def test_a_bad_argument_of_compare_ends_with_status_2(checkout, capsys, words, m
 def test_an_absent_package_of_a_set_ends_with_status_2(checkout, monkeypatch, capsys):
     monkeypatch.setattr(paired, "compile_kernels", lambda checkout: None)
     monkeypatch.setattr("benchmarks.datasets.find_spec", lambda name: None)
+    datasets._rows.cache_clear()  # Another test may have read the set.
     with pytest.raises(SystemExit) as stopped:
         main(["compare", str(checkout), "--sets", "flights@9"])
     assert stopped.value.code == 2
