@@ -94,9 +94,9 @@ def medoid_silhouette(
     --------
     >>> import numpy as np
     >>> from kmeans_xp import medoid_silhouette
-    >>> X = np.array([[0.0], [1.0], [2.0], [9.0], [11.0]])
-    >>> medoid_silhouette(X, np.array([0, 4]))
-    0.8
+    >>> X = np.array([[0.0], [2.0], [8.0], [10.0]])
+    >>> medoid_silhouette(X, np.array([0, 3]))
+    0.875
     """
     rows = open_rows(X)
     check_metric(metric)
@@ -106,7 +106,6 @@ def medoid_silhouette(
             f"medoid_indices must name two rows at least, got {numbers}: with one medoid there is "
             "no next one."
         )
-    check_kept(rows, metric)
     weights = open_weights(rows, sample_weight)
     medoids = np.asarray(numbers) if metric == PRECOMPUTED else to_host(rows.take(numbers))
     total = _sweep(_silhouette_step, rows, medoids, metric, weights.array, square=True)[0]
@@ -132,6 +131,8 @@ def _sweep(
     measured = measure(metric, engine)
     with rows.together(), quiet():
         check_measurable(rows, metric, square=square)
+        if square:
+            check_kept(rows, metric)
         given = rows.small(medoids) if metric == PRECOMPUTED else rows.small(medoids, rows.dtype)
         step = partial(step, measured=measured, prepared=measured.prepare(given))
         size = max(1, DISTANCES // max(k, rows.shape[1]))

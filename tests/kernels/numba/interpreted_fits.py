@@ -21,6 +21,9 @@ from kmeans_xp.kernels.numba import compiling
 from tests import reference
 from tests.data import blobs, cloud
 
+# The one that would be compiled, and the specification.
+ENGINES = ("auto", "portable")
+
 
 def differences(dtype: str) -> Iterator[tuple[str, int]]:
     """The names of fits, and how many labels, or other numbers, are not the plain ones."""
@@ -45,8 +48,12 @@ def differences(dtype: str) -> Iterator[tuple[str, int]]:
         ("mini-batches, by column", kx.minibatch_kmeans, np.asfortranarray(flat)),
         ("bisecting", kx.bisecting_kmeans, flat),
     ):
-        found, plain = (function(X, 5, algorithm=a, **few) for a in ("auto", "portable"))
+        found, plain = (function(X, 5, algorithm=a, **few) for a in ENGINES)
         yield name, _count(found.labels, plain.labels)
+    for method in ("pam", "fasterpam"):
+        given = {"metric": "manhattan", "method": method, "init": [0, 1, 2, 3]}
+        found, plain = (kx.kmedoids(flat[:100], 4, algorithm=a, **given) for a in ENGINES)
+        yield method, _count(found.medoid_indices, plain.medoid_indices)
     model = kx.KMeans(5, init=flat[:5], n_init=1).fit(flat)
     distances = reference.squared_distances(flat, model.cluster_centers_) ** 0.5
     yield "transform", int((~np.isclose(model.transform(flat), distances, rtol=1e-5)).sum())
