@@ -172,6 +172,10 @@ class Rows(ABC):
         """
         return self.small(uniforms(seed, 0, self.shape[0]), self.wide)
 
+    def numbers(self) -> Array:
+        """Return the number of each row, (n,) integers, aligned with the rows."""
+        return self.align(self.spread(np.arange(self.shape[0])), "numbers")
+
     @abstractmethod
     def deliver(self, small: Array) -> Array:
         """Return a small array of the blocks' namespace in the namespace of X."""

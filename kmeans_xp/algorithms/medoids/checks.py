@@ -36,7 +36,7 @@ def check_measurable(rows: Rows, metric: Metric, *, square: bool = True) -> None
         return
     check_rows(rows, block_rows=size)
     if metric == "cosine":
-        zero = rows.fold(_zero_step, _numbers(rows), block_rows=size).number
+        zero = rows.fold(_zero_step, rows.numbers(), block_rows=size).number
         if zero < rows.shape[0]:
             raise ValueError(
                 f"X must have no zero rows for metric='cosine', which have no direction, but row "
@@ -70,10 +70,6 @@ def check_kept(rows: Rows, metric: Metric) -> None:
         raise range_error(rows, "its squared distances vanish", "Multiply", rows.dtype)
 
 
-def _numbers(rows: Rows) -> Array:
-    return rows.align(rows.spread(np.arange(rows.shape[0])), "numbers")
-
-
 @dataclass(frozen=True)
 class _Zero(Totals):
     """The first row that is zero; one that there is not if none is."""
@@ -101,7 +97,7 @@ def _check_square(rows: Rows, size: int) -> None:
             f"X must be square for metric='precomputed', the distances between all rows, got the "
             f"shape {rows.shape}. Pass the rows themselves with another metric."
         )
-    seen, (across,) = rows.sweep(_distances_step, _numbers(rows), block_rows=size)
+    seen, (across,) = rows.sweep(_distances_step, rows.numbers(), block_rows=size)
     low, high = float(to_host(seen.all.low)), float(to_host(seen.all.high))
     check_range(low, high, "X")
     diagonal = float(to_host(seen.diagonal.high))

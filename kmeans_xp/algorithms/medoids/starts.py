@@ -83,13 +83,13 @@ def build(judges: Judges, k: int) -> list[int]:
     """
     candidates, weights = judges.candidates, judges.weights
     rows, xp = candidates.rows, namespace_of(weights)
-    numbers = rows.spread(np.arange(rows.shape[0]))
+    numbers = rows.numbers()
     near = xp.full_like(weights, xp.inf)
     chosen: list[int] = []
     while len(chosen) < k:
         step = partial(_build_step, judges=judges, near=near, chosen=chosen)
         size = max(1, DISTANCES // judges.weights.shape[0])
-        best = rows.fold(step, rows.align(numbers, "numbers"), candidates.weights, block_rows=size)
+        best = rows.fold(step, numbers, candidates.weights, block_rows=size)
         chosen = [*chosen, best.number]
         near = xp.minimum(near, xp.astype(judges.to([best.number])[:, 0], weights.dtype))
     return chosen

@@ -52,9 +52,8 @@ Tell = Callable[[int, Swapped, Report], Any]
 
 def swap_best(begun: Swapped, *, max_iter: int, tell: Tell) -> Run[Swapped]:
     """Swap, in each iteration, the one row and medoid that lower the loss most."""
-    rows = begun.judges.candidates.rows
-    numbers = rows.align(rows.spread(np.arange(rows.shape[0])), "numbers")
-    return iterate(partial(_swap_best, numbers=numbers), begun, max_iter=max_iter, tell=tell)
+    step = partial(_swap_best, numbers=begun.judges.candidates.rows.numbers())
+    return iterate(step, begun, max_iter=max_iter, tell=tell)
 
 
 def swap_eagerly(

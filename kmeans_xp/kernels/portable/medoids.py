@@ -62,9 +62,9 @@ def _absolute(block: Array, others: Array, metric: str) -> Array:
     xp, (m, d) = namespace_of(block), others.shape
     reduce = xp.sum if metric == "manhattan" else xp.max
     # As many differences at a time as the block has distances, or entries.
-    size = max(1, block.shape[0] * max(m, d) // (d * block.shape[0]))
     pieces = [
-        reduce(xp.abs(block[:, None, :] - others[None, part, :]), axis=2) for part in parts(m, size)
+        reduce(xp.abs(block[:, None, :] - others[None, part, :]), axis=2)
+        for part in parts(m, m // d)
     ]
     return pieces[0] if len(pieces) == 1 else xp.concat(pieces, axis=1)
 
