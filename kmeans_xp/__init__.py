@@ -34,7 +34,11 @@ _HOME = {
     "kmedoids": "algorithms.medoids.fit",
     "medoid_silhouette": "algorithms.medoids.assign",
     "minibatch_kmeans": "algorithms.minibatch.fit",
+    "nearest_neighbors": "algorithms.neighbors",
     "soft_kmeans": "algorithms.mixture.soft",
+    "SpectralIteration": "algorithms.spectral.fit",
+    "SpectralResult": "algorithms.spectral.fit",
+    "spectral_clustering": "algorithms.spectral.fit",
     # Not public, but part of what pickles hold.
     "Means": "algorithms.minibatch.running_means",
     "Mixture": "algorithms.mixture.parameters",
@@ -68,6 +72,7 @@ __all__ = [
     "kmedoids",
     "medoid_silhouette",
     "minibatch_kmeans",
+    "nearest_neighbors",
     "soft_kmeans",
 ]
 
@@ -83,6 +88,7 @@ if TYPE_CHECKING:
     from kmeans_xp.algorithms.mixture.em import MixtureIteration
     from kmeans_xp.algorithms.mixture.fit import GaussianMixtureResult, gaussian_mixture
     from kmeans_xp.algorithms.mixture.soft import SoftKMeansResult, soft_kmeans
+    from kmeans_xp.algorithms.neighbors import nearest_neighbors
     from kmeans_xp.algorithms.seeding.fit import kmeans_plusplus
     from kmeans_xp.estimators.bisecting import BisectingKMeans
     from kmeans_xp.estimators.kmeans import KMeans

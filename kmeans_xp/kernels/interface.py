@@ -14,6 +14,7 @@ import numpy as np
 from kmeans_xp.arrays import Array, Namespace, Totals
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals, Move
 from kmeans_xp.kernels.shared.gaussians import Components
+from kmeans_xp.kernels.shared.others import Others
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
 # (work, help) -> None: calls `work` until it returns true, and meanwhile `help` on other threads.
@@ -453,6 +454,9 @@ class Engine:
         specifies.
     swaps : callable
         (medoids, distances, weights) -> `MedoidSwaps`.
+    neighbors : callable
+        (block, others, count) -> (indices, squares), as `kmeans_xp.kernels.portable.neighbors`
+        specifies.
     polynomial, difference : ExpectationMaximization
         Of Gaussian mixtures.
     """
@@ -477,6 +481,7 @@ class Engine:
     learn: Callable[[Batch], Learned]
     pairwise: Callable[..., Array]
     swaps: Callable[[Sequence[int], Array, Array], MedoidSwaps]
+    neighbors: Callable[[Array, Others, int], tuple[Array, Array]]
     polynomial: ExpectationMaximization
     difference: ExpectationMaximization
 

@@ -31,7 +31,7 @@ def check_measurable(rows: Rows, metric: Metric, *, square: bool = True) -> None
         if square:
             _check_square(rows, size)
         else:
-            extent = rows.fold(_extent_step, block_rows=size)
+            extent = rows.fold(extent_step, block_rows=size)
             check_range(float(to_host(extent.low)), float(to_host(extent.high)), "X")
         return
     check_rows(rows, block_rows=size)
@@ -54,7 +54,7 @@ def check_kept(rows: Rows, metric: Metric) -> None:
     """
     if rows.dtype == rows.wide or callable(metric) or metric in (PRECOMPUTED, "cosine"):
         return
-    extent = rows.fold(_extent_step, block_rows=max(1, DISTANCES // rows.shape[1]))
+    extent = rows.fold(extent_step, block_rows=max(1, DISTANCES // rows.shape[1]))
     reach, d = float(to_host(extent.high)) - float(to_host(extent.low)), rows.shape[1]
     farthest = {
         "sqeuclidean": reach * reach * d,
@@ -116,7 +116,7 @@ def _check_square(rows: Rows, size: int) -> None:
 
 
 @dataclass(frozen=True)
-class _Extent(Totals):
+class Extent(Totals):
     """The least and the largest of some numbers; "adding" keeps a NaN."""
 
     low: Array
@@ -127,9 +127,10 @@ class _Extent(Totals):
         return type(self)(xp.minimum(self.low, other.low), xp.maximum(self.high, other.high))
 
 
-def _extent_step(block: Array) -> _Extent:
+def extent_step(block: Array) -> Extent:
+    """Return the least and the largest number of a block."""
     xp = namespace_of(block)
-    return _Extent(xp.min(block), xp.max(block))
+    return Extent(xp.min(block), xp.max(block))
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,8 @@ class _Seen(Totals):
     The product is that with a vector from the left.
     """
 
-    all: _Extent
-    diagonal: _Extent
+    all: Extent
+    diagonal: Extent
     along: Array
 
 
@@ -153,5 +154,5 @@ def _distances_step(block: Array, numbers: Array) -> tuple[_Seen, tuple[Array]]:
     left = (1 + xp.astype(numbers, block.dtype) * GOLDEN % 1) * least
     right = (1 + xp.arange(block.shape[1], dtype=block.dtype, device=device) * GOLDEN % 1) * least
     diagonal = xp.take_along_axis(block, numbers[:, None], axis=1)
-    seen = _Seen(_extent_step(block), _extent_step(diagonal), left @ block)
+    seen = _Seen(extent_step(block), extent_step(diagonal), left @ block)
     return seen, (block @ right,)

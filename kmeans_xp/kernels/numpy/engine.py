@@ -2,7 +2,7 @@
 
 from array_api_compat import is_numpy_namespace
 
-from kmeans_xp.kernels.numpy import bisecting, medoids, minibatch, mixture, nearest
+from kmeans_xp.kernels.numpy import bisecting, medoids, minibatch, mixture, nearest, neighbors
 from kmeans_xp.kernels.numpy.bisecting import NumpyPair
 from kmeans_xp.kernels.portable.engine import PORTABLE
 from kmeans_xp.kernels.portable.lloyd import FullSearch
@@ -26,6 +26,7 @@ NUMPY = PORTABLE.overriding(
     learn=minibatch.learn,
     pairwise=medoids.pairwise,
     swaps=medoids.NumpySwaps,
+    neighbors=neighbors.neighbors,
     polynomial=PORTABLE.polynomial.overriding(
         "numpy polynomial",
         block_rows=mixture.polynomial_rows,

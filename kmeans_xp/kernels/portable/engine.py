@@ -14,6 +14,7 @@ from kmeans_xp.kernels.portable import (
     minibatch,
     mixture,
     nearest,
+    neighbors,
     sums,
 )
 
@@ -43,6 +44,7 @@ PORTABLE = Engine(
     learn=minibatch.learn,
     pairwise=medoids.pairwise,
     swaps=medoids.PortableSwaps,
+    neighbors=neighbors.neighbors,
     polynomial=ExpectationMaximization(
         name="portable polynomial",
         exact=False,

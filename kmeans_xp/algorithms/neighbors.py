@@ -1,0 +1,136 @@
+"""The nearest neighbours of every row."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Self
+
+from kmeans_xp.algorithms.moments import moments_of
+from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.arrays.checks import check_count
+from kmeans_xp.arrays.precision import full_precision, quiet
+from kmeans_xp.kernels.choose.engine import find_engine
+from kmeans_xp.kernels.choose.regimes import bounds_in_float32
+from kmeans_xp.kernels.interface import Engine
+from kmeans_xp.kernels.shared.others import Others
+from kmeans_xp.rows.base import Kept, Rows
+from kmeans_xp.rows.memory import MemoryRows
+from kmeans_xp.rows.open import beside_x, open_rows
+
+# Rows of a block of those that are looked amid: more than so many scores of a row leave the cache.
+OTHERS = 1 << 13
+
+
+@beside_x
+def nearest_neighbors(
+    X: Array, n_neighbors: int, *, include_self: bool = False, algorithm: str = "auto"
+) -> tuple[Array, Array]:
+    """Return the nearest other rows of each row, exactly, and their Euclidean distances.
+
+    All distances are looked at, in blocks: the time grows with n², the memory with n.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        The rows: an array in memory, of any namespace; a memory map; a list.
+    n_neighbors : int
+        How many, from 1 to n - 1.
+    include_self : bool
+        Whether a row counts as a neighbour of its own, at the distance 0; then there may be n.
+    algorithm : str
+        "auto" takes the best engine; or an engine by its name, such as "portable".
+
+    Returns
+    -------
+    indices : array of shape (n, n_neighbors), integers
+        Where X lives; the nearest first, and of equals the lowest.
+    distances : array of shape (n, n_neighbors)
+        Where X lives, in its floating dtype.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind, or X is not in memory.
+    ValueError
+        If an argument has the wrong value, or X holds NaN or infinity.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kmeans_xp import nearest_neighbors
+    >>> indices, distances = nearest_neighbors(np.array([[0.0], [1.0], [3.0], [7.0]]), 2)
+    >>> indices.tolist()
+    [[1, 2], [0, 2], [1, 0], [2, 1]]
+    >>> distances.tolist()
+    [[1.0, 3.0], [1.0, 2.0], [2.0, 3.0], [4.0, 6.0]]
+    """
+    rows = open_rows(X)
+    engine = find_engine(rows.xp, algorithm, device=rows.device)
+    with rows.together(), full_precision(rows.xp), quiet():
+        return neighbors_of(rows, n_neighbors, engine, include_self=include_self)
+
+
+def neighbors_of(
+    rows: Rows, n_neighbors: int, engine: Engine, *, include_self: bool
+) -> tuple[Array, Array]:
+    """Return what `nearest_neighbors` does of rows that were opened; checks them."""
+    n, d = rows.shape
+    most = n if include_self else n - 1
+    count = check_count(n_neighbors, "n_neighbors")
+    if count > most:
+        raise ValueError(
+            f"n_neighbors must be at most {most}, with n_samples={n} rows of which each "
+            f"{'counts' if include_self else 'does not count'} as its own neighbour, got "
+            f"n_neighbors={count}. Ask for fewer or pass more rows."
+        )
+    if not isinstance(rows, MemoryRows):
+        raise TypeError(
+            f"X must be an array in memory or a memory map, got a {rows.place}. Every row is "
+            "compared with all others: compute it first, if it fits in memory."
+        )
+    others = others_of(rows, engine)
+    wanted = count if include_self else count + 1
+    step = partial(_step, others=others, engine=engine, count=wanted, dtype=rows.dtype)
+    size = max(1, engine.block_rows(others.size, wanted * d))
+    if include_self:
+        return rows.map(step, block_rows=size)
+    return rows.map(partial(_apart, step=step), rows.numbers(), block_rows=size)
+
+
+def others_of(rows: Rows, engine: Engine) -> Others:
+    """Return rows as those that neighbours are looked for amid; checks them."""
+    n, d = rows.shape
+    moments = moments_of(rows, None, engine)
+    origin = rows.xp.astype(moments.origin, rows.wide)
+    reach = rows.fold(partial(_reach, origin=origin), block_rows=engine.block_rows(1, d))
+    narrow = bounds_in_float32(d, float(to_host(reach.most)))
+    return Others(rows, origin, rows.xp.float32 if narrow else rows.wide, min(n, OTHERS))
+
+
+@dataclass(frozen=True)
+class _Reach(Totals):
+    """The largest absolute difference of some rows from a point; "adding" takes the larger."""
+
+    most: Array
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(namespace_of(self.most).maximum(self.most, other.most))
+
+
+def _reach(block: Array, *, origin: Array) -> _Reach:
+    xp = namespace_of(block)
+    return _Reach(xp.max(xp.abs(xp.astype(block, origin.dtype, copy=False) - origin)))
+
+
+def _step(block: Array, *, others: Others, engine: Engine, count: int, dtype: object) -> Kept:
+    xp = namespace_of(block)
+    indices, squares = engine.neighbors(block, others, count)
+    return indices, xp.astype(xp.sqrt(squares), dtype, copy=False)
+
+
+def _apart(block: Array, numbers: Array, *, step: partial[Kept]) -> Kept:
+    """Return neighbours without the row itself; without the last, where equals took its place."""
+    xp = namespace_of(block)
+    indices, distances = step(block)
+    own = xp.astype(indices == numbers[:, None], xp.int8)
+    order = xp.argsort(own, axis=1, stable=True)[:, :-1]
+    return xp.take_along_axis(indices, order, axis=1), xp.take_along_axis(distances, order, axis=1)

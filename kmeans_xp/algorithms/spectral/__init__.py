@@ -1,0 +1,1 @@
+"""Spectral clustering; `fit` is the door."""

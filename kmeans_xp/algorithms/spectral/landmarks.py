@@ -1,0 +1,152 @@
+"""Spectral clustering by way of landmarks, in time and memory that grow with n.
+
+Rows are averages of the nearest few of p landmarks. So two rows are linked as far as they share
+landmarks, and the eigenvectors of that graph follow from those of a graph of the landmarks, p by p,
+in which these are linked as far as they share rows.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from kmeans_xp.algorithms.kmeans.fit import kmeans
+from kmeans_xp.algorithms.moments import moments_of
+from kmeans_xp.algorithms.neighbors import others_of
+from kmeans_xp.algorithms.spectral.embedding import Embedding
+from kmeans_xp.arrays import Array, Totals, namespace_of, to_like
+from kmeans_xp.arrays.precision import full_precision, quiet
+from kmeans_xp.arrays.sparse import co_occurrence
+from kmeans_xp.kernels.choose.engine import find_engine
+from kmeans_xp.kernels.interface import Engine
+from kmeans_xp.kernels.shared.others import Others
+from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
+from kmeans_xp.rows.base import Kept, Rows
+from kmeans_xp.rows.open import beside_x, open_rows
+
+# Rows that landmarks are found among, for each of them, and iterations: better centres make no
+# better landmarks.
+SAMPLE_EACH, ITERATIONS = 20, 5
+# How fast weights fall with the squared distance from a row, beside that to its last landmark: to
+# exp(-3), 5%.
+DECAY = 3.0
+# Eigenvalues of less are rounding.
+LEAST = 1e-10
+
+
+def find_landmarks(rows: Rows, count: int, algorithm: str, generator: np.random.Generator) -> Array:
+    """Return about `count` landmarks, (p, d), by a few iterations of k-means on a sample."""
+    n = rows.shape[0]
+    if count >= n:
+        return rows.take(np.arange(n))
+    size = min(n, SAMPLE_EACH * count)
+    sample = rows.take(np.sort(generator.choice(n, size, replace=False)))
+    found = kmeans(
+        sample, count, init="random", max_iter=ITERATIONS, algorithm=algorithm, rng=generator
+    )
+    return found.centers
+
+
+def links_of(rows: Rows, others: Others, n_neighbors: int, engine: Engine) -> tuple[Array, Kept]:
+    """Return how far landmarks share rows, (p, p), and each row's landmarks and weights, (n, r)."""
+    step = partial(_link_step, others=others, count=n_neighbors, engine=engine)
+    size = engine.block_rows(others.rows.shape[0], rows.shape[1])
+    shared, kept = rows.sweep(step, block_rows=size)
+    return shared.values, kept
+
+
+@dataclass(frozen=True)
+class _Shared(Totals):
+    values: Array
+
+
+def _link_step(block: Array, *, others: Others, count: int, engine: Engine) -> tuple[_Shared, Kept]:
+    which, weights = _links(block, others, count, engine)
+    return _Shared(co_occurrence(which, weights, others.rows.shape[0])), (which, weights)
+
+
+def _links(block: Array, others: Others, count: int, engine: Engine) -> tuple[Array, Array]:
+    """Return the landmarks of each row, and how it is an average of them; both (B, r)."""
+    xp = namespace_of(block)
+    which, squares = engine.neighbors(block, others, count)
+    scales = squares[:, -1:]
+    weights = xp.exp(-DECAY * squares / xp.where(scales > 0, scales, 1.0))
+    return which, weights / xp.sum(weights, axis=1, keepdims=True)
+
+
+def _average(which: Array, weights: Array, coordinates: Array) -> Array:
+    """Return averages of landmarks' coordinates, of length one.
+
+    One landmark after the other, so that the same row gets the same bits in any block.
+    """
+    xp = namespace_of(weights)
+    found = xp.zeros_like(weights[:, :1])
+    for i in range(which.shape[1]):
+        found = found + weights[:, i : i + 1] * xp.take(coordinates, which[:, i], axis=0)
+    lengths = xp.sqrt(xp.sum(found * found, axis=1, keepdims=True))
+    return found / xp.where(lengths > 0, lengths, 1.0)
+
+
+def average_step(block: Array, which: Array, weights: Array, *, coordinates: Array) -> Kept:
+    """Keep the directions of rows in the embedding, (B, k)."""
+    return (_average(which, weights, coordinates),)
+
+
+def lifted(found: Embedding) -> Array:
+    """Return the coordinates of landmarks, (p, k), of which averages are those of rows.
+
+    Up to a factor that all have in common.
+    """
+    xp, coordinates = namespace_of(found.coordinates), found.coordinates
+    values = to_like(np.maximum(1 - found.eigenvalues, LEAST), coordinates, coordinates.dtype)
+    return coordinates / xp.sqrt(values)
+
+
+@beside_x
+def predict_by_landmarks(
+    rows: Rows,
+    landmarks: np.ndarray,
+    coordinates: np.ndarray,
+    centers: np.ndarray,
+    n_neighbors: int,
+) -> Array:
+    """Return the cluster of each row, (n,) int32; checks the rows.
+
+    Parameters
+    ----------
+    rows : Rows
+    landmarks : ndarray of shape (p, d)
+    coordinates : ndarray of shape (p, k)
+        Of the landmarks.
+    centers : ndarray of shape (k, k)
+        Of the clusters in the embedding.
+    n_neighbors : int
+        How many landmarks a row is an average of.
+    """
+    engine = find_engine(rows.xp, device=rows.device)
+    with rows.together(), full_precision(rows.xp), quiet():
+        moments_of(rows, None, engine)
+        others = others_of(open_rows(rows.small(landmarks, rows.dtype)), engine)
+        step = partial(
+            _label_step,
+            others=others,
+            count=min(n_neighbors, len(landmarks)),
+            coordinates=rows.small(coordinates, rows.wide),
+            prepared=prepare(rows.small(centers, rows.wide)),
+            engine=engine,
+        )
+        size = engine.block_rows(len(landmarks), rows.shape[1])
+        return rows.map(step, block_rows=size)[0]
+
+
+def _label_step(
+    block: Array,
+    *,
+    others: Others,
+    count: int,
+    coordinates: Array,
+    prepared: PreparedCenters,
+    engine: Engine,
+) -> Kept:
+    directions = _average(*_links(block, others, count, engine), coordinates)
+    return (engine.labels(directions, prepared),)

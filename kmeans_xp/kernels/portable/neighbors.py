@@ -1,0 +1,187 @@
+"""The nearest of many rows to each row of a block, in the array-API standard alone.
+
+A product gives a lower bound of each distance, as for centres (`PreparedCenters`). The rows with
+the least bounds make a shortlist, a few longer than is asked for, and direct differences in the
+widest float tell their distances. Where the last of the nearest is surely nearer than the largest
+bound of the list, no other row can be; where it is not, a longer list is made, and at last
+distances to all rows are taken. So the product shortlists and never decides.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, NamedTuple
+
+from kmeans_xp.arrays import Array, namespace_of
+from kmeans_xp.arrays.namespace import device_of
+from kmeans_xp.kernels.shared.blocks import parts
+from kmeans_xp.kernels.shared.others import Others
+from kmeans_xp.kernels.shared.prepared_centers import tied
+
+# Rows of a shortlist beyond those that are asked for, and how many times as long the second one is:
+# they tell equal distances apart, and make up for bounds in a narrower float.
+SPARE, LONGER = 6, 6
+# Entries of differences that are taken at a time where distances to all rows are.
+ENTRIES = 1 << 22
+
+
+class Method(NamedTuple):
+    """How an engine looks for neighbours.
+
+    Attributes
+    ----------
+    least : callable
+        (scores of shape (B, m), count) -> where the least of each row are, (B, count), in any
+        order.
+    squares : callable
+        (rows of shape (u, d), others of shape (m, d)) -> squared distances by direct differences,
+        (u, m).
+    """
+
+    least: Callable[[Array, int], Array]
+    squares: Callable[[Array, Array], Array]
+
+
+class _Found(NamedTuple):
+    """The nearest rows, (B, k), their squared distances, and of which rows that is sure, (B,)."""
+
+    indices: Array
+    squares: Array
+    sure: Array
+
+
+def neighbors(
+    block: Array, others: Others, count: int, *, method: Method | None = None
+) -> tuple[Array, Array]:
+    """Return the nearest of other rows to each row of a block, the nearest first.
+
+    Parameters
+    ----------
+    block : array of shape (B, d)
+    others : Others
+        The n rows to look amid.
+    count : int
+        How many, k; at most n.
+    method : Method, optional
+
+    Returns
+    -------
+    indices : array of shape (B, k), integers
+        Among equals the lower comes first.
+    squares : array of shape (B, k)
+        Squared distances, by direct differences in the widest float.
+    """
+    method = method or PORTABLE
+    xp, n = namespace_of(block), others.rows.shape[0]
+    rows = xp.astype(block, others.rows.wide, copy=False)
+    short, longer = min(n, count + SPARE), min(n, LONGER * (count + SPARE))
+    found = _of_shortlist(rows, others, count, method, short)
+    for look in (partial(_of_shortlist, size=longer), _of_all):
+        (unsure,) = xp.nonzero(~found.sure)
+        if unsure.shape[0] == 0:
+            break
+        better = look(xp.take(rows, unsure, axis=0), others, count, method)
+        found = _Found(*(_replaced(*pair, found.sure) for pair in zip(found, better, strict=True)))
+    return found.indices, found.squares
+
+
+def _replaced(old: Array, new: Array, sure: Array) -> Array:
+    """Return `old` with the entries of rows that are not `sure` replaced, in order, by `new`."""
+    xp = namespace_of(old)
+    place = xp.cumulative_sum(xp.astype(~sure, xp.int32), dtype=xp.int32) - 1
+    new = xp.take(new, xp.maximum(place, xp.zeros_like(place)), axis=0)
+    return xp.where(xp.reshape(sure, (-1, *(1,) * (old.ndim - 1))), old, new)
+
+
+def _of_shortlist(rows: Array, others: Others, count: int, method: Method, size: int) -> _Found:
+    """Return the nearest among those rows that have the least bounds."""
+    xp, (n, d) = namespace_of(rows), rows.shape
+    shifted = rows - others.origin
+    squares = xp.sum(shifted * shifted, axis=1)
+    narrow = xp.astype(shifted, others.dtype, copy=False)
+    norms = xp.sqrt(xp.sum(narrow * narrow, axis=1, keepdims=True))
+    left = xp.concat([narrow, norms, xp.ones_like(norms)], axis=1)
+    pieces = ((first, left @ columns) for first, columns in others.columns())
+    bounds, where = _least_of(pieces, size, method.least)
+    found = _by_difference(rows, others.rows, where, count)
+    if size == others.rows.shape[0]:
+        return _Found(*found, xp.ones(n, dtype=xp.bool, device=device_of(rows)))
+    tie = tied(d, float(xp.finfo(rows.dtype).eps))
+    outside = squares / tie + 2 * xp.astype(xp.max(bounds, axis=1), rows.dtype, copy=False)
+    return _Found(*found, found[1][:, -1] * tie < outside)
+
+
+def _of_all(rows: Array, others: Others, count: int, method: Method) -> _Found:
+    """Return the nearest by direct differences from all rows."""
+    xp, d = namespace_of(rows), rows.shape[1]
+    found = []
+    for part in parts(rows.shape[0], ENTRIES // (others.size * d)):
+        pieces = (
+            (first, method.squares(rows[part, :], xp.astype(block, rows.dtype, copy=False)))
+            for first, block in others.blocks()
+        )
+        _, where = _least_of(pieces, count, first_least)
+        # Engines add up squares in different orders; these are as those of a shortlist.
+        found.append(_by_difference(rows[part, :], others.rows, where, count))
+    indices, squares = (xp.concat(column) for column in zip(*found, strict=True))
+    return _Found(indices, squares, xp.ones_like(squares[:, 0], dtype=xp.bool))
+
+
+def _least_of(
+    pieces: Iterable[tuple[int, Array]], size: int, least: Callable[[Array, int], Array]
+) -> tuple[Array, Array]:
+    """Return the least scores of each row and where they are, both (B, size), of several pieces.
+
+    Each piece, (B, m), is preceded by the place of its first column.
+    """
+    scores = where = None
+    for first, piece in pieces:
+        xp = namespace_of(piece)
+        chosen = least(piece, min(size, piece.shape[1]))
+        piece, place = xp.take_along_axis(piece, chosen, axis=1), chosen + first
+        if scores is not None:
+            piece, place = xp.concat([scores, piece], axis=1), xp.concat([where, place], axis=1)
+            kept = least(piece, min(size, piece.shape[1]))
+            piece = xp.take_along_axis(piece, kept, axis=1)
+            place = xp.take_along_axis(place, kept, axis=1)
+        scores, where = piece, place
+    return scores, where
+
+
+def _by_difference(rows: Array, others: Any, where: Array, count: int) -> tuple[Array, Array]:
+    """Return the nearest of the other rows at `where`, (B, m), and their squared distances."""
+    xp, (n, d) = namespace_of(rows), rows.shape
+    where = xp.sort(where, axis=1)
+    chosen = xp.astype(others.gather(xp.reshape(where, (-1,))), rows.dtype, copy=False)
+    difference = xp.reshape(chosen, (n, -1, d)) - rows[:, None, :]
+    squares = xp.sum(difference * difference, axis=2)
+    order = xp.argsort(squares, axis=1, stable=True)[:, :count]
+    return xp.take_along_axis(where, order, axis=1), xp.take_along_axis(squares, order, axis=1)
+
+
+def first_least(scores: Array, count: int) -> Array:
+    """Return where the least of each row are, (B, count), in order, the lowest first among equals.
+
+    Scores, (B, m), are taken in groups: only those with the least minima can hold one of them.
+    """
+    xp, (n, m), device = namespace_of(scores), scores.shape, device_of(scores)
+    size = 1 << ((m // count).bit_length() // 2)
+    if size < 4:
+        return xp.argsort(scores, axis=1, stable=True)[:, :count]
+    if m % size:
+        extra = xp.full((n, -m % size), xp.inf, dtype=scores.dtype, device=device)
+        scores = xp.concat([scores, extra], axis=1)
+    groups = xp.min(xp.reshape(scores, (n, -1, size)), axis=2)
+    chosen = xp.sort(xp.argsort(groups, axis=1, stable=True)[:, :count], axis=1)
+    within = xp.arange(size, dtype=chosen.dtype, device=device)
+    where = xp.reshape(chosen[:, :, None] * size + within, (n, -1))
+    order = xp.argsort(xp.take_along_axis(scores, where, axis=1), axis=1, stable=True)
+    return xp.take_along_axis(where, order[:, :count], axis=1)
+
+
+def squares_by_difference(rows: Array, others: Array) -> Array:
+    """Return squared distances of rows, (u, d), to others, (m, d), by direct differences."""
+    difference = rows[:, None, :] - others[None, :, :]
+    return namespace_of(rows).sum(difference * difference, axis=2)
+
+
+PORTABLE = Method(first_least, squares_by_difference)
