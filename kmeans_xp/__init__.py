@@ -24,6 +24,9 @@ _HOME = {
     "MixtureIteration": "algorithms.mixture.em",
     "SoftKMeans": "estimators.soft",
     "SoftKMeansResult": "algorithms.mixture.soft",
+    "SpectralClustering": "estimators.spectral",
+    "SpectralIteration": "algorithms.spectral.fit",
+    "SpectralResult": "algorithms.spectral.fit",
     "assign": "algorithms.assign",
     "bisecting_kmeans": "algorithms.bisecting.fit",
     "explain": "algorithms.kmeans.explain",
@@ -36,8 +39,6 @@ _HOME = {
     "minibatch_kmeans": "algorithms.minibatch.fit",
     "nearest_neighbors": "algorithms.neighbors",
     "soft_kmeans": "algorithms.mixture.soft",
-    "SpectralIteration": "algorithms.spectral.fit",
-    "SpectralResult": "algorithms.spectral.fit",
     "spectral_clustering": "algorithms.spectral.fit",
     # Not public, but part of what pickles hold.
     "Means": "algorithms.minibatch.running_means",
@@ -61,6 +62,9 @@ __all__ = [
     "MixtureIteration",
     "SoftKMeans",
     "SoftKMeansResult",
+    "SpectralClustering",
+    "SpectralIteration",
+    "SpectralResult",
     "__version__",
     "assign",
     "bisecting_kmeans",
@@ -74,6 +78,7 @@ __all__ = [
     "minibatch_kmeans",
     "nearest_neighbors",
     "soft_kmeans",
+    "spectral_clustering",
 ]
 
 if TYPE_CHECKING:
@@ -90,12 +95,18 @@ if TYPE_CHECKING:
     from kmeans_xp.algorithms.mixture.soft import SoftKMeansResult, soft_kmeans
     from kmeans_xp.algorithms.neighbors import nearest_neighbors
     from kmeans_xp.algorithms.seeding.fit import kmeans_plusplus
+    from kmeans_xp.algorithms.spectral.fit import (
+        SpectralIteration,
+        SpectralResult,
+        spectral_clustering,
+    )
     from kmeans_xp.estimators.bisecting import BisectingKMeans
     from kmeans_xp.estimators.kmeans import KMeans
     from kmeans_xp.estimators.medoids import KMedoids
     from kmeans_xp.estimators.minibatch import MiniBatchKMeans
     from kmeans_xp.estimators.mixture import GaussianMixture
     from kmeans_xp.estimators.soft import SoftKMeans
+    from kmeans_xp.estimators.spectral import SpectralClustering
     from kmeans_xp.metrics.inertia import inertia
 
 

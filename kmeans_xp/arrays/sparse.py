@@ -13,6 +13,7 @@ import array_api_compat
 import numpy as np
 
 from kmeans_xp.arrays.namespace import Array, device_of, namespace_of
+from kmeans_xp.arrays.transfer import to_host
 
 # How many entries a sum by row takes at once. Most rows of a graph of neighbours have as many at
 # most; what more a row has is added up with the others' rests in further levels, of which most rows
@@ -24,6 +25,21 @@ def is_sparse(value: object) -> bool:
     """Return whether `value` is a sparse matrix of SciPy's or CuPy's."""
     kinds = (sys.modules.get(name) for name in ("scipy.sparse", "cupyx.scipy.sparse"))
     return any(kind is not None and bool(kind.issparse(value)) for kind in kinds)
+
+
+def to_host_matrix(matrix: Any) -> Any:
+    """Return a matrix on the host: an array, or a sparse matrix of any library as SciPy's."""
+    if isinstance(matrix, np.ndarray) or is_sparse(matrix):
+        return matrix.get() if hasattr(matrix, "get") else matrix
+    if (
+        array_api_compat.is_torch_array(matrix)
+        and not matrix.layout == sys.modules["torch"].strided
+    ):
+        from scipy.sparse import csr_array
+
+        parts = (matrix.values(), matrix.col_indices(), matrix.crow_indices())
+        return csr_array(tuple(to_host(part) for part in parts), shape=tuple(matrix.shape))
+    return to_host(matrix)
 
 
 @dataclass(frozen=True)
@@ -132,8 +148,8 @@ class SparseMatrix:
         """Return the matrix without its diagonal and without zeros."""
         xp = namespace_of(self.values)
         (kept,) = xp.nonzero((self.rows != self.columns) & (self.values != 0))
-        entries = (xp.take(part, kept) for part in (self.rows, self.columns, self.values))
-        return self.of(*entries, self.n_rows)
+        rows, columns = xp.take(self.rows, kept), xp.take(self.columns, kept)
+        return self.of(rows, columns, xp.take(self.values, kept), self.n_rows)
 
     def dense(self) -> Array:
         """Return the matrix as an array, (n, n)."""

@@ -24,7 +24,12 @@ T = TypeVar("T")
 ARRAYS = {
     "cluster_centers_",
     "covariances_",
+    "eigenvalues_",
+    "embedding_",
+    "embedding_centers_",
     "labels_",
+    "landmark_embedding_",
+    "landmarks_",
     "means_",
     "medoid_indices_",
     "precisions_",
@@ -90,11 +95,12 @@ class Shell(BaseEstimator, metaclass=ABCMeta):
         Of its iterations, of which `end` is the last if that is known, each `every`-th is shown.
         """
         options = self._options(algorithm)
+        if "sample_weight" in _parameters(algorithm):
+            options["sample_weight"] = sample_weight
         with progress(self.verbose, self.callback, end, every=every) as callback:
             return algorithm(
                 X,
                 **options | {"callback": callback},
-                sample_weight=sample_weight,
                 rng=rng or as_generator(self.random_state, "random_state"),
             )
 

@@ -396,13 +396,13 @@ def _graph(rows: MemoryRows, options: Options, engine: Engine) -> Graph:
             f"which take {needed} bytes, got max_memory={options.max_memory}. Take "
             "affinity='nearest_neighbors' or 'landmarks', or allow more."
         )
+    check_rows(rows, block_rows=engine.block_rows(1, rows.shape[1]))
     if callable(affinity):
-        check_rows(rows, block_rows=engine.block_rows(1, rows.shape[1]))
         return function_graph(rows, affinity)
     return kernel_graph(rows, options.gamma, engine)
 
 
-def _nearest_kept(kept: Array, *, rows: MemoryRows, engine: Engine) -> tuple[Array, Array]:
+def _nearest_kept(kept: Array, *, rows: Rows, engine: Engine) -> tuple[Array, Array]:
     """Return of each row that is not kept the place of the nearest that is, and how far it is."""
     others = others_of(rows.subset(kept)[0], engine)
     step = partial(_nearest_step, others=others, engine=engine)
@@ -458,7 +458,8 @@ def _from_landmarks(
         )
     engine = find_engine(rows.xp, options.algorithm, device=rows.device)
     moments_of(rows, None, engine)  # Refuses what is not finite.
-    landmarks = open_rows(find_landmarks(rows, options.n_landmarks, options.algorithm, generator))
+    points = find_landmarks(rows, options.n_landmarks, options.algorithm, generator)
+    landmarks = open_rows(points)
     others = others_of(landmarks, engine)
     count = min(options.n_neighbors, landmarks.shape[0])
     shared, links = links_of(rows, others, count, engine)
@@ -486,7 +487,7 @@ def _from_landmarks(
         centers=run.centers,
         sizes=run.sizes,
         affinity_matrix=None,
-        landmarks=rows.deliver(landmarks.X),
+        landmarks=rows.deliver(points),
         landmark_embedding=rows.deliver(coordinates),
         kernel=engine.name,
     )
