@@ -104,3 +104,10 @@ def best_swap(
     least = min(losses)
     place = next(j for j, loss in enumerate(losses) if loss <= least + 1e-9 * max(least, 1.0))
     return least - float(w @ distances[medoids].min(axis=0)), place
+
+
+def nearest_rows(X: np.ndarray, Y: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest k rows of Y to each row of X, the lowest first of equals; squared distances."""
+    squares = ((X[:, None, :].astype(float) - Y[None, :, :].astype(float)) ** 2).sum(axis=2)
+    order = np.argsort(squares, axis=1, kind="stable")[:, :k]
+    return order, np.take_along_axis(squares, order, axis=1)

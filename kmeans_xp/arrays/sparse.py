@@ -4,6 +4,7 @@ SciPy, CuPy and PyTorch have products of such matrices; elsewhere entries are ad
 """
 
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,10 +32,7 @@ def to_host_matrix(matrix: Any) -> Any:
     """Return a matrix on the host: an array, or a sparse matrix of any library as SciPy's."""
     if isinstance(matrix, np.ndarray) or is_sparse(matrix):
         return matrix.get() if hasattr(matrix, "get") else matrix
-    if (
-        array_api_compat.is_torch_array(matrix)
-        and not matrix.layout == sys.modules["torch"].strided
-    ):
+    if array_api_compat.is_torch_array(matrix) and matrix.layout != sys.modules["torch"].strided:
         from scipy.sparse import csr_array
 
         parts = (matrix.values(), matrix.col_indices(), matrix.crow_indices())
@@ -100,7 +98,12 @@ class SparseMatrix:
 
             return csr_matrix((self.values, self.columns, self.starts), shape=shape)
         if array_api_compat.is_torch_namespace(xp):
-            return xp.sparse_csr_tensor(self.starts, self.columns, self.values, size=shape)
+            with warnings.catch_warnings():
+                # That its support for them is new, which is no news for the user.
+                warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)
+                return xp.sparse_csr_tensor(
+                    self.starts, self.columns, self.values, size=shape, check_invariants=False
+                )
         return None
 
     def __matmul__(self, dense: Array) -> Array:

@@ -81,7 +81,8 @@ def _kernel_step(
     squares = engine.pairwise(wide, others, "sqeuclidean")
     if gamma is not None:
         return (without_own(xp.exp(-gamma * squares), numbers),)
-    assert own is not None and scales is not None
+    assert own is not None
+    assert scales is not None
     product = own[:, None] * scales
     # Rows with many copies have the scale 0, and are like these alone.
     share = squares / xp.where(product > 0, product, 1.0)

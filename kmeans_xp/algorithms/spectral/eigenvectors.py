@@ -201,7 +201,8 @@ def scattered(numbers: Array, count: int, seed: int, dtype: Any) -> Array:
     """
     xp = namespace_of(numbers)
     draws = np.random.default_rng(seed).integers(1, PRIME, (4, count)).astype(np.int32)
-    a, b, c, d = to_like(draws, numbers, numbers.dtype)[:, None, :]
+    draws = to_like(draws, numbers, numbers.dtype)
+    a, b, c, d = (draws[i : i + 1, :] for i in range(4))
     low, high = numbers[:, None] % PRIME, numbers[:, None] // PRIME
     mixed = (low * a % PRIME + high * b % PRIME + c) % PRIME
     mixed = (mixed * mixed % PRIME * d % PRIME + mixed) % PRIME

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -466,6 +466,8 @@ def _from_landmarks(
     found = embed(
         DenseGraph(shared), k, solver, partial(_nearest_kept, rows=landmarks, engine=engine)
     )
+    # A landmark that no row is near, such as the copy of another, is no component of rows.
+    found = replace(found, n_connected=found.n_connected - found.n_alone, n_alone=0)
     _warn_of_components(found, k)
     coordinates = lifted(found)
     (directions,) = rows.map(

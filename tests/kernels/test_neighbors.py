@@ -1,0 +1,83 @@
+"""Nearest rows: every engine finds them as direct differences in float64 say."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from kmeans_xp.kernels.interface import Engine
+from kmeans_xp.kernels.numpy import neighbors as of_numpy
+from kmeans_xp.kernels.portable import neighbors as portable
+from kmeans_xp.kernels.shared.others import Others
+from kmeans_xp.rows.open import open_rows
+from tests.backends import Backend
+from tests.data import cloud
+from tests.reference import nearest_rows
+
+PROBLEMS = {
+    "a cloud": cloud(150, 6),
+    "of one feature": cloud(80, 1),
+    "of many features": cloud(60, 200),
+    "far away": cloud(100, 5) + 1e5,
+    "repeated": np.repeat(cloud(6, 3), 40, axis=0),
+    "on a grid": np.stack(np.meshgrid(*[np.arange(5.0)] * 3), axis=-1).reshape(-1, 3),
+    "all equal": np.ones((50, 4)),
+    "one far from the rest": np.concatenate([cloud(60, 3), [[1e6, 0, 0]]]),
+}
+
+
+def others_of(X, backend: Backend, narrow: str, size: int) -> Others:
+    rows = open_rows(X)
+    origin = rows.xp.astype(rows.block(0, 1)[0, :], rows.wide)
+    return Others(rows, origin, getattr(rows.xp, narrow) if narrow else rows.wide, size)
+
+
+@pytest.mark.parametrize("narrow", ["float32", ""], ids=["bounds in float32", "in the widest"])
+@pytest.mark.parametrize("size", [17, 10_000], ids=["in blocks", "at once"])
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_they_are_the_nearest(
+    engine: Engine, backend: Backend, name: str, size: int, narrow: str
+) -> None:
+    X = PROBLEMS[name].astype("float32")
+    x = backend.asarray(X)
+    for count in (1, 7, len(X)) if backend.name == "numpy" else (7,):
+        others = others_of(x, backend, narrow, size)
+        indices, squares = engine.neighbors(backend.asarray(X[:50]), others, count)
+        expected, theirs = nearest_rows(X[:50], X, count)
+        assert_allclose(backend.to_numpy(squares), theirs, rtol=backend.tolerance)
+        if backend.float64:
+            assert_array_equal(backend.to_numpy(indices), expected)
+
+
+@pytest.mark.parametrize("least", [portable.first_least, of_numpy.least])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_least_of_each_row_are_found(least, dtype):
+    rng = np.random.default_rng(0)
+    for m in (1, 2, 15, 16, 17, 63, 200, 1000, 1001):
+        for count in {1, 2, min(m, 5), m // 2, m} - {0}:
+            scores = rng.integers(0, 30, (9, m)).astype(dtype)
+            where = least(scores, min(count, m))
+            assert all(len(set(row)) == min(count, m) for row in where.tolist())
+            found = np.sort(np.take_along_axis(scores, where, axis=1), axis=1)
+            assert_array_equal(found, np.sort(scores, axis=1)[:, : min(count, m)])
+
+
+def test_the_first_of_equals_are_found():
+    scores = np.random.default_rng(0).integers(0, 4, (20, 500)).astype(float)
+    where = portable.first_least(scores, 40)
+    assert_array_equal(where, np.argsort(scores, axis=1, kind="stable")[:, :40])
+
+
+def test_few_rows_are_measured_against_all(monkeypatch):
+    """Bounds in float32 decide nearly all rows of a cloud."""
+    asked = []
+
+    def squares(rows, others):
+        asked.append(len(rows))
+        return of_numpy.squares(rows, others)
+
+    X = cloud(3000, 12)
+    method = portable.Method(of_numpy.least, squares)
+    others = others_of(X, None, "float32", 1000)
+    found, _ = portable.neighbors(X[:500], others, 8, method=method)
+    assert_array_equal(found, nearest_rows(X[:500], X, 8)[0])
+    assert not asked
