@@ -8,7 +8,7 @@ from kmeans_xp.algorithms.moments import moments_of
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.checks import check_count
 from kmeans_xp.arrays.precision import full_precision, quiet
-from kmeans_xp.kernels.choose.engine import find_engine
+from kmeans_xp.kernels.choose.engine import engine_for_neighbors, find_engine
 from kmeans_xp.kernels.choose.regimes import bounds_in_float32
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.shared.others import Others
@@ -64,16 +64,15 @@ def nearest_neighbors(
     [[1.0, 3.0], [1.0, 2.0], [2.0, 3.0], [4.0, 6.0]]
     """
     rows = open_rows(X)
-    engine = find_engine(rows.xp, algorithm, device=rows.device)
     with rows.together(), full_precision(rows.xp), quiet():
-        return neighbors_of(rows, n_neighbors, engine, include_self=include_self)
+        return neighbors_of(rows, n_neighbors, algorithm, include_self=include_self)
 
 
 def neighbors_of(
-    rows: Rows, n_neighbors: int, engine: Engine, *, include_self: bool
+    rows: Rows, n_neighbors: int, algorithm: str, *, include_self: bool
 ) -> tuple[Array, Array]:
     """Return what `nearest_neighbors` does of rows that were opened; checks them."""
-    n, d = rows.shape
+    n = rows.shape[0]
     most = n if include_self else n - 1
     count = check_count(n_neighbors, "n_neighbors")
     if count > most:
@@ -87,23 +86,42 @@ def neighbors_of(
             f"X must be an array in memory or a memory map, got a {rows.place}. Every row is "
             "compared with all others: compute it first, if it fits in memory."
         )
-    others = others_of(rows, engine)
+    search = Search.amid(rows, n, algorithm)
     wanted = count if include_self else count + 1
-    step = partial(_step, others=others, engine=engine, count=wanted, dtype=rows.dtype)
-    size = max(1, engine.block_rows(others.size, wanted * d))
+    step = partial(_step, search=search, count=wanted, dtype=rows.dtype)
+    size = search.block_rows(wanted)
     if include_self:
         return rows.map(step, block_rows=size)
     return rows.map(partial(_apart, step=step), rows.numbers(), block_rows=size)
 
 
-def others_of(rows: Rows, engine: Engine) -> Others:
-    """Return rows as those that neighbours are looked for amid; checks them."""
-    n, d = rows.shape
-    moments = moments_of(rows, None, engine)
-    origin = rows.xp.astype(moments.origin, rows.wide)
-    reach = rows.fold(partial(_reach, origin=origin), block_rows=engine.block_rows(1, d))
-    narrow = bounds_in_float32(d, float(to_host(reach.most)))
-    return Others(rows, origin, rows.xp.float32 if narrow else rows.wide, min(n, OTHERS))
+@dataclass(frozen=True)
+class Search:
+    """Rows amid which the nearest are looked for, and the engine that does it."""
+
+    others: Others
+    engine: Engine
+
+    @classmethod
+    def amid(cls, rows: MemoryRows, count: int, algorithm: str = "auto") -> Self:
+        """Prepare rows for `count` others to be compared with; checks them."""
+        (n, d), xp = rows.shape, rows.xp
+        engine = find_engine(xp, algorithm, device=rows.device)
+        origin = xp.astype(moments_of(rows, None, engine).origin, rows.wide)
+        reach = rows.fold(partial(_reach, origin=origin), block_rows=engine.block_rows(1, d))
+        narrow = bounds_in_float32(d, float(to_host(reach.most)))
+        dtype = xp.float32 if narrow else rows.wide
+        engine = engine_for_neighbors(xp, algorithm, n * count, d, dtype, device=rows.device)
+        return cls(Others(rows, origin, dtype, min(n, OTHERS)), engine)
+
+    def block_rows(self, count: int) -> int:
+        """Return how many rows a block should have, of which `count` neighbours are asked for."""
+        d = self.others.rows.shape[1]
+        return max(1, self.engine.neighbor_rows(self.others.size, d * count))
+
+    def nearest(self, block: Array, count: int) -> tuple[Array, Array]:
+        """Return indices and squared distances of the nearest, as the engine's `neighbors` does."""
+        return self.engine.neighbors(block, self.others, count)
 
 
 @dataclass(frozen=True)
@@ -121,9 +139,9 @@ def _reach(block: Array, *, origin: Array) -> _Reach:
     return _Reach(xp.max(xp.abs(xp.astype(block, origin.dtype, copy=False) - origin)))
 
 
-def _step(block: Array, *, others: Others, engine: Engine, count: int, dtype: object) -> Kept:
+def _step(block: Array, *, search: Search, count: int, dtype: object) -> Kept:
     xp = namespace_of(block)
-    indices, squares = engine.neighbors(block, others, count)
+    indices, squares = search.nearest(block, count)
     return indices, xp.astype(xp.sqrt(squares), dtype, copy=False)
 
 

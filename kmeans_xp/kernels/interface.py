@@ -457,6 +457,8 @@ class Engine:
     neighbors : callable
         (block, others, count) -> (indices, squares), as `kmeans_xp.kernels.portable.neighbors`
         specifies.
+    neighbor_rows : callable
+        (m, d) -> rows that a block should have whose neighbours are looked for amid blocks of m.
     polynomial, difference : ExpectationMaximization
         Of Gaussian mixtures.
     """
@@ -482,6 +484,7 @@ class Engine:
     pairwise: Callable[..., Array]
     swaps: Callable[[Sequence[int], Array, Array], MedoidSwaps]
     neighbors: Callable[[Array, Others, int], tuple[Array, Array]]
+    neighbor_rows: Callable[[int, int], int]
     polynomial: ExpectationMaximization
     difference: ExpectationMaximization
 

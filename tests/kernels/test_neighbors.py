@@ -48,17 +48,22 @@ def test_they_are_the_nearest(
             assert_array_equal(backend.to_numpy(indices), expected)
 
 
-@pytest.mark.parametrize("least", [portable.first_least, of_numpy.least])
+@pytest.mark.parametrize("shortlist", [portable.shortlist, of_numpy.shortlist])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_least_of_each_row_are_found(least, dtype):
+@pytest.mark.parametrize("kinds", [3, 30, 10**6])
+def test_whatever_is_below_the_limit_is_on_the_list(shortlist, dtype, kinds):
     rng = np.random.default_rng(0)
-    for m in (1, 2, 15, 16, 17, 63, 200, 1000, 1001):
-        for count in {1, 2, min(m, 5), m // 2, m} - {0}:
-            scores = rng.integers(0, 30, (9, m)).astype(dtype)
-            where = least(scores, min(count, m))
-            assert all(len(set(row)) == min(count, m) for row in where.tolist())
-            found = np.sort(np.take_along_axis(scores, where, axis=1), axis=1)
-            assert_array_equal(found, np.sort(scores, axis=1)[:, : min(count, m)])
+    for n in (1, 2, 15, 33, 200, 1023, 1024, 1025, 2500):
+        for size in {1, 2, min(n, 5), n // 2, n} - {0}:
+            for piece in (n, max(1, n // 3), max(1, 2 * n // 3)):
+                scores = rng.integers(0, kinds, (9, n)).astype(dtype)
+                pieces = [(i, scores[:, i : i + piece]) for i in range(0, n, piece)]
+                columns, limits = shortlist(iter(pieces), size, n)
+                for row, listed, limit in zip(scores, columns.tolist(), limits, strict=True):
+                    chosen = [column for column in listed if column < n]
+                    assert len(chosen) == len(set(chosen))
+                    assert set(np.flatnonzero(row < limit)) <= set(chosen)
+                    assert np.isinf(limit) or limit >= np.sort(row)[size - 1]
 
 
 def test_the_first_of_equals_are_found():
@@ -76,7 +81,7 @@ def test_few_rows_are_measured_against_all(monkeypatch):
         return of_numpy.squares(rows, others)
 
     X = cloud(3000, 12)
-    method = portable.Method(of_numpy.least, squares)
+    method = portable.Method(of_numpy.shortlist, squares)
     others = others_of(X, None, "float32", 1000)
     found, _ = portable.neighbors(X[:500], others, 8, method=method)
     assert_array_equal(found, nearest_rows(X[:500], X, 8)[0])

@@ -28,12 +28,12 @@ ASYMMETRY = 1e-10
 Affinity = str | Callable[[Array, Array], Array]
 
 
-def neighbor_graph(rows: Rows, n_neighbors: int, engine: Engine) -> SparseMatrix:
+def neighbor_graph(rows: Rows, n_neighbors: int, algorithm: str) -> SparseMatrix:
     """Return the graph that links rows to their nearest: by 1 if both ways, else by 1/2.
 
     A row counts as one of its neighbours, as in scikit-learn.
     """
-    indices, _ = neighbors_of(rows, n_neighbors, engine, include_self=True)
+    indices, _ = neighbors_of(rows, n_neighbors, algorithm, include_self=True)
     return linked(indices, rows.wide)
 
 
@@ -53,12 +53,12 @@ def linked(indices: Array, dtype: Any) -> SparseMatrix:
     return SparseMatrix.of(rows, columns, 0.5 * (1 + twice), n)
 
 
-def kernel_graph(rows: Rows, gamma: float | None, engine: Engine) -> DenseGraph:
+def kernel_graph(rows: Rows, gamma: float | None, algorithm: str, engine: Engine) -> DenseGraph:
     """Return exp(-γ‖x - y‖²) of all rows; without a γ, with the product of two rows' scales."""
     n = rows.shape[0]
     scales = None
     if gamma is None:
-        _, distances = neighbors_of(rows, min(SCALE, n - 1), engine, include_self=False)
+        _, distances = neighbors_of(rows, min(SCALE, n - 1), algorithm, include_self=False)
         scales = rows.xp.astype(distances[:, -1], rows.wide, copy=False)
     others = prepare(rows.xp.astype(rows.block(0, n), rows.wide, copy=False))
     step = partial(_kernel_step, others=others, gamma=gamma, scales=scales, engine=engine)

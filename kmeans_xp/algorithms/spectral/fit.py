@@ -4,14 +4,14 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from kmeans_xp.algorithms.kmeans.fit import kmeans
 from kmeans_xp.algorithms.loop import Report
 from kmeans_xp.algorithms.moments import moments_of
-from kmeans_xp.algorithms.neighbors import others_of
+from kmeans_xp.algorithms.neighbors import Search
 from kmeans_xp.algorithms.spectral.affinities import (
     Affinity,
     check_square,
@@ -25,7 +25,13 @@ from kmeans_xp.algorithms.spectral.affinities import (
 )
 from kmeans_xp.algorithms.spectral.embedding import Embedding, Solver, embed
 from kmeans_xp.algorithms.spectral.graph import DenseGraph, Graph
-from kmeans_xp.algorithms.spectral.landmarks import average_step, find_landmarks, lifted, links_of
+from kmeans_xp.algorithms.spectral.landmarks import (
+    Landmarks,
+    average_step,
+    find_landmarks,
+    lifted,
+    links_of,
+)
 from kmeans_xp.arrays import Array, device_of, namespace_of, to_like
 from kmeans_xp.arrays.checks import (
     check_callback,
@@ -39,7 +45,6 @@ from kmeans_xp.arrays.precision import full_precision, quiet
 from kmeans_xp.arrays.sparse import is_sparse
 from kmeans_xp.kernels.choose.engine import find_engine
 from kmeans_xp.kernels.interface import Engine
-from kmeans_xp.kernels.shared.others import Others
 from kmeans_xp.rows.base import Kept, Rows
 from kmeans_xp.rows.checks import check_rows
 from kmeans_xp.rows.memory import MemoryRows
@@ -359,7 +364,7 @@ def _from_rows(
     engine = find_engine(rows.xp, options.algorithm, device=rows.device)
     graph = _graph(rows, options, engine)
     alike = isinstance(options.affinity, str) and options.affinity.startswith("precomputed")
-    nearest = None if alike else partial(_nearest_kept, rows=rows, engine=engine)
+    nearest = None if alike else partial(_nearest_kept, rows=rows)
     found = embed(graph, k, solver, nearest)
     return _clustered(found, graph, k, rows.dtype, options, generator, engine)
 
@@ -383,7 +388,7 @@ def _graph(rows: MemoryRows, options: Options, engine: Engine) -> Graph:
     """Return the graph of affinities between rows."""
     affinity, n = options.affinity, rows.shape[0]
     if affinity == "nearest_neighbors":
-        return neighbor_graph(rows, options.n_neighbors, engine)
+        return neighbor_graph(rows, options.n_neighbors, options.algorithm)
     if affinity == "precomputed_nearest_neighbors":
         return graph_of_distances(rows, options.n_neighbors)
     if affinity == "precomputed":
@@ -399,20 +404,19 @@ def _graph(rows: MemoryRows, options: Options, engine: Engine) -> Graph:
     check_rows(rows, block_rows=engine.block_rows(1, rows.shape[1]))
     if callable(affinity):
         return function_graph(rows, affinity)
-    return kernel_graph(rows, options.gamma, engine)
+    return kernel_graph(rows, options.gamma, options.algorithm, engine)
 
 
-def _nearest_kept(kept: Array, *, rows: Rows, engine: Engine) -> tuple[Array, Array]:
+def _nearest_kept(kept: Array, *, rows: MemoryRows) -> tuple[Array, Array]:
     """Return of each row that is not kept the place of the nearest that is, and how far it is."""
-    others = others_of(rows.subset(kept)[0], engine)
-    step = partial(_nearest_step, others=others, engine=engine)
-    size = engine.block_rows(others.size, rows.shape[1])
-    which, squares = rows.subset(~kept)[0].map(step, block_rows=size)
+    near, far = (cast(MemoryRows, rows.subset(mask)[0]) for mask in (kept, ~kept))
+    search = Search.amid(near, far.shape[0])
+    which, squares = far.map(partial(_nearest_step, search=search), block_rows=search.block_rows(1))
     return which, squares
 
 
-def _nearest_step(block: Array, *, others: Others, engine: Engine) -> Kept:
-    which, squares = engine.neighbors(block, others, 1)
+def _nearest_step(block: Array, *, search: Search) -> Kept:
+    which, squares = search.nearest(block, 1)
     return which[:, 0], squares[:, 0]
 
 
@@ -459,13 +463,10 @@ def _from_landmarks(
     engine = find_engine(rows.xp, options.algorithm, device=rows.device)
     moments_of(rows, None, engine)  # Refuses what is not finite.
     points = find_landmarks(rows, options.n_landmarks, options.algorithm, generator)
-    landmarks = open_rows(points)
-    others = others_of(landmarks, engine)
-    count = min(options.n_neighbors, landmarks.shape[0])
-    shared, links = links_of(rows, others, count, engine)
-    found = embed(
-        DenseGraph(shared), k, solver, partial(_nearest_kept, rows=landmarks, engine=engine)
-    )
+    landmarks = Landmarks.of(points, rows.shape[0], options.n_neighbors, options.algorithm)
+    shared, links = links_of(rows, landmarks)
+    nearest = partial(_nearest_kept, rows=landmarks.rows)
+    found = embed(DenseGraph(shared), k, solver, nearest)
     # A landmark that no row is near, such as the copy of another, is no component of rows.
     found = replace(found, n_connected=found.n_connected - found.n_alone, n_alone=0)
     _warn_of_components(found, k)

@@ -7,21 +7,21 @@ in which these are linked as far as they share rows.
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Self, cast
 
 import numpy as np
 
 from kmeans_xp.algorithms.kmeans.fit import kmeans
 from kmeans_xp.algorithms.moments import moments_of
-from kmeans_xp.algorithms.neighbors import others_of
+from kmeans_xp.algorithms.neighbors import Search
 from kmeans_xp.algorithms.spectral.embedding import Embedding
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_like
 from kmeans_xp.arrays.precision import full_precision, quiet
 from kmeans_xp.arrays.sparse import co_occurrence
 from kmeans_xp.kernels.choose.engine import find_engine
-from kmeans_xp.kernels.interface import Engine
-from kmeans_xp.kernels.shared.others import Others
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows.base import Kept, Rows
+from kmeans_xp.rows.memory import MemoryRows
 from kmeans_xp.rows.open import beside_x, open_rows
 
 # Rows that landmarks are found among, for each of them, and iterations: better centres make no
@@ -30,8 +30,43 @@ SAMPLE_EACH, ITERATIONS = 20, 5
 # How fast weights fall with the squared distance from a row, beside that to its last landmark: to
 # exp(-3), 5%.
 DECAY = 3.0
+# How many times as many rows are linked at a time as their neighbours are looked for: what they
+# share is p by p, which is added up block by block.
+LINKED = 16
 # Eigenvalues of less are rounding.
 LEAST = 1e-10
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Landmarks, and of how many of them a row is an average, r."""
+
+    search: Search
+    count: int
+
+    @classmethod
+    def of(cls, points: Array, n: int, count: int, algorithm: str = "auto") -> Self:
+        """Prepare landmarks, (p, d), for n rows."""
+        rows = cast(MemoryRows, open_rows(points))
+        return cls(Search.amid(rows, n, algorithm), min(count, rows.shape[0]))
+
+    @property
+    def rows(self) -> MemoryRows:
+        """Return the landmarks as rows."""
+        return cast(MemoryRows, self.search.others.rows)
+
+    @property
+    def block_rows(self) -> int:
+        """Return how many rows a block should have."""
+        return self.search.block_rows(self.count)
+
+    def links(self, block: Array) -> tuple[Array, Array]:
+        """Return the landmarks of each row, and how it is an average of them; both (B, r)."""
+        xp = namespace_of(block)
+        which, squares = self.search.nearest(block, self.count)
+        scales = squares[:, -1:]
+        weights = xp.exp(-DECAY * squares / xp.where(scales > 0, scales, 1.0))
+        return which, weights / xp.sum(weights, axis=1, keepdims=True)
 
 
 def find_landmarks(rows: Rows, count: int, algorithm: str, generator: np.random.Generator) -> Array:
@@ -47,11 +82,10 @@ def find_landmarks(rows: Rows, count: int, algorithm: str, generator: np.random.
     return found.centers
 
 
-def links_of(rows: Rows, others: Others, n_neighbors: int, engine: Engine) -> tuple[Array, Kept]:
+def links_of(rows: Rows, landmarks: Landmarks) -> tuple[Array, Kept]:
     """Return how far landmarks share rows, (p, p), and each row's landmarks and weights, (n, r)."""
-    step = partial(_link_step, others=others, count=n_neighbors, engine=engine)
-    size = engine.block_rows(others.rows.shape[0], rows.shape[1])
-    shared, kept = rows.sweep(step, block_rows=size)
+    step = partial(_link_step, landmarks=landmarks)
+    shared, kept = rows.sweep(step, block_rows=LINKED * landmarks.block_rows)
     return shared.values, kept
 
 
@@ -60,18 +94,9 @@ class _Shared(Totals):
     values: Array
 
 
-def _link_step(block: Array, *, others: Others, count: int, engine: Engine) -> tuple[_Shared, Kept]:
-    which, weights = _links(block, others, count, engine)
-    return _Shared(co_occurrence(which, weights, others.rows.shape[0])), (which, weights)
-
-
-def _links(block: Array, others: Others, count: int, engine: Engine) -> tuple[Array, Array]:
-    """Return the landmarks of each row, and how it is an average of them; both (B, r)."""
-    xp = namespace_of(block)
-    which, squares = engine.neighbors(block, others, count)
-    scales = squares[:, -1:]
-    weights = xp.exp(-DECAY * squares / xp.where(scales > 0, scales, 1.0))
-    return which, weights / xp.sum(weights, axis=1, keepdims=True)
+def _link_step(block: Array, *, landmarks: Landmarks) -> tuple[_Shared, Kept]:
+    which, weights = landmarks.links(block)
+    return _Shared(co_occurrence(which, weights, landmarks.rows.shape[0])), (which, weights)
 
 
 def _average(which: Array, weights: Array, coordinates: Array) -> Array:
@@ -123,30 +148,21 @@ def predict_by_landmarks(
     n_neighbors : int
         How many landmarks a row is an average of.
     """
-    engine = find_engine(rows.xp, device=rows.device)
     with rows.together(), full_precision(rows.xp), quiet():
-        moments_of(rows, None, engine)
-        others = others_of(open_rows(rows.small(landmarks, rows.dtype)), engine)
+        moments_of(rows, None, find_engine(rows.xp, device=rows.device))
+        points = rows.small(landmarks, rows.dtype)
+        prepared = Landmarks.of(points, rows.shape[0], n_neighbors)
         step = partial(
             _label_step,
-            others=others,
-            count=min(n_neighbors, len(landmarks)),
+            landmarks=prepared,
             coordinates=rows.small(coordinates, rows.wide),
-            prepared=prepare(rows.small(centers, rows.wide)),
-            engine=engine,
+            centers=prepare(rows.small(centers, rows.wide)),
         )
-        size = engine.block_rows(len(landmarks), rows.shape[1])
-        return rows.map(step, block_rows=size)[0]
+        return rows.map(step, block_rows=prepared.block_rows)[0]
 
 
 def _label_step(
-    block: Array,
-    *,
-    others: Others,
-    count: int,
-    coordinates: Array,
-    prepared: PreparedCenters,
-    engine: Engine,
+    block: Array, *, landmarks: Landmarks, coordinates: Array, centers: PreparedCenters
 ) -> Kept:
-    directions = _average(*_links(block, others, count, engine), coordinates)
-    return (engine.labels(directions, prepared),)
+    directions = _average(*landmarks.links(block), coordinates)
+    return (landmarks.search.engine.labels(directions, centers),)

@@ -15,6 +15,7 @@ from kmeans_xp.kernels.numba.compiling import (
     BATCHES,
     LOW_D,
     MEDOIDS,
+    NEIGHBORS,
     PRODUCT,
     PROJECTION,
     TWO_MEANS,
@@ -131,6 +132,18 @@ def engine_for_medoids(
     _load(xp, algorithm, shape[0] * judges * 4, dtype, MEDOIDS)
     if algorithm == "auto":
         engine_for_labels(xp, shape, judges, dtype, device=device)
+    return find_engine(xp, algorithm, device=device)
+
+
+def engine_for_neighbors(
+    xp: Namespace, algorithm: str, pairs: int, d: int, dtype: Any, *, device: Any = None
+) -> Engine:
+    """Return the engine for one look at so many pairs of rows, by bounds in `dtype`.
+
+    What looks at them fastest is loaded if this look, or many small ones before it, repay that.
+    """
+    if algorithm in ("auto", LLOYD) and is_numpy_namespace(xp) and not regimes.has_tree(d):
+        compiling.repaid(pairs * (d + 8), dtype, NEIGHBORS)
     return find_engine(xp, algorithm, device=device)
 
 

@@ -18,6 +18,8 @@ SUMMED_FROM = 8
 # 24 instead of 31 ns, with 512 120 instead of 52.
 PAIRS_BY_DIFFERENCE_UP_TO = 256
 
+# Neighbours are found by a tree up to so many features.
+TREE_UP_TO = 6
 # With so few features neighbours lie so near, beside the extent of the data, that bounds in float32
 # tell few of them apart; a product in float64 is hardly slower there.
 NARROW_FROM = 5
@@ -51,3 +53,8 @@ def measures_by_difference(d: int, metric: str) -> bool:
 def bounds_in_float32(d: int, radius: float) -> bool:
     """Return whether float32 serves for bounds of distances between rows of so large a radius."""
     return d >= NARROW_FROM and NARROW_LEAST < radius < NARROW_MOST
+
+
+def has_tree(d: int) -> bool:
+    """Return whether a tree of boxes finds neighbours amid rows of d features faster."""
+    return d <= TREE_UP_TO

@@ -70,7 +70,18 @@ LOW_D_SEEDING = _group("low_d seeding", "low_d.seeding")
 TWO_MEANS = _group("two-means", "bisecting")
 BATCHES = _group("mini-batches", "minibatch")
 MEDOIDS = _group("medoids", "medoids")
-ALL = (LOW_D, PROJECTION, PRODUCT, LOW_D_SEEDING, QUANTISED, TWO_MEANS, BATCHES, MEDOIDS)
+NEIGHBORS = _group("neighbors", "neighbors")
+ALL = (
+    LOW_D,
+    PROJECTION,
+    PRODUCT,
+    LOW_D_SEEDING,
+    QUANTISED,
+    TWO_MEANS,
+    BATCHES,
+    MEDOIDS,
+    NEIGHBORS,
+)
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 # Operations of an iteration, of which a fit takes dozens, that repay the wait for a group: to load
 # it from disk takes 10 to 40 ms where Numba is imported, half a second where that is to be imported

@@ -14,6 +14,7 @@ from kmeans_xp.kernels.choose import regimes
 from kmeans_xp.kernels.interface import Batch, Halves, HalvesTask, Learned, MedoidSwaps, Team
 from kmeans_xp.kernels.numba import compiling, nearest
 from kmeans_xp.kernels.numpy.engine import NUMPY
+from kmeans_xp.kernels.shared.others import Others
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
 
@@ -59,6 +60,14 @@ def _swaps(medoids: Sequence[int], distances: np.ndarray, weights: np.ndarray) -
     return NumbaSwaps(medoids, distances, weights)
 
 
+def _neighbors(block: np.ndarray, others: Others, count: int) -> tuple[np.ndarray, np.ndarray]:
+    if regimes.has_tree(block.shape[1]) or not compiling.ready(others.dtype, compiling.NEIGHBORS):
+        return NUMPY.neighbors(block, others, count)
+    from kmeans_xp.kernels.numba import neighbors
+
+    return neighbors.neighbors(block, others, count)
+
+
 NUMBA = NUMPY.overriding(
     "numba",
     runs_on=_runs_on,
@@ -74,4 +83,5 @@ NUMBA = NUMPY.overriding(
     learn=_learn,
     pairwise=_pairwise,
     swaps=_swaps,
+    neighbors=_neighbors,
 )

@@ -27,6 +27,7 @@ NUMPY = PORTABLE.overriding(
     pairwise=medoids.pairwise,
     swaps=medoids.NumpySwaps,
     neighbors=neighbors.neighbors,
+    neighbor_rows=neighbors.block_rows,
     polynomial=PORTABLE.polynomial.overriding(
         "numpy polynomial",
         block_rows=mixture.polynomial_rows,

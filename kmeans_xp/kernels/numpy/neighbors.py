@@ -1,33 +1,87 @@
-"""The nearest of many rows, with NumPy's partitions and SciPy's loop over pairs."""
+"""The nearest of many rows, with few passes over the scores of a product.
+
+Scores come in groups, of which the least of each is found in one pass. The least of these, as many
+as a shortlist should have, give a limit that falls from block to block. Only groups with a score
+below it are looked at, which are few.
+"""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
+from kmeans_xp.kernels.choose import regimes
 from kmeans_xp.kernels.portable import neighbors as portable
-from kmeans_xp.kernels.portable.neighbors import Method
+from kmeans_xp.kernels.portable.neighbors import Method, Pieces, by_product
+from kmeans_xp.kernels.shared.others import Others
+from kmeans_xp.kernels.shared.prepared_centers import tied
+
+# Rows of a block: of fewer, products make little use of the caches; of more, scores leave them.
+BLOCK_ROWS = 256
+# Scores of a group: of more a group is looked at in vain, of fewer there are more groups.
+GROUP = 32
 
 
-def least(scores: np.ndarray, count: int) -> np.ndarray:
-    """Return where the least of each row are, (B, count), in any order.
+def block_rows(m: int, d: int) -> int:
+    """Return how many rows a block should have."""
+    return BLOCK_ROWS
 
-    Scores, (B, m), are taken in groups, as by the portable function; but here those of a group lie
-    apart, so that minima are taken of many groups at once.
+
+def shortlist(pieces: Pieces, size: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return columns of low scores, (B, c), filled up by n, and the limits that they are below.
+
+    There are at least `size` of each row, and fewer only among equals.
     """
-    n, m = scores.shape
-    size = 1 << ((m // count).bit_length() // 2)
-    if size < 4:
-        return np.argpartition(scores, count - 1, axis=1)[:, :count]
-    width = m // size
-    groups = scores[:, : size * width].reshape(n, size, width).min(axis=1)
-    chosen = np.argpartition(groups, count - 1, axis=1)[:, :count]
-    where = (chosen[:, None, :] + width * np.arange(size)[:, None]).reshape(n, -1)
-    if m % size:
-        rest = np.broadcast_to(np.arange(size * width, m), (n, m % size))
-        where = np.concatenate([where, rest], axis=1)
-    few = np.take_along_axis(scores, where, axis=1)
-    kept = np.argpartition(few, count - 1, axis=1)[:, :count]
-    return np.take_along_axis(where, kept, axis=1)
+    least: np.ndarray | None = None
+    found = []
+    for first, piece in pieces:
+        step, minima = _minima(piece)
+        least = minima if least is None else np.concatenate([least, minima], axis=1)
+        if least.shape[1] > size:
+            least = np.partition(least, size, axis=1)[:, : size + 1]
+            limits = least[:, size]
+        else:
+            limits = np.full(len(piece), np.inf, piece.dtype)
+        row, group = np.nonzero(minima < limits[:, None])
+        m = piece.shape[1]
+        columns = group[:, None] + np.arange(0, m, step)
+        scores = piece.ravel().take(row[:, None] * m + np.minimum(columns, m - 1))
+        low = (scores < limits[row, None]) & (columns < m)
+        which = np.nonzero(low)[0]
+        found.append((row[which], first + columns[low], scores[low]))
+    row, column, score = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    low = score < limits[row]
+    return _side_by_side(row[low], column[low], (len(limits), size), n), limits
+
+
+def _minima(piece: np.ndarray) -> tuple[int, np.ndarray]:
+    """Return how far apart the columns of a group are, and the least score of each group, (B, g).
+
+    Groups, of which there are as many, begin at the first columns: so minima are taken of many at
+    once.
+    """
+    n, m = piece.shape
+    if m < GROUP * GROUP:
+        return m, piece
+    step = -(-m // GROUP)
+    whole = m // step * step
+    minima = piece[:, :whole].reshape(n, -1, step).min(axis=1)
+    rest = minima[:, : m - whole]
+    np.minimum(rest, piece[:, whole:], out=rest)
+    return step, minima
+
+
+def _side_by_side(
+    row: np.ndarray, values: np.ndarray, least: tuple[int, int], fill: int
+) -> np.ndarray:
+    """Return the values of each row side by side, of the shape `least` or wider, filled up."""
+    order = np.argsort(row, kind="stable")
+    counts = np.bincount(row, minlength=least[0])
+    ends = np.cumsum(counts)
+    table = np.full((least[0], max(least[1], int(counts.max()))), fill)
+    row = row[order]
+    table[row, np.arange(len(row)) - (ends - counts)[row]] = values[order]
+    return table
 
 
 def squares(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -37,4 +91,26 @@ def squares(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     return cdist(rows, others, "sqeuclidean")
 
 
-neighbors = partial(portable.neighbors, method=Method(least, squares))
+def by_tree(rows: np.ndarray, others: Others, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `Method.nearby` does, by a tree of boxes."""
+    distances, where = others.derive(_tree).query(rows, k=np.arange(1, size + 1))
+    if size == others.rows.shape[0]:
+        return where, np.full(len(rows), np.inf)
+    return where, distances[:, -1] ** 2 / tied(rows.shape[1])
+
+
+def _tree(others: Others) -> Any:
+    from scipy.spatial import KDTree
+
+    n = others.rows.shape[0]
+    return KDTree(others.rows.block(0, n).astype(np.float64, copy=False), balanced_tree=False)
+
+
+PRODUCT = Method(partial(by_product, shortlist=shortlist), squares)
+TREE = Method(by_tree, squares)
+
+
+def neighbors(block: np.ndarray, others: Others, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the nearest of other rows to each row of a block, the nearest first."""
+    method = TREE if regimes.has_tree(block.shape[1]) else PRODUCT
+    return portable.neighbors(block, others, count, method=method)

@@ -45,6 +45,7 @@ PORTABLE = Engine(
     pairwise=medoids.pairwise,
     swaps=medoids.PortableSwaps,
     neighbors=neighbors.neighbors,
+    neighbor_rows=blocks.block_rows,
     polynomial=ExpectationMaximization(
         name="portable polynomial",
         exact=False,
@@ -82,6 +83,7 @@ def portable_on(memory: int) -> Engine:
         full_search=partial(lloyd.full_search, unseen=True),
         learn=partial(minibatch.learn_unseen, block_rows=sized(blocks.block_rows)),
         swaps=partial(medoids.PortableSwaps, entries=entries),
+        neighbor_rows=sized(blocks.block_rows),
         polynomial=replace(PORTABLE.polynomial, block_rows=sized(blocks.polynomial_rows)),
         difference=replace(PORTABLE.difference, block_rows=sized(blocks.difference_rows)),
     )

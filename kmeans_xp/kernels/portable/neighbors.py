@@ -24,20 +24,25 @@ SPARE, LONGER = 6, 6
 ENTRIES = 1 << 22
 
 
+# (first column, scores of shape (B, m)) of one block of other rows after the other.
+Pieces = Iterable[tuple[int, Array]]
+
+
 class Method(NamedTuple):
     """How an engine looks for neighbours.
 
     Attributes
     ----------
-    least : callable
-        (scores of shape (B, m), count) -> where the least of each row are, (B, count), in any
-        order.
+    nearby : callable
+        (rows of shape (B, d), `Others`, size) -> (indices, outside): about `size` other rows for
+        each, (B, c), filled up by n; and for each, (B,), a lower bound of the squared distances of
+        all that are not among them. Rows are in the widest float.
     squares : callable
         (rows of shape (u, d), others of shape (m, d)) -> squared distances by direct differences,
         (u, m).
     """
 
-    least: Callable[[Array, int], Array]
+    nearby: Callable[[Array, Others, int], tuple[Array, Array]]
     squares: Callable[[Array, Array], Array]
 
 
@@ -74,8 +79,8 @@ def neighbors(
     xp, n = namespace_of(block), others.rows.shape[0]
     rows = xp.astype(block, others.rows.wide, copy=False)
     short, longer = min(n, count + SPARE), min(n, LONGER * (count + SPARE))
-    found = _of_shortlist(rows, others, count, method, short)
-    for look in (partial(_of_shortlist, size=longer), _of_all):
+    found = _of_nearby(rows, others, count, method, short)
+    for look in (partial(_of_nearby, size=longer), _of_all):
         (unsure,) = xp.nonzero(~found.sure)
         if unsure.shape[0] == 0:
             break
@@ -92,70 +97,94 @@ def _replaced(old: Array, new: Array, sure: Array) -> Array:
     return xp.where(xp.reshape(sure, (-1, *(1,) * (old.ndim - 1))), old, new)
 
 
-def _of_shortlist(rows: Array, others: Others, count: int, method: Method, size: int) -> _Found:
-    """Return the nearest among those rows that have the least bounds."""
-    xp, (n, d) = namespace_of(rows), rows.shape
-    shifted = rows - others.origin
-    squares = xp.sum(shifted * shifted, axis=1)
-    narrow = xp.astype(shifted, others.dtype, copy=False)
-    norms = xp.sqrt(xp.sum(narrow * narrow, axis=1, keepdims=True))
-    left = xp.concat([narrow, norms, xp.ones_like(norms)], axis=1)
-    pieces = ((first, left @ columns) for first, columns in others.columns())
-    bounds, where = _least_of(pieces, size, method.least)
-    found = _by_difference(rows, others.rows, where, count)
-    if size == others.rows.shape[0]:
-        return _Found(*found, xp.ones(n, dtype=xp.bool, device=device_of(rows)))
-    tie = tied(d, float(xp.finfo(rows.dtype).eps))
-    outside = squares / tie + 2 * xp.astype(xp.max(bounds, axis=1), rows.dtype, copy=False)
-    return _Found(*found, found[1][:, -1] * tie < outside)
+def _of_nearby(rows: Array, others: Others, count: int, method: Method, size: int) -> _Found:
+    """Return the nearest among rows that may be."""
+    where, outside = method.nearby(rows, others, size)
+    indices, squares = _by_difference(rows, others.rows, where, count)
+    eps = float(namespace_of(rows).finfo(rows.dtype).eps)
+    return _Found(indices, squares, squares[:, -1] * tied(rows.shape[1], eps) < outside)
 
 
 def _of_all(rows: Array, others: Others, count: int, method: Method) -> _Found:
     """Return the nearest by direct differences from all rows."""
-    xp, d = namespace_of(rows), rows.shape[1]
+    xp, (n, d) = namespace_of(rows), others.rows.shape
     found = []
     for part in parts(rows.shape[0], ENTRIES // (others.size * d)):
         pieces = (
             (first, method.squares(rows[part, :], xp.astype(block, rows.dtype, copy=False)))
             for first, block in others.blocks()
         )
-        _, where = _least_of(pieces, count, first_least)
+        where, _ = shortlist(pieces, count, n)
         # Engines add up squares in different orders; these are as those of a shortlist.
         found.append(_by_difference(rows[part, :], others.rows, where, count))
     indices, squares = (xp.concat(column) for column in zip(*found, strict=True))
     return _Found(indices, squares, xp.ones_like(squares[:, 0], dtype=xp.bool))
 
 
-def _least_of(
-    pieces: Iterable[tuple[int, Array]], size: int, least: Callable[[Array, int], Array]
+def by_product(
+    rows: Array,
+    others: Others,
+    size: int,
+    *,
+    shortlist: Callable[[Pieces, int, int], tuple[Array, Array]],
 ) -> tuple[Array, Array]:
-    """Return the least scores of each row and where they are, both (B, size), of several pieces.
+    """Return what `Method.nearby` does, by the scores of a product.
 
-    Each piece, (B, m), is preceded by the place of its first column.
+    Parameters
+    ----------
+    shortlist : callable
+        (pieces of scores, size, n) -> the columns of about `size` scores of each row, (B, c),
+        filled up by n, and a limit of each row, (B,), that no other score is below.
     """
-    scores = where = None
+    left, outside = centered(rows, others)
+    pieces = ((first, left @ columns) for first, columns in others.columns())
+    where, limits = shortlist(pieces, size, others.rows.shape[0])
+    return where, outside(limits)
+
+
+def centered(rows: Array, others: Others) -> tuple[Array, Callable[[Array], Array]]:
+    """Return what a product needs of rows, (B, d + 2), and what scores say of squared distances.
+
+    The latter is a function: lower bounds of scores, (B,), -> of squared distances, (B,).
+    """
+    xp, d = namespace_of(rows), rows.shape[1]
+    shifted = rows - others.origin
+    squares = xp.sum(shifted * shifted, axis=1) / tied(d, float(xp.finfo(rows.dtype).eps))
+    narrow = xp.astype(shifted, others.dtype, copy=False)
+    norms = xp.sqrt(xp.sum(narrow * narrow, axis=1, keepdims=True))
+    left = xp.concat([narrow, norms, xp.ones_like(norms)], axis=1)
+    return left, lambda bounds: squares + 2 * xp.astype(bounds, rows.dtype, copy=False)
+
+
+def shortlist(pieces: Pieces, size: int, n: int) -> tuple[Array, Array]:
+    """Return the columns of the least scores, the lowest of equals, and the largest of these."""
+    scores: Array = None
+    where: Array = None
     for first, piece in pieces:
         xp = namespace_of(piece)
-        chosen = least(piece, min(size, piece.shape[1]))
+        chosen = first_least(piece, min(size, piece.shape[1]))
         piece, place = xp.take_along_axis(piece, chosen, axis=1), chosen + first
         if scores is not None:
             piece, place = xp.concat([scores, piece], axis=1), xp.concat([where, place], axis=1)
-            kept = least(piece, min(size, piece.shape[1]))
+            kept = xp.argsort(piece, axis=1, stable=True)[:, :size]
             piece = xp.take_along_axis(piece, kept, axis=1)
             place = xp.take_along_axis(place, kept, axis=1)
         scores, where = piece, place
-    return scores, where
+    if size == n:
+        return where, xp.full_like(scores[:, 0], xp.inf)
+    return where, scores[:, -1]
 
 
 def _by_difference(rows: Array, others: Any, where: Array, count: int) -> tuple[Array, Array]:
-    """Return the nearest of the other rows at `where`, (B, m), and their squared distances."""
-    xp, (n, d) = namespace_of(rows), rows.shape
+    """Return the nearest of the other rows at `where`, (B, c), and their squared distances."""
+    xp, (b, d), n = namespace_of(rows), rows.shape, others.shape[0]
     where = xp.sort(where, axis=1)
-    chosen = xp.astype(others.gather(xp.reshape(where, (-1,))), rows.dtype, copy=False)
-    difference = xp.reshape(chosen, (n, -1, d)) - rows[:, None, :]
-    squares = xp.sum(difference * difference, axis=2)
+    inside = xp.minimum(where, xp.full_like(where, n - 1))
+    chosen = xp.astype(others.gather(xp.reshape(inside, (-1,))), rows.dtype, copy=False)
+    difference = xp.reshape(chosen, (b, -1, d)) - rows[:, None, :]
+    squares = xp.where(where < n, xp.sum(difference * difference, axis=2), xp.inf)
     order = xp.argsort(squares, axis=1, stable=True)[:, :count]
-    return xp.take_along_axis(where, order, axis=1), xp.take_along_axis(squares, order, axis=1)
+    return xp.take_along_axis(inside, order, axis=1), xp.take_along_axis(squares, order, axis=1)
 
 
 def first_least(scores: Array, count: int) -> Array:
@@ -184,4 +213,4 @@ def squares_by_difference(rows: Array, others: Array) -> Array:
     return namespace_of(rows).sum(difference * difference, axis=2)
 
 
-PORTABLE = Method(first_least, squares_by_difference)
+PORTABLE = Method(partial(by_product, shortlist=shortlist), squares_by_difference)

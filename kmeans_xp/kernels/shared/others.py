@@ -1,12 +1,12 @@
 """Rows amid which the nearest are looked for, in blocks that are prepared for products."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from kmeans_xp.arrays import Array, Namespace, namespace_of
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
+from kmeans_xp.kernels.shared.prepared_centers import Derivable, PreparedCenters
 
 # Entries of rows up to which what is prepared of them is kept; else it is made again for each block
 # of rows that asks, which takes a fifth of the time that its product takes.
@@ -32,7 +32,7 @@ class Blocks(Protocol):
 
 
 @dataclass(frozen=True)
-class Others:
+class Others(Derivable):
     """Rows, (n, d), amid which the nearest are looked for.
 
     Attributes
@@ -50,7 +50,7 @@ class Others:
     origin: Array
     dtype: Any
     size: int
-    _kept: dict[int, Array] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _kept: dict[Any, Array] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def blocks(self) -> Iterator[tuple[int, Array]]:
         """Return the rows block by block, each with the number of its first row."""
@@ -58,15 +58,17 @@ class Others:
         for first in range(0, n, self.size):
             yield first, self.rows.block(first, min(first + self.size, n))
 
-    def columns(self) -> Iterator[tuple[int, Array]]:
-        """Return what a product with the rows needs, (d + 2, size), block by block."""
+    def columns(self, made: Callable[[Array], Array] | None = None) -> Iterator[tuple[int, Array]]:
+        """Return what a product with the rows needs, (d + 2, size), or what is `made` of that."""
         n, d = self.rows.shape
         for first in range(0, n, self.size):
-            columns = self._kept.get(first)
+            key = made, first
+            columns = self._kept.get(key)
             if columns is None:
                 columns = self._prepared(self.rows.block(first, min(first + self.size, n)))
+                columns = columns if made is None else made(columns)
                 if n * d <= KEPT:
-                    self._kept[first] = columns
+                    self._kept[key] = columns
             yield first, columns
 
     @quiet()
