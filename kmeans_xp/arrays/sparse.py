@@ -154,6 +154,12 @@ class SparseMatrix:
         rows, columns = xp.take(self.rows, kept), xp.take(self.columns, kept)
         return self.of(rows, columns, xp.take(self.values, kept), self.n_rows)
 
+    def scaled(self, factors: Array) -> "SparseMatrix":
+        """Return the matrix with rows and columns times `factors`, (n,)."""
+        xp = namespace_of(factors)
+        values = xp.take(factors, self.rows) * self.values * xp.take(factors, self.columns)
+        return SparseMatrix(self.starts, self.columns, values)
+
     def dense(self) -> Array:
         """Return the matrix as an array, (n, n)."""
         xp, device = namespace_of(self.values), device_of(self.values)

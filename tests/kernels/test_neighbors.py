@@ -81,7 +81,7 @@ def test_few_rows_are_measured_against_all(monkeypatch):
         return of_numpy.squares(rows, others)
 
     X = cloud(3000, 12)
-    method = portable.Method(of_numpy.shortlist, squares)
+    method = of_numpy.PRODUCT._replace(squares=squares)
     others = others_of(X, None, "float32", 1000)
     found, _ = portable.neighbors(X[:500], others, 8, method=method)
     assert_array_equal(found, nearest_rows(X[:500], X, 8)[0])

@@ -39,6 +39,9 @@ class Matrix(Protocol):
     def __matmul__(self, block: Array) -> Array:
         """Return the product with a block of vectors."""
 
+    def dense(self) -> Array:
+        """Return the matrix in full, (n, n)."""
+
 
 @dataclass(frozen=True)
 class Eigenvectors:

@@ -15,12 +15,13 @@ import numpy as np
 from kmeans_xp.algorithms.loop import Report
 from kmeans_xp.algorithms.spectral.eigenvectors import (
     Eigenvectors,
+    Matrix,
     block_size,
     by_dense,
     by_filter,
     scattered,
 )
-from kmeans_xp.algorithms.spectral.graph import Graph, Normalised
+from kmeans_xp.algorithms.spectral.graph import Graph, Shifted
 from kmeans_xp.arrays import Array, device_of, namespace_of, to_like
 
 # Rows up to which all eigenvectors of a graph are found at once, if the solver is not named, and
@@ -107,7 +108,9 @@ def embed(graph: Graph, count: int, solver: Solver, nearest: Nearest | None) -> 
     roots = xp.sqrt(degrees)
     vectors = xp.sqrt(weights / xp.sum(weights, axis=0))
     cut = parts.kept.shape[0] < parts.count
-    matrix = Normalised(graph, 1 / roots, xp.astype(alone, degrees.dtype) if cut else None)
+    matrix: Matrix = graph.scaled(1 / roots)
+    if cut:
+        matrix = Shifted(graph.scaled(1 / roots), xp.astype(alone, degrees.dtype))
     values, n_iter, converged = np.ones(vectors.shape[1]), 0, True
     if vectors.shape[1] < count:
         found = _leading(matrix, vectors, count - vectors.shape[1], solver)
@@ -123,9 +126,9 @@ def embed(graph: Graph, count: int, solver: Solver, nearest: Nearest | None) -> 
     return Embedding(coordinates, 1 - values, residual, n_iter, converged, parts.count, n_alone)
 
 
-def _leading(matrix: Normalised, known: Array, count: int, solver: Solver) -> Eigenvectors:
+def _leading(matrix: Matrix, known: Array, count: int, solver: Solver) -> Eigenvectors:
     """Return eigenvectors beside those that are known."""
-    xp, n = namespace_of(known), matrix.graph.n_rows
+    xp, n = namespace_of(known), known.shape[0]
     size = block_size(count, n - known.shape[1])
     small = n <= DENSE or size > MANY * n
     if solver.name == "dense" or (solver.name == "auto" and small) or size == count:

@@ -1,7 +1,7 @@
-"""Graphs of affinities between rows, dense or sparse, and how they are normalised."""
+"""Graphs of affinities between rows, dense or sparse."""
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
 
 from kmeans_xp.arrays import Array, device_of, namespace_of
 from kmeans_xp.arrays.sparse import components
@@ -28,6 +28,9 @@ class Graph(Protocol):
     def row_sums(self) -> Array:
         """Return the sum of each row, (n,)."""
 
+    def scaled(self, factors: Array) -> Self:
+        """Return the graph with rows and columns times `factors`, (n,)."""
+
     def dense(self) -> Array:
         """Return all affinities, (n, n)."""
 
@@ -37,9 +40,17 @@ class Graph(Protocol):
 
 @dataclass(frozen=True)
 class DenseGraph:
-    """Affinities between all rows, (n, n)."""
+    """Affinities between all rows.
+
+    Attributes
+    ----------
+    values : array of shape (n, n)
+    factors : array of shape (n,) or None
+        What rows and columns are multiplied by, which takes no second array of this size.
+    """
 
     values: Array
+    factors: Array | None = None
 
     @property
     def n_rows(self) -> int:
@@ -53,15 +64,24 @@ class DenseGraph:
 
     def __matmul__(self, block: Array) -> Array:
         """Return the product with a block of vectors."""
-        return self.values @ block
+        if self.factors is None:
+            return self.values @ block
+        factors = self.factors[:, None]
+        return factors * (self.values @ (factors * block))
 
     def row_sums(self) -> Array:
         """Return the sum of each row."""
         return namespace_of(self.values).sum(self.values, axis=1)
 
+    def scaled(self, factors: Array) -> Self:
+        """Return the graph with rows and columns times `factors`."""
+        return replace(self, factors=factors)
+
     def dense(self) -> Array:
         """Return all affinities."""
-        return self.values
+        if self.factors is None:
+            return self.values
+        return self.values * self.factors[:, None] * self.factors
 
     def connected(self) -> Array:
         """Return which connected component each row is in."""
@@ -86,33 +106,27 @@ def without_own(values: Array, numbers: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Normalised:
-    """D^-1/2 A D^-1/2 of a graph A, with eigenvalues from -1 to 1.
+class Shifted:
+    """A normalised graph, in which rows without affinities have the eigenvalue -1 and not 0.
+
+    Else these might come before others.
 
     Attributes
     ----------
     graph : Graph
-    factors : array of shape (n,)
-        The diagonal of D^-1/2.
-    aside : array of shape (n,) or None
-        1 for each row without affinities that is to have the eigenvalue -1, else 0; else it would
-        have the eigenvalue 0, and might come before others.
+    alone : array of shape (n,)
+        1 for each such row, else 0.
     """
 
     graph: Graph
-    factors: Array
-    aside: Array | None
+    alone: Array
 
     def __matmul__(self, block: Array) -> Array:
         """Return the product with a block of vectors."""
-        factors = self.factors[:, None]
-        found = factors * (self.graph @ (factors * block))
-        return found if self.aside is None else found - self.aside[:, None] * block
+        return self.graph @ block - self.alone[:, None] * block
 
     def dense(self) -> Array:
         """Return the matrix in full, (n, n)."""
-        found = self.graph.dense() * self.factors[:, None] * self.factors
-        if self.aside is None:
-            return found
+        found = self.graph.dense()
         xp, n = namespace_of(found), found.shape[0]
-        return found - xp.eye(n, dtype=found.dtype, device=device_of(found)) * self.aside
+        return found - xp.eye(n, dtype=found.dtype, device=device_of(found)) * self.alone

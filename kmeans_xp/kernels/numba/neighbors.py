@@ -13,7 +13,7 @@ from numba import types
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.simd.float_tiles import PANEL, ROWS, panels_of, product_tile
 from kmeans_xp.kernels.numba.simd.vector import LANES, failing_lanes, load, lowest_bit, spread
-from kmeans_xp.kernels.numpy.neighbors import squares
+from kmeans_xp.kernels.numpy.neighbors import own_squares, squares
 from kmeans_xp.kernels.portable import neighbors as portable
 from kmeans_xp.kernels.portable.neighbors import Method, centered
 from kmeans_xp.kernels.shared.others import Others
@@ -142,4 +142,4 @@ def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
     return {"_add": (left, panels, whole, whole, lists), "_sort_out": (whole, lists)}
 
 
-neighbors = partial(portable.neighbors, method=Method(nearby, squares))
+neighbors = partial(portable.neighbors, method=Method(nearby, squares, own_squares))

@@ -19,7 +19,7 @@ from kmeans_xp.kernels.shared.prepared_centers import tied
 # Rows of a block: of fewer, products make little use of the caches; of more, scores leave them.
 BLOCK_ROWS = 256
 # Scores of a group: of more a group is looked at in vain, of fewer there are more groups.
-GROUP = 32
+GROUP = 16
 
 
 def block_rows(m: int, d: int) -> int:
@@ -91,6 +91,12 @@ def squares(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     return cdist(rows, others, "sqeuclidean")
 
 
+def own_squares(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return squared distances of rows, (B, d), to others of each, (B, c, d)."""
+    others = others - rows[:, None, :]
+    return np.einsum("rcd,rcd->rc", others, others)
+
+
 def by_tree(rows: np.ndarray, others: Others, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return what `Method.nearby` does, by a tree of boxes."""
     distances, where = others.derive(_tree).query(rows, k=np.arange(1, size + 1))
@@ -106,8 +112,8 @@ def _tree(others: Others) -> Any:
     return KDTree(others.rows.block(0, n).astype(np.float64, copy=False), balanced_tree=False)
 
 
-PRODUCT = Method(partial(by_product, shortlist=shortlist), squares)
-TREE = Method(by_tree, squares)
+PRODUCT = Method(partial(by_product, shortlist=shortlist), squares, own_squares)
+TREE = Method(by_tree, squares, own_squares)
 
 
 def neighbors(block: np.ndarray, others: Others, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -40,10 +40,14 @@ class Method(NamedTuple):
     squares : callable
         (rows of shape (u, d), others of shape (m, d)) -> squared distances by direct differences,
         (u, m).
+    own_squares : callable
+        (rows of shape (B, d), others of shape (B, c, d)) -> the same of each row and its own
+        others, (B, c).
     """
 
     nearby: Callable[[Array, Others, int], tuple[Array, Array]]
     squares: Callable[[Array, Array], Array]
+    own_squares: Callable[[Array, Array], Array]
 
 
 class _Found(NamedTuple):
@@ -100,7 +104,7 @@ def _replaced(old: Array, new: Array, sure: Array) -> Array:
 def _of_nearby(rows: Array, others: Others, count: int, method: Method, size: int) -> _Found:
     """Return the nearest among rows that may be."""
     where, outside = method.nearby(rows, others, size)
-    indices, squares = _by_difference(rows, others.rows, where, count)
+    indices, squares = _by_difference(rows, others.rows, where, count, method)
     eps = float(namespace_of(rows).finfo(rows.dtype).eps)
     return _Found(indices, squares, squares[:, -1] * tied(rows.shape[1], eps) < outside)
 
@@ -116,7 +120,7 @@ def _of_all(rows: Array, others: Others, count: int, method: Method) -> _Found:
         )
         where, _ = shortlist(pieces, count, n)
         # Engines add up squares in different orders; these are as those of a shortlist.
-        found.append(_by_difference(rows[part, :], others.rows, where, count))
+        found.append(_by_difference(rows[part, :], others.rows, where, count, method))
     indices, squares = (xp.concat(column) for column in zip(*found, strict=True))
     return _Found(indices, squares, xp.ones_like(squares[:, 0], dtype=xp.bool))
 
@@ -175,14 +179,16 @@ def shortlist(pieces: Pieces, size: int, n: int) -> tuple[Array, Array]:
     return where, scores[:, -1]
 
 
-def _by_difference(rows: Array, others: Any, where: Array, count: int) -> tuple[Array, Array]:
+def _by_difference(
+    rows: Array, others: Any, where: Array, count: int, method: Method
+) -> tuple[Array, Array]:
     """Return the nearest of the other rows at `where`, (B, c), and their squared distances."""
     xp, (b, d), n = namespace_of(rows), rows.shape, others.shape[0]
     where = xp.sort(where, axis=1)
     inside = xp.minimum(where, xp.full_like(where, n - 1))
     chosen = xp.astype(others.gather(xp.reshape(inside, (-1,))), rows.dtype, copy=False)
-    difference = xp.reshape(chosen, (b, -1, d)) - rows[:, None, :]
-    squares = xp.where(where < n, xp.sum(difference * difference, axis=2), xp.inf)
+    squares = method.own_squares(rows, xp.reshape(chosen, (b, -1, d)))
+    squares = xp.where(where < n, squares, xp.inf)
     order = xp.argsort(squares, axis=1, stable=True)[:, :count]
     return xp.take_along_axis(inside, order, axis=1), xp.take_along_axis(squares, order, axis=1)
 
@@ -207,10 +213,15 @@ def first_least(scores: Array, count: int) -> Array:
     return xp.take_along_axis(where, order[:, :count], axis=1)
 
 
-def squares_by_difference(rows: Array, others: Array) -> Array:
+def all_squares(rows: Array, others: Array) -> Array:
     """Return squared distances of rows, (u, d), to others, (m, d), by direct differences."""
-    difference = rows[:, None, :] - others[None, :, :]
+    return own_squares(rows, others[None, :, :])
+
+
+def own_squares(rows: Array, others: Array) -> Array:
+    """Return squared distances of rows, (B, d), to others of each, (B or 1, c, d)."""
+    difference = rows[:, None, :] - others
     return namespace_of(rows).sum(difference * difference, axis=2)
 
 
-PORTABLE = Method(partial(by_product, shortlist=shortlist), squares_by_difference)
+PORTABLE = Method(partial(by_product, shortlist=shortlist), all_squares, own_squares)
