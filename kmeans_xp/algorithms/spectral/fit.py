@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from kmeans_xp.algorithms.kmeans.fit import kmeans
+from kmeans_xp.algorithms.kmeans.fit import KMeansResult, kmeans
 from kmeans_xp.algorithms.loop import Report
 from kmeans_xp.algorithms.moments import moments_of
 from kmeans_xp.algorithms.neighbors import Search
@@ -66,6 +66,8 @@ SOLVERS = {
     "lobpcg": "chebyshev",
     "amg": "chebyshev",
 }
+# Embedded rows from which on so many of them, drawn at random, judge the starts of k-means.
+JUDGES = 1 << 15
 # By how much the span of the eigenvectors may be off by default: no label depends on that.
 TOLERANCE = 1e-8
 
@@ -432,7 +434,7 @@ def _clustered(
     """Return the clusters of an embedding of all rows."""
     _warn_of_components(found, k)
     xp, coordinates = namespace_of(found.coordinates), found.coordinates
-    run = kmeans(coordinates, k, n_init=options.n_init, algorithm=options.algorithm, rng=generator)
+    run = _kmeans(coordinates, k, options, generator)
     return SpectralResult(
         labels=run.labels,
         embedding=xp.astype(coordinates, dtype, copy=False),
@@ -449,6 +451,19 @@ def _clustered(
         landmark_embedding=None,
         kernel=engine.name,
     )
+
+
+def _kmeans(
+    embedding: Array, k: int, options: Options, generator: np.random.Generator
+) -> KMeansResult:
+    """Return the best clustering of embedded rows; where these are many, some judge the starts."""
+    rows = open_rows(embedding)
+    n, start = rows.shape[0], partial(kmeans, algorithm=options.algorithm, rng=generator)
+    if n <= JUDGES or options.n_init == 1:
+        return start(embedding, k, n_init=options.n_init)
+    some = rows.take(np.sort(generator.choice(n, JUDGES, replace=False)))
+    best = start(some, k, n_init=options.n_init)
+    return start(embedding, k, init=rows.deliver(best.centers))
 
 
 def _from_landmarks(
@@ -476,7 +491,7 @@ def _from_landmarks(
         *links,
         block_rows=engine.block_rows(k, rows.shape[1]),
     )
-    run = kmeans(directions, k, n_init=options.n_init, algorithm=options.algorithm, rng=generator)
+    run = _kmeans(directions, k, options, generator)
     xp = namespace_of(directions)
     return SpectralResult(
         labels=run.labels,

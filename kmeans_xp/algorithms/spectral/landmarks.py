@@ -26,7 +26,7 @@ from kmeans_xp.rows.open import beside_x, open_rows
 
 # Rows that landmarks are found among, for each of them, and iterations: better centres make no
 # better landmarks.
-SAMPLE_EACH, ITERATIONS = 20, 5
+SAMPLE_EACH, ITERATIONS = 10, 5
 # How fast weights fall with the squared distance from a row, beside that to its last landmark: to
 # exp(-3), 5%.
 DECAY = 3.0
