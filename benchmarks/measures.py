@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.datasets import Matrix
+from benchmarks.graphs import cut, neighbors
 from benchmarks.judge import Verdict, judge
 from benchmarks.mixtures import likelihood
 from benchmarks.problem import Outcome
@@ -45,3 +46,6 @@ LOSS = Measure("loss", "not nearest", _of_medoids, _relative)
 LIKELIHOOD = Measure(
     "log-likelihood", "not likeliest", _of_mixture, lambda theirs, ours: theirs - ours
 )
+# Of graphs that fall apart it is 0.
+CUT = Measure("normalised cut", "", cut, lambda theirs, ours: theirs - ours)
+DISTANCE = Measure("mean distance", "not nearest", neighbors, _relative)

@@ -24,7 +24,9 @@ they returned (the mean, where each round has a new seed), *against ours* its re
 difference, and *not nearest* counts the labels that a float64 brute force contradicts. For
 mixtures it is the same with the mean *log-likelihood* of a row, more being better, and its
 difference. For k-medoids it is the *loss*, the sum of the rows' distances to their medoids; where
-the difference is 0, the medoids are the same. Ours loads its Numba kernels before the clock starts,
+the difference is 0, the medoids are the same. For neighbours it is their *mean distance*, and *not
+nearest* counts rows among 500 that have nearer ones; for spectral clustering the *normalised cut* of
+the graph of neighbours, less being better, and its difference. Ours loads its Numba kernels before the clock starts,
 as a first fit would.
 """
 

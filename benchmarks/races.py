@@ -23,7 +23,7 @@ from benchmarks.contestants import (
     torch_brute,
 )
 from benchmarks.grid import Target
-from benchmarks.measures import INERTIA, LIKELIHOOD, LOSS, Measure
+from benchmarks.measures import CUT, DISTANCE, INERTIA, LIKELIHOOD, LOSS, Measure
 from benchmarks.problem import Prepare
 
 OURS = "kmeans_xp"
@@ -35,6 +35,8 @@ MIXTURE_SETS = ("flights@16", "digits")
 MIXTURE_ITERATIONS = 15
 # Rows whose distances from each other take 2 GiB in float32.
 ALL_PAIRS = isqrt(2**31 // 4)
+# Rows of which all pairs are looked at in a minute, and whose graphs all solvers can take.
+ALL_LOOKED_AT, GRAPHS = 150_000, 30_000
 BLOBS_FOR_GPUS = "blobs:1000000x16@64"
 MIXED_FOR_GPUS = "blobs:200000x16@32"
 
@@ -212,6 +214,36 @@ RACES = {
             new_seeds=True,
             measure=LOSS,
             sets=("flights:20000@10", "flights:20000@100", "flights:100000@100"),
+            quick_sets=("digits",),
+        ),
+        Race(
+            "neighbors",
+            "The nearest k other rows of each row, nearest_neighbors(X, k)",
+            (
+                *_ours(ours.neighbors, ALL_LOOKED_AT),
+                Entry("scikit-learn", scikit_learn.neighbors, max_rows=ALL_LOOKED_AT),
+                Entry("faiss-cpu", faiss_cpu.neighbors, "faiss", max_rows=ALL_LOOKED_AT),
+            ),
+            measure=DISTANCE,
+            sets=("normal:20000x64@10", "normal:100000x16@10", "geo@10", "digits"),
+            quick_sets=("digits",),
+        ),
+        Race(
+            "spectral",
+            "A whole fit, spectral_clustering(X, k, rng=seed), by a graph of 10 neighbours",
+            (
+                *_ours(ours.spectral, GRAPHS),
+                Entry(f"{OURS} landmarks", partial(ours.spectral, affinity="landmarks")),
+                Entry("scikit-learn", scikit_learn.spectral, max_rows=GRAPHS),
+                Entry(
+                    "scikit-learn lobpcg",
+                    partial(scikit_learn.spectral, eigen_solver="lobpcg"),
+                    max_rows=GRAPHS,
+                ),
+            ),
+            new_seeds=True,
+            measure=CUT,
+            sets=("digits", "blobs:20000x16@10", "flights:20000@10"),
             quick_sets=("digits",),
         ),
         *map(_mixtures, ("full", "tied", "diag", "spherical")),

@@ -15,6 +15,7 @@ from kmeans_xp import (
     KMedoids,
     MiniBatchKMeans,
     SoftKMeans,
+    SpectralClustering,
     assign,
     bisecting_kmeans,
     explain,
@@ -25,7 +26,9 @@ from kmeans_xp import (
     kmedoids,
     medoid_silhouette,
     minibatch_kmeans,
+    nearest_neighbors,
     soft_kmeans,
+    spectral_clustering,
 )
 from tests.data import cloud
 
@@ -40,6 +43,8 @@ ALGORITHMS = {
     gaussian_mixture: GaussianMixture,
     kmedoids: KMedoids,
 }
+# The same of those in which a weight of a row has no meaning.
+UNWEIGHTED = {spectral_clustering: SpectralClustering}
 FITTING = ("fit", "fit_predict", "fit_transform", "partial_fit")
 LOOKING = ("predict", "transform", "predict_proba", "score_samples", "bic", "aic")
 
@@ -86,8 +91,34 @@ OF_WEIGHTS = {
     **_WEIGHTED_AND_FITTED,
 }
 
+_LANDMARKS = {"affinity": "landmarks", "n_landmarks": 6, "n_neighbors": 3}
+
+
+def _spectral(name, X):
+    return getattr(SpectralClustering(2, random_state=0, **_LANDMARKS), name)(X)
+
+
+@cache
+def _fitted_spectral():
+    return SpectralClustering(2, random_state=0, **_LANDMARKS).fit(GOOD)
+
+
+_OF_GRAPHS = {
+    "nearest_neighbors": lambda X: nearest_neighbors(X, 3),
+    "spectral_clustering": lambda X: spectral_clustering(X, 2, n_neighbors=6, rng=0),
+    "spectral_clustering rbf": lambda X: spectral_clustering(X, 2, affinity="rbf", rng=0),
+    "spectral_clustering local": lambda X: spectral_clustering(
+        X, 2, affinity="rbf", gamma="local", rng=0
+    ),
+    "spectral_clustering landmarks": lambda X: spectral_clustering(X, 2, rng=0, **_LANDMARKS),
+    "SpectralClustering.fit": partial(_spectral, "fit"),
+    "SpectralClustering.fit_predict": partial(_spectral, "fit_predict"),
+    "SpectralClustering.predict": lambda X: _fitted_spectral().predict(X),
+}
+
 OF_ROWS = {
     **OF_WEIGHTS,
+    **_OF_GRAPHS,
     "assign": lambda X: assign(X, GOOD[:2]),
     "inertia of labels": lambda X: inertia(X, GOOD[:2], np.zeros(12, dtype=int)),
     **_LOOKING,
@@ -103,6 +134,7 @@ AGAINST_CENTERS = [
     "inertia of labels",
     *_WEIGHTED_AND_FITTED,
     *_LOOKING,
+    "SpectralClustering.predict",
 ]
 
 OF_CENTERS = {

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from kmeans_xp import KMeans, explain, inertia, kmeans, kmeans_plusplus
-from tests.callers import ALGORITHMS
+from tests.callers import ALGORITHMS, UNWEIGHTED
 from tests.data import cloud
 
 X = cloud(20, 2)
+FAMILY = ALGORITHMS | UNWEIGHTED
 NOT_A_COUNT = [0, -1, 2.5, 3.0, True, "3", None, np.float64(2), [2], np.nan]
 NOT_A_MEASURE = [-1e-9, -1, np.nan, np.inf, -np.inf, "small", None, True, [1e-4], 1j]
 
@@ -58,13 +59,13 @@ def _cases(calls):
     ]
 
 
-@pytest.mark.parametrize(("function", "name", "value"), _cases(ALGORITHMS))
+@pytest.mark.parametrize(("function", "name", "value"), _cases(FAMILY))
 def test_a_function_refuses(function, name, value):
     options = {_many(function): 3, "rng": 0} | {name: value}
     refuses(lambda: function(X, **options), name, value)
 
 
-@pytest.mark.parametrize(("estimator", "name", "value"), _cases(ALGORITHMS.values()))
+@pytest.mark.parametrize(("estimator", "name", "value"), _cases(FAMILY.values()))
 def test_an_estimator_refuses_at_fit_and_not_before(estimator, name, value):
     options = {_many(estimator): 3, "random_state": 0} | {name: value}
     model = estimator(**options)
@@ -79,13 +80,13 @@ def _many(call):
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=repr)
-@pytest.mark.parametrize("function", [*ALGORITHMS, kmeans_plusplus])
+@pytest.mark.parametrize("function", [*FAMILY, kmeans_plusplus])
 def test_rng(function, seed):
     refuses(lambda: function(X, 3, rng=seed), "rng", seed)
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=repr)
-@pytest.mark.parametrize("estimator", ALGORITHMS.values())
+@pytest.mark.parametrize("estimator", FAMILY.values())
 def test_random_state(estimator, seed):
     refuses(lambda: estimator(3, random_state=seed).fit(X), "random_state", seed)
 
@@ -99,7 +100,7 @@ def test_random_state_takes_what_scikit_learn_takes(estimator):
 
 
 @pytest.mark.parametrize("verbose", ["loud", -1, 1.5, None])
-@pytest.mark.parametrize("estimator", ALGORITHMS.values())
+@pytest.mark.parametrize("estimator", FAMILY.values())
 def test_verbose(estimator, verbose):
     refuses(lambda: estimator(3, verbose=verbose).fit(X), "verbose", verbose)
 

@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 import kmeans_xp
-from tests.callers import ALGORITHMS, GOOD, OF_A_GLANCE, OF_CENTERS, OF_ROWS, OF_WEIGHTS
+from tests.callers import (
+    ALGORITHMS,
+    GOOD,
+    OF_A_GLANCE,
+    OF_CENTERS,
+    OF_ROWS,
+    OF_WEIGHTS,
+    UNWEIGHTED,
+)
 
 ROOT = Path(kmeans_xp.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
@@ -96,6 +104,17 @@ SIGNATURES = {
         "max_iter=300, max_memory=2147483648, verbose=0, random_state=None, algorithm='auto', "
         "callback=None)"
     ),
+    "nearest_neighbors": "(X, n_neighbors, *, include_self=False, algorithm='auto')",
+    "spectral_clustering": (
+        "(X, n_clusters, *, affinity='nearest_neighbors', n_neighbors=10, gamma=1.0, "
+        "n_landmarks=1000, n_init=10, eigen_solver='auto', eigen_tol='auto', max_iter=100, "
+        "max_memory=2147483648, algorithm='auto', rng=None, callback=None)"
+    ),
+    "SpectralClustering": (
+        "(n_clusters=8, *, eigen_solver=None, random_state=None, n_init=10, gamma=1.0, "
+        "affinity='rbf', n_neighbors=10, eigen_tol='auto', n_landmarks=1000, max_iter=100, "
+        "max_memory=2147483648, verbose=0, algorithm='auto', callback=None)"
+    ),
     "SoftKMeans": (
         "(n_clusters=8, *, stiffness=None, init='k-means++', mixing=True, n_init=1, "
         "max_iter=300, tol=0.0001, reg_covar=1e-06, verbose=0, random_state=None, callback=None)"
@@ -107,6 +126,7 @@ SIGNATURES = {
         "verbose_interval=10, callback=None)"
     ),
 }
+FAMILY = ALGORITHMS | UNWEIGHTED
 RESULTS = [name for name in kmeans_xp.__all__ if name.endswith(("Result", "Iteration"))]
 
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
@@ -327,7 +347,7 @@ def test_public_docstrings_are_complete(name):
     assert ">>> " in doc
 
 
-@pytest.mark.parametrize("estimator", ALGORITHMS.values())
+@pytest.mark.parametrize("estimator", FAMILY.values())
 def test_examples_of_estimators_run(estimator):
     """They are no part of the module that their `__module__` names, where pytest looks."""
     runner = doctest.DocTestRunner()
@@ -337,16 +357,16 @@ def test_examples_of_estimators_run(estimator):
     assert runner.failures == 0
 
 
-@pytest.mark.parametrize("function", ALGORITHMS)
+@pytest.mark.parametrize("function", FAMILY)
 def test_an_estimator_has_the_options_of_its_function(function):
     """Its base hands over, by their names, those that the function takes."""
     taken = inspect.signature(function).parameters.keys() - {"X", "sample_weight", "rng", "init"}
-    options = inspect.signature(ALGORITHMS[function]).parameters.keys()
+    options = inspect.signature(FAMILY[function]).parameters.keys()
     its_own = {"random_state", "verbose", "verbose_interval", "warm_start", "init", "init_params"}
     assert options - its_own == taken
 
 
-@pytest.mark.parametrize("estimator", ALGORITHMS.values())
+@pytest.mark.parametrize("estimator", FAMILY.values())
 def test_estimators_describe_their_attributes(estimator):
     model = estimator(2, random_state=0).fit(GOOD)
     doc = inspect.getdoc(estimator).partition("\nAttributes\n")[2]

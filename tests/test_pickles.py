@@ -57,6 +57,11 @@ SINCE = {
     "KMedoids",
     "KMedoidsResult",
     "MedoidIteration",
+    "nearest_neighbors",
+    "spectral_clustering",
+    "SpectralClustering",
+    "SpectralResult",
+    "SpectralIteration",
 }
 
 each_model = pytest.mark.parametrize("name", MODELS)

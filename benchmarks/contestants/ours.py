@@ -175,6 +175,39 @@ def _around_medoids(problem: Problem, result: Any) -> Outcome:
     return Outcome(centers, to_host(result.labels), result.n_iter)
 
 
+def neighbors(problem: Problem, *, backend: str = "numpy", device: str | None = None) -> Run:
+    """As many neighbours of each row as k says."""
+    from kmeans_xp import nearest_neighbors
+    from kmeans_xp.arrays import to_host
+
+    X = _place(problem.X, backend, device)
+
+    def run() -> Outcome:
+        indices, _ = nearest_neighbors(X, problem.k)
+        return Outcome(labels=to_host(indices))
+
+    return run
+
+
+def spectral(
+    problem: Problem,
+    *,
+    affinity: str = "nearest_neighbors",
+    backend: str = "numpy",
+    device: str | None = None,
+) -> Run:
+    from kmeans_xp import spectral_clustering
+    from kmeans_xp.arrays import to_host
+
+    X = _place(problem.X, backend, device)
+
+    def run() -> Outcome:
+        result = spectral_clustering(X, problem.k, affinity=affinity, rng=problem.seed)
+        return Outcome(labels=to_host(result.labels), n_iter=result.n_iter)
+
+    return run
+
+
 def predict(problem: Problem, *, backend: str = "numpy", device: str | None = None) -> Run:
     from kmeans_xp import KMeans
     from kmeans_xp.arrays import to_host

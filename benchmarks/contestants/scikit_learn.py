@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from benchmarks.mixtures import REG_COVAR, Mixture, start_of
 from benchmarks.problem import Outcome, Problem, Run
 
@@ -98,5 +100,35 @@ def predict(problem: Problem) -> Run:
 
     def run() -> Outcome:
         return Outcome(model.cluster_centers_, model.predict(problem.X))
+
+    return run
+
+
+def neighbors(problem: Problem) -> Run:
+    """By brute force, which it takes itself from 16 features on."""
+    from sklearn.neighbors import NearestNeighbors
+
+    model = NearestNeighbors(n_neighbors=problem.k, algorithm="brute")
+
+    def run() -> Outcome:
+        return Outcome(labels=model.fit(problem.X).kneighbors(return_distance=False))
+
+    return run
+
+
+def spectral(problem: Problem, *, eigen_solver: str | None = None) -> Run:
+    from sklearn.cluster import SpectralClustering
+
+    model = SpectralClustering(
+        problem.k,
+        affinity="nearest_neighbors",
+        eigen_solver=eigen_solver,
+        random_state=problem.seed,
+    )
+
+    def run() -> Outcome:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Of graphs that fall apart.
+            return Outcome(labels=model.fit(problem.X).labels_)
 
     return run

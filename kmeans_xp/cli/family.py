@@ -13,10 +13,12 @@ from kmeans_xp.algorithms.mixture.em import delivered
 from kmeans_xp.algorithms.mixture.expectation import assigned
 from kmeans_xp.algorithms.mixture.fit import fit_gaussian_mixture
 from kmeans_xp.algorithms.mixture.soft import fit_soft_kmeans
+from kmeans_xp.algorithms.spectral.fit import AFFINITIES, LANDMARKS
 from kmeans_xp.arrays import to_host
 from kmeans_xp.cli.errors import CliError
 from kmeans_xp.cli.inputs import Array
-from kmeans_xp.cli.rules import Leaves, Likeliest, Nearest, NearestMedoid, Rule
+from kmeans_xp.cli.outputs import Outputs
+from kmeans_xp.cli.rules import Embedded, Leaves, Likeliest, Nearest, NearestMedoid, Rule
 from kmeans_xp.kernels.metrics import NAMES, PRECOMPUTED
 from kmeans_xp.rows import open_rows
 
@@ -109,6 +111,27 @@ class Medoids(Algorithm):
         return Fitted(rule, to_host(result.labels), result.loss, *end, told)
 
 
+@dataclass(frozen=True)
+class Spectral(Algorithm):
+    """One that fits an embedding of a graph of the rows."""
+
+    def fit(self, X: Any, k: int, settings: Mapping[str, Any]) -> Fitted:
+        """Fit k clusters to rows, or to the affinities or distances between rows."""
+        weights, settings = settings["sample_weight"], dict(settings)
+        del settings["sample_weight"]
+        if weights is not None:
+            raise CliError("--weights is no option of spectral: rows of its graph count alike")
+        result = getattr(kmeans_xp, self.function)(X, k, **settings)
+        labels = to_host(result.labels)
+        rule = Embedded.fitted(X, labels, result, settings["affinity"], settings["n_neighbors"])
+        told = {
+            "residual": result.residual,
+            "n_connected_components": result.n_connected_components,
+        }
+        end = (result.n_iter, result.converged, (), result.kernel)
+        return Fitted(rule, labels, result.inertia, *end, told)
+
+
 FAMILY = {
     "kmeans": Algorithm("kmeans", Nearest),
     "minibatch": Algorithm("minibatch_kmeans", Nearest, "batches"),
@@ -116,6 +139,7 @@ FAMILY = {
     "soft": Mixtures("soft_kmeans", Likeliest, lean=fit_soft_kmeans),
     "gmm": Mixtures("gaussian_mixture", Likeliest, lean=fit_gaussian_mixture),
     "kmedoids": Medoids("kmedoids", NearestMedoid),
+    "spectral": Spectral("spectral_clustering", Embedded),
 }
 
 
@@ -144,8 +168,17 @@ class Job:
 
     @property
     def of_distances(self) -> bool:
-        """Whether rows hold their distances to all rows instead of features."""
-        return self.settings.get("metric") == PRECOMPUTED
+        """Whether rows hold their distances or affinities to all rows instead of features."""
+        given = self.settings.get("metric"), self.settings.get("affinity")
+        return any(str(value).startswith(PRECOMPUTED) for value in given)
+
+    def check_outputs(self, outputs: Outputs) -> None:
+        """Refuse a model that could label no other rows."""
+        if outputs.model is not None and self.settings.get("affinity", LANDMARKS) != LANDMARKS:
+            raise CliError(
+                "--model of spectral needs --affinity landmarks: by other affinities only the rows "
+                "of the fit have labels"
+            )
 
     def steps(self, n: int) -> int:
         """Return how far the callback counts at most with n rows."""
@@ -178,6 +211,10 @@ def job(name: str, n_clusters: int, seed: int | None, options: Mapping[str, Any]
         having = [other for other in FAMILY if argument in FAMILY[other].defaults()]
         option = SPELLED.get(argument, argument).replace("_", "-")
         raise CliError(f"--{option} is an option of {', '.join(having)}, not of {name}")
+    if given.get("affinity", LANDMARKS) not in AFFINITIES:
+        raise CliError(
+            f"--affinity must be one of {', '.join(AFFINITIES)}, got {given['affinity']!r}"
+        )
     metrics = (*NAMES, PRECOMPUTED)
     if given.get("metric", NAMES[0]) not in metrics:
         raise CliError(f"--metric must be one of {', '.join(metrics)}, got {given['metric']!r}")

@@ -48,6 +48,7 @@ def fit(
     """Run the command."""
     talk.check()
     outputs.check(spec)
+    job.check_outputs(outputs)
     if job.of_distances:
         refuse_features(outputs, standardize=standardize)
     target.check()
@@ -87,7 +88,7 @@ def refuse_features(outputs: Outputs, *, standardize: bool = False) -> None:
     asked = {"--standardize": standardize, "--plot": outputs.plot is not None}
     for option, wanted in asked.items():
         if wanted:
-            raise CliError(f"{option} needs features, not the distances of metric precomputed")
+            raise CliError(f"{option} needs features, not given distances or affinities")
 
 
 def _mention_scales(data: Data, job: Job) -> None:

@@ -25,7 +25,9 @@ Spec = Annotated[
 NClusters = Annotated[int, typer.Option("--n-clusters", "-k", min=1, help="How many clusters.")]
 Algorithm = Annotated[
     str,
-    typer.Option(help="Which of the family: kmeans, minibatch, bisecting, soft, gmm or kmedoids."),
+    typer.Option(
+        help="Which of the family: kmeans, minibatch, bisecting, soft, gmm, kmedoids or spectral."
+    ),
 ]
 Seed = Annotated[
     int | None,
@@ -52,7 +54,7 @@ MaxIter = Annotated[
     typer.Option(
         min=1,
         help="Most iterations of a start; for minibatch, passes over as many rows as there are; "
-        "for kmedoids, passes over the rows, or swaps of pam.",
+        "for kmedoids, passes over the rows, or swaps of pam; for spectral, of the eigensolver.",
         rich_help_panel=FIT,
     ),
 ]
@@ -67,8 +69,8 @@ Tol = Annotated[
 Kernel = Annotated[
     str | None,
     typer.Option(
-        help="kmeans, minibatch, bisecting, kmedoids: auto, lloyd, or a kernel that kmeans-xp "
-        "info lists.",
+        help="kmeans, minibatch, bisecting, kmedoids, spectral: auto, lloyd, or a kernel that "
+        "kmeans-xp info lists.",
         rich_help_panel=SOME,
     ),
 ]
@@ -152,8 +154,46 @@ MaxMemory = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="kmedoids: bytes that the distances between all rows may take.",
+        help="kmedoids: bytes that the distances between all rows may take; spectral: that the "
+        "affinities may.",
         rich_help_panel=SOME,
+    ),
+]
+Affinity = Annotated[
+    str | None,
+    typer.Option(
+        help="spectral: nearest_neighbors, rbf, or landmarks, which serves many rows and has a "
+        "model for predict; or precomputed or precomputed_nearest_neighbors, where INPUT is a "
+        "square table of affinities or of distances.",
+        rich_help_panel=SOME,
+    ),
+]
+NNeighbors = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="spectral: how many neighbours, or landmarks, a row is linked to.",
+        rich_help_panel=SOME,
+    ),
+]
+Gamma = Annotated[
+    str | None,
+    typer.Option(
+        help="spectral: the scale of rbf, exp(-gamma d²), or local for one of each row's own.",
+        rich_help_panel=SOME,
+    ),
+]
+NLandmarks = Annotated[
+    int | None, typer.Option(min=1, help="spectral: how many landmarks.", rich_help_panel=SOME)
+]
+EigenSolver = Annotated[
+    str | None,
+    typer.Option(help="spectral: auto, dense or chebyshev.", rich_help_panel=SOME),
+]
+EigenTol = Annotated[
+    str | None,
+    typer.Option(
+        help="spectral: the angle by which eigenvectors may be off, or auto.", rich_help_panel=SOME
     ),
 ]
 Columns = Annotated[
@@ -273,3 +313,13 @@ def count_or_auto(text: str | None) -> int | str | None:
     if not text.isdecimal():
         raise CliError(f"--n-init must be a number or 'auto', got {text!r}")
     return int(text)
+
+
+def number_or(word: str, text: str | None, option: str) -> float | str | None:
+    """Return what an option means that takes a number or a word."""
+    if text is None or text == word:
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise CliError(f"{option} must be a number or {word!r}, got {text!r}") from None

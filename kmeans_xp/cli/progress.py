@@ -6,13 +6,17 @@ from contextlib import contextmanager
 from threading import Timer
 from typing import Any
 
-from kmeans_xp import MedoidIteration, MixtureIteration
+from kmeans_xp import MedoidIteration, MixtureIteration, SpectralIteration
 from kmeans_xp.cli.errors import optional
 
 # Short work would only make the terminal flicker.
 PATIENCE = 1.0
-# Iterations that call their objective otherwise than inertia.
-OBJECTIVES = {MixtureIteration: "log_likelihood", MedoidIteration: "loss"}
+# What iterations tell of that is not their inertia.
+OBJECTIVES = {
+    MixtureIteration: "log_likelihood",
+    MedoidIteration: "loss",
+    SpectralIteration: "residual",
+}
 
 Callback = Callable[[Any], None]
 

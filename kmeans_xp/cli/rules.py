@@ -17,11 +17,15 @@ from kmeans_xp.algorithms.mixture.expectation import (
     share_step,
 )
 from kmeans_xp.algorithms.mixture.parameters import Mixture, covariance_shape
+from kmeans_xp.algorithms.spectral.landmarks import embedded_by_landmarks
 from kmeans_xp.arrays import to_host
 from kmeans_xp.cli.inputs import Array
 from kmeans_xp.kernels.metrics import PRECOMPUTED, check_metric
 from kmeans_xp.kernels.shared.gaussians import KINDS, MATRICES
-from kmeans_xp.rows import open_rows
+from kmeans_xp.rows import Rows, open_rows
+
+# Entries of rows that are summed at a time.
+ROWS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,82 @@ class NearestMedoid(Rule):
         if metric == "cosine" and not centers.any(axis=1).all():
             raise ValueError("a medoid is zero, which has no direction")
         return cls(centers, np.array(indices), metric)
+
+
+@dataclass(frozen=True)
+class Embedded(Rule):
+    """A row belongs to the nearest centre in a spectral embedding.
+
+    Its centres are the means of the clusters' rows, which nothing depends on. Without landmarks,
+    which have empty arrays then, only the rows of the fit have a place in the embedding.
+    """
+
+    affinity: str
+    n_neighbors: int
+    landmarks: Array
+    landmark_embedding: Array
+    embedding_centers: Array
+
+    @classmethod
+    def fitted(cls, X: Any, labels: Array, result: Any, affinity: str, n_neighbors: int) -> Self:
+        """Return the rule that a result stands for, of which the labels are on the host."""
+        rows, k = open_rows(X), len(result.sizes)
+        means = _means(rows, labels, k)
+        arrays = (result.landmarks, result.landmark_embedding, result.centers)
+        if result.landmarks is None:
+            arrays = (np.zeros((0, rows.shape[1])), np.zeros((0, k)), result.centers)
+        return cls(means, affinity, n_neighbors, *(np.array(to_host(a)) for a in arrays))
+
+    @property
+    def of_distances(self) -> bool:
+        """Whether rows hold their distances or affinities to all rows instead of features."""
+        return self.affinity.startswith(PRECOMPUTED)
+
+    def label(self, X: Any) -> tuple[Array, float]:
+        """Return labels, and the inertia in the embedding."""
+        from kmeans_xp import assign
+
+        parts = self.landmarks, self.landmark_embedding, self.n_neighbors
+        embedding = embedded_by_landmarks(open_rows(X), *parts)
+        labels, distances = assign(embedding, _beside(embedding, self.embedding_centers))
+        return to_host(labels), float(to_host(distances).sum(dtype=np.float64))
+
+    def details(self) -> dict[str, Any]:
+        """Return the affinity."""
+        return {"affinity": self.affinity}
+
+    def stored(self) -> dict[str, Any]:
+        """Return what places rows in the embedding."""
+        names = (field.name for field in fields(self) if field.name != "centers")
+        return {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def restored(cls, stored: Mapping[str, Array]) -> Self:
+        """Return the rule, after checking that rows can be labelled by it."""
+        centers, n_neighbors = stored["fitted_centers"], int(stored["n_neighbors"])
+        names = ("landmarks", "landmark_embedding", "embedding_centers")
+        landmarks, embedding, embedded = arrays = [stored[name] for name in names]
+        k, d = centers.shape
+        p = len(landmarks)
+        shapes = {"landmarks": (p, d), "landmark_embedding": (p, k), "embedding_centers": (k, k)}
+        for array, (name, shape) in zip(arrays, shapes.items(), strict=True):
+            if p == 0 or array.shape != shape or not np.isfinite(array).all():
+                raise ValueError(f"{name} has shape {array.shape}, or is not finite")
+        if n_neighbors < 1:
+            raise ValueError(f"n_neighbors is {n_neighbors}")
+        return cls(centers, str(stored["affinity"]), n_neighbors, landmarks, embedding, embedded)
+
+
+def _means(rows: Rows, labels: Array, k: int) -> Array:
+    """Return the mean of the rows of each cluster, (k, d), in the dtype of the rows."""
+    d, size = rows.shape[1], max(1, ROWS // rows.shape[1])
+    sums = np.zeros((k, d))
+    for start in range(0, len(labels), size):
+        block = to_host(rows.block(start, min(start + size, len(labels))))
+        np.add.at(sums, labels[start : start + size], block)
+    counts = np.bincount(labels, minlength=k)
+    dtype = to_host(rows.block(0, 1)).dtype
+    return (sums / np.maximum(counts, 1)[:, None]).astype(dtype)
 
 
 @dataclass(frozen=True)

@@ -277,6 +277,25 @@ def test_peers_fit_medoids(package):
     assert theirs.mismatches in (None, 0)
 
 
+@pytest.mark.parametrize(
+    ("name", "spec"), [("neighbors", "blobs:400x4@5"), ("spectral", "digits:400")]
+)
+def test_graphs_are_judged_alike(name, spec):
+    race = RACES[name]
+    problem = pose(load(spec), seed=1, tol=0.0, max_iter=30)
+    entries = [entry for entry in race.entries if entry.installed]
+    ours, *others = (race.measure.judge(problem.X, e.prepare(problem)()) for e in entries)
+    assert len(others) >= 2
+    for theirs in others:
+        assert theirs.quality == pytest.approx(ours.quality, rel=0.5)
+        assert theirs.mismatches == ours.mismatches
+    # A clustering at random cuts more; other rows than the nearest are farther.
+    rng = np.random.default_rng(0)
+    shape = (400, problem.k) if name == "neighbors" else 400
+    worse = Outcome(labels=rng.integers(0, min(400, problem.k), shape))
+    assert race.measure.judge(problem.X, worse).quality > 1.2 * ours.quality
+
+
 def test_distances_between_all_rows():
     X = load("digits:300").X
     D = distances(X)

@@ -16,7 +16,8 @@ from kmeans_xp.arrays.backends import installed
 from kmeans_xp.cli import family, fitting, model_file, picture, scaling
 from kmeans_xp.kernels.metrics import NAMES
 
-EACH = sorted(family.FAMILY)
+# Spectral clustering, which has no centres and few models, has tests of its own.
+EACH = sorted(family.FAMILY.keys() - {"spectral"})
 MIXTURES = ["gmm", "soft"]
 OBJECTIVES = {name: family.FAMILY[name].rule.objective for name in EACH}
 # What the summaries of a fit and of what it predicts for its rows have in common.
@@ -225,7 +226,7 @@ def test_what_distances_do_not_allow_is_refused(run, distances):
     given = ("-k", 3, *MEDOIDS, "--metric", "precomputed", "--model", "m.npz")
     for option in (["--standardize"], ["--plot", "p.png"]):
         message = run("fit", "d.csv", *given, *option).refused()
-        assert message == f"{option[0]} needs features, not the distances of metric precomputed"
+        assert message == f"{option[0]} needs features, not given distances or affinities"
     assert "X must be square" in run("fit", "d.csv", *given).refused()
     table = ",".join(f"to {i}" for i in range(len(distances)))
     swapped = table.replace("to 0,to 1,", "to 1,to 0,")
@@ -276,7 +277,7 @@ REFUSED = {
     "--no-mixing": "--mixing is an option of soft, not of kmeans",
     "--reg-covar 0": "--reg-covar is an option of soft, gmm, not of kmeans",
     "--algorithm gmm --stiffness 1": "--stiffness is an option of soft, not of gmm",
-    "--algorithm gmm --kernel portable": "option of kmeans, minibatch, bisecting, kmedoids, not",
+    "--algorithm gmm --kernel portable": "option of kmeans, minibatch, bisecting, kmedoids, spectral, not",
     "--algorithm soft --covariance-type full": "--covariance-type is an option of gmm",
     "--algorithm soft --empty-clusters random": "--empty-clusters is an option of kmeans, not",
     "--algorithm minibatch --empty-clusters farthest": "is an option of kmeans, not of minibatch",
@@ -294,7 +295,7 @@ REFUSED = {
     "--algorithm gmm --reg-covar -1": "reg_covar must",
     "--algorithm soft --tol nan": "tol must",
     "--metric cosine": "--metric is an option of kmedoids, not of kmeans",
-    "--max-memory 9": "--max-memory is an option of kmedoids, not of kmeans",
+    "--max-memory 9": "--max-memory is an option of kmedoids, spectral, not of kmeans",
     "--init build": "init must be one of 'k-means++', 'k-means||', 'random'",
     "--algorithm soft --method pam": "--method is an option of kmedoids, not of soft",
     "--algorithm kmedoids --tol 1": "bisecting, soft, gmm, not of kmedoids",
@@ -306,6 +307,17 @@ REFUSED = {
     "--algorithm kmedoids --max-memory 2GB": "--max-memory",
     "--algorithm kmedoids --kernel magic": "algorithm must be",
     "--algorithm kmedoids -k 200": "n_clusters=200",
+    "--affinity rbf": "--affinity is an option of spectral, not of kmeans",
+    "--algorithm spectral": "--model of spectral needs --affinity landmarks",
+    "--algorithm spectral --affinity rbf": "--model of spectral needs --affinity landmarks",
+    "--algorithm spectral --affinity cosine": "--affinity must be one of nearest_neighbors, rbf,",
+    "--algorithm spectral --init random": "not of spectral",
+    "--algorithm spectral --gamma wide": "--gamma must be a number or 'local', got 'wide'",
+    "--algorithm spectral --eigen-tol tight": "--eigen-tol must be a number or 'auto'",
+    "--algorithm spectral --affinity landmarks --n-landmarks 2": "n_landmarks must be at least",
+    "--algorithm spectral --affinity landmarks --gamma -1": "gamma must",
+    "--algorithm spectral --affinity landmarks --n-init auto": "n_init must be",
+    "--algorithm spectral --affinity landmarks --weights 3": "--weights is no option of spectral",
 }
 
 
@@ -489,3 +501,67 @@ def test_the_summary_says_what_ran(run, wine, name):
     }
     for word in [name, *words.get(name, ["inertia"])]:
         assert word in out
+
+
+SPECTRAL = ("--algorithm", "spectral", "--seed", 3)
+
+
+@pytest.mark.parametrize("affinity", ["nearest_neighbors", "rbf", "landmarks"])
+def test_spectral_clustering_is_what_the_function_does(run, wine, affinity):
+    text = "--n-neighbors 8 --gamma local --n-landmarks 60 --n-init 3 --eigen-tol 1e-6"
+    options = {"n_neighbors": 8, "gamma": "local", "n_landmarks": 60, "n_init": 3}
+    options |= {"eigen_tol": 1e-6, "affinity": affinity}
+    arguments = (*SPECTRAL, "--affinity", affinity, *text.split(), "-o", "l.npy", "--json")
+    facts = json.loads(run("fit", "wine.npy", "-k", 3, *arguments).fine())
+    result = kmeans_xp.spectral_clustering(wine, 3, rng=3, **options)
+    np.testing.assert_array_equal(np.load("l.npy"), result.labels)
+    assert facts["affinity"] == affinity
+    for name in ("inertia", "residual", "n_iter", "converged", "n_connected_components"):
+        assert facts[name] == getattr(result, name)
+    means = [wine[result.labels == i].mean(axis=0) for i in range(3)]
+    np.testing.assert_allclose(facts["centers"], means)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("standardize", [[], ["--standardize"]])
+def test_a_spectral_model_labels_rows(run, wine, standardize, dtype):
+    arguments = (*SPECTRAL, "--affinity", "landmarks", "--n-landmarks", 50, "--dtype", dtype)
+    outputs = ("-o", "l.npy", "--model", "m.npz", "--json", *standardize)
+    old = json.loads(run("fit", "wine.npy", "-k", 3, *arguments, *outputs).fine())
+    new = json.loads(run("predict", "m.npz", "wine.npy", "-o", "p.npy", "--json").fine())
+    np.testing.assert_array_equal(np.load("p.npy"), np.load("l.npy"))
+    np.testing.assert_allclose(new["inertia"], old["inertia"])
+    assert new["centers"] == old["centers"]
+    assert run("fit", "wine.npy", "-k", 3, *arguments, "--plot", "p.png").fine()
+    assert Path("p.png").stat().st_size > 1000
+
+
+def test_a_damaged_spectral_model_is_refused(run, wine):
+    arguments = (*SPECTRAL, "--affinity", "landmarks", "--n-landmarks", 20, "--model", "m.npz")
+    run("fit", "wine.npy", "-k", 3, *arguments).fine()
+    stored = dict(np.load("m.npz"))
+    damages = [("landmarks", np.ones((20, 3))), ("embedding_centers", np.ones((2, 3)))]
+    damages += [("landmark_embedding", np.full((20, 3), np.nan)), ("n_neighbors", np.array(0))]
+    for name, value in damages:
+        np.savez("bad.npz", **stored | {name: value})
+        message = run("predict", "bad.npz", "wine.npy").refused()
+        assert "is a damaged model file" in message
+        assert name in message
+
+
+def test_spectral_clustering_of_given_tables(run, wine, distances):
+    affinities = np.exp(-((distances / 100) ** 2))
+    np.save("a.npy", affinities)
+    given = ("-k", 3, *SPECTRAL, "--affinity", "precomputed", "-o", "l.npy", "--json")
+    outcome = run("fit", "a.npy", *given)
+    result = kmeans_xp.spectral_clustering(affinities, 3, affinity="precomputed", rng=3)
+    np.testing.assert_array_equal(np.load("l.npy"), result.labels)
+    assert json.loads(outcome.fine())["centers"] is None
+    for option in (["--standardize"], ["--plot", "p.png"]):
+        message = run("fit", "a.npy", *given, *option).refused()
+        assert message == f"{option[0]} needs features, not given distances or affinities"
+    np.save("d.npy", distances)
+    given = ("-k", 3, *SPECTRAL, "--affinity", "precomputed_nearest_neighbors", "-o", "l.npy")
+    run("fit", "d.npy", *given).fine()
+    expected = kmeans_xp.spectral_clustering(wine, 3, rng=3)
+    assert (np.load("l.npy") == expected.labels).mean() > 0.99

@@ -50,12 +50,13 @@ from kmeans_xp.rows.checks import check_rows
 from kmeans_xp.rows.memory import MemoryRows
 from kmeans_xp.rows.open import beside_x, open_rows
 
+LANDMARKS = "landmarks"
 AFFINITIES = (
     "nearest_neighbors",
     "rbf",
+    LANDMARKS,
     "precomputed",
     "precomputed_nearest_neighbors",
-    "landmarks",
 )
 # scikit-learn's names of solvers that take a few eigenvectors alone stand for ours.
 SOLVERS = {
@@ -291,7 +292,7 @@ def spectral_clustering(
         with quiet():
             return _from_sparse(X, k, options, solver, generator)
     with rows.together(), full_precision(rows.xp), quiet():
-        if affinity == "landmarks":
+        if affinity == LANDMARKS:
             return _from_landmarks(rows, k, options, solver, generator)
         return _from_rows(rows, k, options, solver, generator)
 
@@ -350,7 +351,7 @@ def _check_tolerance(eigen_tol: float | str) -> float:
     return check_nonnegative(eigen_tol, "eigen_tol")
 
 
-def _tell(number: int, state: object, report: Report, *, callback: SpectralCallback | None) -> Any:
+def _tell(number: int, _state: object, report: Report, *, callback: SpectralCallback | None) -> Any:
     return callback is not None and callback(SpectralIteration(1, number, report.shift))
 
 

@@ -5,6 +5,7 @@ landmarks, and the eigenvectors of that graph follow from those of a graph of th
 in which these are linked as far as they share rows.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Self, cast
@@ -148,21 +149,40 @@ def predict_by_landmarks(
     n_neighbors : int
         How many landmarks a row is an average of.
     """
+    prepared = prepare(rows.small(centers, rows.wide))
+    return _map(rows, landmarks, coordinates, n_neighbors, partial(_label_step, centers=prepared))
+
+
+@beside_x
+def embedded_by_landmarks(
+    rows: Rows, landmarks: np.ndarray, coordinates: np.ndarray, n_neighbors: int
+) -> Array:
+    """Return the embedding of rows, (n, k) in the widest float, as `predict_by_landmarks`."""
+    return _map(rows, landmarks, coordinates, n_neighbors, _direction_step)
+
+
+def _map(
+    rows: Rows,
+    landmarks: np.ndarray,
+    coordinates: np.ndarray,
+    n_neighbors: int,
+    step: Callable[..., Kept],
+) -> Array:
+    """Return what a step keeps of each row, given landmarks and their coordinates."""
     with rows.together(), full_precision(rows.xp), quiet():
         moments_of(rows, None, find_engine(rows.xp, device=rows.device))
         points = rows.small(landmarks, rows.dtype)
         prepared = Landmarks.of(points, rows.shape[0], n_neighbors)
-        step = partial(
-            _label_step,
-            landmarks=prepared,
-            coordinates=rows.small(coordinates, rows.wide),
-            centers=prepare(rows.small(centers, rows.wide)),
-        )
+        step = partial(step, landmarks=prepared, coordinates=rows.small(coordinates, rows.wide))
         return rows.map(step, block_rows=prepared.block_rows)[0]
+
+
+def _direction_step(block: Array, *, landmarks: Landmarks, coordinates: Array) -> Kept:
+    return (_average(*landmarks.links(block), coordinates),)
 
 
 def _label_step(
     block: Array, *, landmarks: Landmarks, coordinates: Array, centers: PreparedCenters
 ) -> Kept:
-    directions = _average(*landmarks.links(block), coordinates)
+    (directions,) = _direction_step(block, landmarks=landmarks, coordinates=coordinates)
     return (landmarks.search.engine.labels(directions, centers),)
