@@ -85,6 +85,14 @@ def _medoids_of_rows(problem: Problem) -> Call:
     return Call("kmedoids", options=options)
 
 
+def _neighbors(_problem: Problem) -> Call:
+    return Call("nearest_neighbors")
+
+
+def _spectral(problem: Problem) -> Call:
+    return Call("spectral_clustering", options={"rng": problem.seed})
+
+
 # What ours does in each race of `benchmarks.races`.
 CALLS: dict[str, Callable[[Problem], Call]] = {
     "lloyd": _lloyd,
@@ -96,6 +104,8 @@ CALLS: dict[str, Callable[[Problem], Call]] = {
     "soft": _soft,
     "medoids": _medoids,
     "medoids-rows": _medoids_of_rows,
+    "neighbors": _neighbors,
+    "spectral": _spectral,
     **{
         f"gmm-{kind}": partial(_mixture, covariance_type=kind)
         for kind in ("full", "tied", "diag", "spherical")

@@ -25,9 +25,9 @@ difference, and *not nearest* counts the labels that a float64 brute force contr
 mixtures it is the same with the mean *log-likelihood* of a row, more being better, and its
 difference. For k-medoids it is the *loss*, the sum of the rows' distances to their medoids; where
 the difference is 0, the medoids are the same. For neighbours it is their *mean distance*, and *not
-nearest* counts rows among 500 that have nearer ones; for spectral clustering the *normalised cut* of
-the graph of neighbours, less being better, and its difference. Ours loads its Numba kernels before the clock starts,
-as a first fit would.
+nearest* counts those of 500 rows that have nearer ones; for spectral clustering it is the
+*normalised cut* of the graph of neighbours, less being better, and its difference. Ours loads its
+Numba kernels before the clock starts, as a first fit would.
 """
 
 SPEED_UP = """\

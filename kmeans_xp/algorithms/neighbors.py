@@ -16,8 +16,8 @@ from kmeans_xp.rows.base import Kept, Rows
 from kmeans_xp.rows.memory import MemoryRows
 from kmeans_xp.rows.open import beside_x, open_rows
 
-# Rows of a block of those that are looked amid: more than so many scores of a row leave the cache.
-OTHERS = 1 << 13
+# Rows of a block of those that are looked amid, and entries: scores of more rows leave the cache.
+OTHERS, ENTRIES = 1 << 13, 1 << 22
 
 
 @beside_x
@@ -112,7 +112,7 @@ class Search:
         narrow = bounds_in_float32(d, float(to_host(reach.most)))
         dtype = xp.float32 if narrow else rows.wide
         engine = engine_for_neighbors(xp, algorithm, n * count, d, dtype, device=rows.device)
-        return cls(Others(rows, origin, dtype, min(n, OTHERS)), engine)
+        return cls(Others(rows, origin, dtype, min(n, OTHERS, max(1, ENTRIES // d))), engine)
 
     def block_rows(self, count: int) -> int:
         """Return how many rows a block should have, of which `count` neighbours are asked for."""

@@ -458,7 +458,8 @@ class Engine:
         (block, others, count) -> (indices, squares), as `kmeans_xp.kernels.portable.neighbors`
         specifies.
     neighbor_rows : callable
-        (m, d) -> rows that a block should have whose neighbours are looked for amid blocks of m.
+        (m, d) -> rows that a block should have whose neighbours are looked for amid blocks of m,
+        and which are compared with d entries of those that may be.
     polynomial, difference : ExpectationMaximization
         Of Gaussian mixtures.
     """

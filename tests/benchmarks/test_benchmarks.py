@@ -19,7 +19,7 @@ from benchmarks.datasets import DataSet, UnavailableError, check, load
 from benchmarks.grid import GRIDS, Point, Target, choose
 from benchmarks.judge import judge
 from benchmarks.machine import describe
-from benchmarks.measures import INERTIA, LIKELIHOOD
+from benchmarks.measures import CUT, DISTANCE, INERTIA, LIKELIHOOD
 from benchmarks.medoids import distances
 from benchmarks.mixtures import Mixture, likelihood, start_of
 from benchmarks.problem import Outcome, pose
@@ -184,7 +184,7 @@ ALIKE = {
     f"{race.name}, {entry.name}": (race, entry)
     for race in RACES.values()
     for entry in race.entries
-    if entry.needs in (None, "numba")
+    if entry.needs in (None, "numba") and race.measure not in (CUT, DISTANCE)
 }
 
 

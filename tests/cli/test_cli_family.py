@@ -277,7 +277,7 @@ REFUSED = {
     "--no-mixing": "--mixing is an option of soft, not of kmeans",
     "--reg-covar 0": "--reg-covar is an option of soft, gmm, not of kmeans",
     "--algorithm gmm --stiffness 1": "--stiffness is an option of soft, not of gmm",
-    "--algorithm gmm --kernel portable": "option of kmeans, minibatch, bisecting, kmedoids, spectral, not",
+    "--algorithm gmm --kernel portable": "of kmeans, minibatch, bisecting, kmedoids, spectral, not",
     "--algorithm soft --covariance-type full": "--covariance-type is an option of gmm",
     "--algorithm soft --empty-clusters random": "--empty-clusters is an option of kmeans, not",
     "--algorithm minibatch --empty-clusters farthest": "is an option of kmeans, not of minibatch",

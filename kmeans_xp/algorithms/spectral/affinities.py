@@ -58,7 +58,7 @@ def kernel_graph(rows: Rows, gamma: float | None, algorithm: str, engine: Engine
     n = rows.shape[0]
     scales = None
     if gamma is None:
-        _, distances = neighbors_of(rows, min(SCALE, n - 1), algorithm, include_self=False)
+        _, distances = neighbors_of(rows, min(SCALE + 1, n), algorithm, include_self=True)
         scales = rows.xp.astype(distances[:, -1], rows.wide, copy=False)
     others = prepare(rows.xp.astype(rows.block(0, n), rows.wide, copy=False))
     step = partial(_kernel_step, others=others, gamma=gamma, scales=scales, engine=engine)

@@ -290,11 +290,16 @@ def spectral_clustering(
     )
     if rows is None:
         with quiet():
-            return _from_sparse(X, k, options, solver, generator)
+            placed = _place_by_sparse(X, k, options, solver)
+            _warn_of_components(placed.found, k)
+            return _clustered(placed, k, options, generator)
     with rows.together(), full_precision(rows.xp), quiet():
         if affinity == LANDMARKS:
-            return _from_landmarks(rows, k, options, solver, generator)
-        return _from_rows(rows, k, options, solver, generator)
+            placed = _place_by_landmarks(rows, k, options, solver, generator)
+        else:
+            placed = _place(rows, k, options, solver)
+        _warn_of_components(placed.found, k)
+        return _clustered(placed, k, options, generator)
 
 
 @dataclass(frozen=True)
@@ -355,10 +360,42 @@ def _tell(number: int, _state: object, report: Report, *, callback: SpectralCall
     return callback is not None and callback(SpectralIteration(1, number, report.shift))
 
 
-def _from_rows(
-    rows: Rows, k: int, options: Options, solver: Solver, generator: np.random.Generator
-) -> SpectralResult:
-    """Return the clustering by affinities between all rows, or between neighbours."""
+def _as_it_is(array: Array) -> Array:
+    return array
+
+
+@dataclass(frozen=True)
+class Placed:
+    """All rows in the embedding, and how they came there.
+
+    Attributes
+    ----------
+    rows : array of shape (n, k)
+        In the widest float.
+    found : Embedding
+        Of the rows, or of the landmarks.
+    dtype : dtype
+        Of X.
+    kernel : str
+    affinity_matrix : array, sparse matrix or None
+    landmarks : array of shape (p, d) or None
+    landmark_embedding : array of shape (p, k) or None
+    deliver : callable
+        Returns small arrays of the embedding's library in that of X.
+    """
+
+    rows: Array
+    found: Embedding
+    dtype: Any
+    kernel: str
+    affinity_matrix: Any = None
+    landmarks: Array | None = None
+    landmark_embedding: Array | None = None
+    deliver: Callable[[Array], Array] = _as_it_is
+
+
+def _place(rows: Rows, k: int, options: Options, solver: Solver) -> Placed:
+    """Place rows by affinities between all of them, or between neighbours."""
     if not isinstance(rows, MemoryRows):
         raise TypeError(
             f"X must be an array in memory or a memory map for affinity={options.affinity!r}, got "
@@ -369,13 +406,11 @@ def _from_rows(
     alike = isinstance(options.affinity, str) and options.affinity.startswith("precomputed")
     nearest = None if alike else partial(_nearest_kept, rows=rows)
     found = embed(graph, k, solver, nearest)
-    return _clustered(found, graph, k, rows.dtype, options, generator, engine)
+    return Placed(found.coordinates, found, rows.dtype, engine.name, graph.native)
 
 
-def _from_sparse(
-    X: Any, k: int, options: Options, solver: Solver, generator: np.random.Generator
-) -> SpectralResult:
-    """Return the clustering by a sparse matrix of affinities or distances."""
+def _place_by_sparse(X: Any, k: int, options: Options, solver: Solver) -> Placed:
+    """Place rows by a sparse matrix of affinities or distances."""
     if options.affinity == "precomputed":
         graph = sparse_graph(X)
     else:
@@ -384,7 +419,41 @@ def _from_sparse(
     engine = find_engine(xp, options.algorithm, device=device_of(graph.values))
     dtype = xp.float32 if X.dtype == np.float32 else xp.float64
     found = embed(graph, k, solver, None)
-    return _clustered(found, graph, k, dtype, options, generator, engine)
+    return Placed(found.coordinates, found, dtype, engine.name, graph.native)
+
+
+def _place_by_landmarks(
+    rows: Rows, k: int, options: Options, solver: Solver, generator: np.random.Generator
+) -> Placed:
+    """Place rows by way of landmarks."""
+    if options.n_landmarks < k:
+        raise ValueError(
+            f"n_landmarks must be at least n_clusters={k}, got n_landmarks={options.n_landmarks}. "
+            "Take more."
+        )
+    engine = find_engine(rows.xp, options.algorithm, device=rows.device)
+    moments_of(rows, None, engine)  # Refuses what is not finite.
+    points = find_landmarks(rows, options.n_landmarks, options.algorithm, generator)
+    landmarks = Landmarks.of(points, rows.shape[0], options.n_neighbors, options.algorithm)
+    shared, links = links_of(rows, landmarks)
+    found = embed(DenseGraph(shared), k, solver, partial(_nearest_kept, rows=landmarks.rows))
+    # A landmark that no row is near, such as the copy of another, is no component of rows.
+    found = replace(found, n_connected=found.n_connected - found.n_alone, n_alone=0)
+    coordinates = lifted(found)
+    (placed,) = rows.map(
+        partial(average_step, coordinates=coordinates),
+        *links,
+        block_rows=engine.block_rows(k, rows.shape[1]),
+    )
+    return Placed(
+        placed,
+        found,
+        rows.dtype,
+        engine.name,
+        landmarks=rows.deliver(points),
+        landmark_embedding=rows.deliver(coordinates),
+        deliver=rows.deliver,
+    )
 
 
 def _graph(rows: MemoryRows, options: Options, engine: Engine) -> Graph:
@@ -424,22 +493,15 @@ def _nearest_step(block: Array, *, search: Search) -> Kept:
 
 
 def _clustered(
-    found: Embedding,
-    graph: Graph,
-    k: int,
-    dtype: Any,
-    options: Options,
-    generator: np.random.Generator,
-    engine: Engine,
+    placed: Placed, k: int, options: Options, generator: np.random.Generator
 ) -> SpectralResult:
-    """Return the clusters of an embedding of all rows."""
-    _warn_of_components(found, k)
-    xp, coordinates = namespace_of(found.coordinates), found.coordinates
-    run = _kmeans(coordinates, k, options, generator)
+    """Return the clusters of embedded rows."""
+    found, run = placed.found, _kmeans(placed.rows, k, options, generator)
+    values = to_like(found.eigenvalues, found.coordinates, found.coordinates.dtype)
     return SpectralResult(
         labels=run.labels,
-        embedding=xp.astype(coordinates, dtype, copy=False),
-        eigenvalues=to_like(found.eigenvalues, coordinates, coordinates.dtype),
+        embedding=namespace_of(placed.rows).astype(placed.rows, placed.dtype, copy=False),
+        eigenvalues=placed.deliver(values),
         residual=found.residual,
         n_iter=found.n_iter,
         converged=found.converged,
@@ -447,10 +509,10 @@ def _clustered(
         inertia=run.inertia,
         centers=run.centers,
         sizes=run.sizes,
-        affinity_matrix=graph.native,
-        landmarks=None,
-        landmark_embedding=None,
-        kernel=engine.name,
+        affinity_matrix=placed.affinity_matrix,
+        landmarks=placed.landmarks,
+        landmark_embedding=placed.landmark_embedding,
+        kernel=placed.kernel,
     )
 
 
@@ -467,51 +529,6 @@ def _kmeans(
     return start(embedding, k, init=rows.deliver(best.centers))
 
 
-def _from_landmarks(
-    rows: Rows, k: int, options: Options, solver: Solver, generator: np.random.Generator
-) -> SpectralResult:
-    """Return the clustering by way of landmarks."""
-    if options.n_landmarks < k:
-        raise ValueError(
-            f"n_landmarks must be at least n_clusters={k}, got n_landmarks={options.n_landmarks}. "
-            "Take more."
-        )
-    engine = find_engine(rows.xp, options.algorithm, device=rows.device)
-    moments_of(rows, None, engine)  # Refuses what is not finite.
-    points = find_landmarks(rows, options.n_landmarks, options.algorithm, generator)
-    landmarks = Landmarks.of(points, rows.shape[0], options.n_neighbors, options.algorithm)
-    shared, links = links_of(rows, landmarks)
-    nearest = partial(_nearest_kept, rows=landmarks.rows)
-    found = embed(DenseGraph(shared), k, solver, nearest)
-    # A landmark that no row is near, such as the copy of another, is no component of rows.
-    found = replace(found, n_connected=found.n_connected - found.n_alone, n_alone=0)
-    _warn_of_components(found, k)
-    coordinates = lifted(found)
-    (directions,) = rows.map(
-        partial(average_step, coordinates=coordinates),
-        *links,
-        block_rows=engine.block_rows(k, rows.shape[1]),
-    )
-    run = _kmeans(directions, k, options, generator)
-    xp = namespace_of(directions)
-    return SpectralResult(
-        labels=run.labels,
-        embedding=xp.astype(directions, rows.dtype, copy=False),
-        eigenvalues=rows.deliver(to_like(found.eigenvalues, coordinates, coordinates.dtype)),
-        residual=found.residual,
-        n_iter=found.n_iter,
-        converged=found.converged,
-        n_connected_components=found.n_connected,
-        inertia=run.inertia,
-        centers=run.centers,
-        sizes=run.sizes,
-        affinity_matrix=None,
-        landmarks=rows.deliver(points),
-        landmark_embedding=rows.deliver(coordinates),
-        kernel=engine.name,
-    )
-
-
 def _warn_of_components(found: Embedding, k: int) -> None:
     """Warn if the graph has more connected components than clusters."""
     if found.n_connected <= k:
@@ -522,5 +539,5 @@ def _warn_of_components(found: Embedding, k: int) -> None:
         f"n_clusters={k}. The largest are clustered, and each of the others joins one. Take more "
         "n_neighbors or a smaller gamma to link them, or more clusters.",
         UserWarning,
-        stacklevel=6,
+        stacklevel=4,
     )

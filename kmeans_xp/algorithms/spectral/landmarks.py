@@ -20,6 +20,7 @@ from kmeans_xp.arrays import Array, Totals, namespace_of, to_like
 from kmeans_xp.arrays.precision import full_precision, quiet
 from kmeans_xp.arrays.sparse import co_occurrence
 from kmeans_xp.kernels.choose.engine import find_engine
+from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows.base import Kept, Rows
 from kmeans_xp.rows.memory import MemoryRows
@@ -63,8 +64,9 @@ class Landmarks:
 
     def links(self, block: Array) -> tuple[Array, Array]:
         """Return the landmarks of each row, and how it is an average of them; both (B, r)."""
-        xp = namespace_of(block)
-        which, squares = self.search.nearest(block, self.count)
+        xp, pieces = namespace_of(block), parts(block.shape[0], self.block_rows)
+        found = [self.search.nearest(block[piece, :], self.count) for piece in pieces]
+        which, squares = (xp.concat(column) for column in zip(*found, strict=True))
         scales = squares[:, -1:]
         weights = xp.exp(-DECAY * squares / xp.where(scales > 0, scales, 1.0))
         return which, weights / xp.sum(weights, axis=1, keepdims=True)

@@ -17,14 +17,15 @@ from kmeans_xp.kernels.shared.others import Others
 from kmeans_xp.kernels.shared.prepared_centers import tied
 
 # Rows of a block: of fewer, products make little use of the caches; of more, scores leave them.
-BLOCK_ROWS = 256
+# Entries of the other rows on their lists, at most.
+BLOCK_ROWS, ENTRIES = 256, 1 << 22
 # Scores of a group: of more a group is looked at in vain, of fewer there are more groups.
 GROUP = 16
 
 
-def block_rows(m: int, d: int) -> int:
-    """Return how many rows a block should have."""
-    return BLOCK_ROWS
+def block_rows(_m: int, d: int) -> int:
+    """Return how many rows a block should have, with lists of d entries in all for each."""
+    return max(1, min(BLOCK_ROWS, ENTRIES // d))
 
 
 def shortlist(pieces: Pieces, size: int, n: int) -> tuple[np.ndarray, np.ndarray]:

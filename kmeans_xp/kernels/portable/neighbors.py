@@ -170,7 +170,7 @@ def shortlist(pieces: Pieces, size: int, n: int) -> tuple[Array, Array]:
         piece, place = xp.take_along_axis(piece, chosen, axis=1), chosen + first
         if scores is not None:
             piece, place = xp.concat([scores, piece], axis=1), xp.concat([where, place], axis=1)
-            kept = xp.argsort(piece, axis=1, stable=True)[:, :size]
+            kept = xp.argsort(piece, axis=1, stable=True)[:, : min(size, piece.shape[1])]
             piece = xp.take_along_axis(piece, kept, axis=1)
             place = xp.take_along_axis(place, kept, axis=1)
         scores, where = piece, place

@@ -54,6 +54,8 @@ def differences(dtype: str) -> Iterator[tuple[str, int]]:
         given = {"metric": "manhattan", "method": method, "init": [0, 1, 2, 3]}
         found, plain = (kx.kmedoids(flat[:100], 4, algorithm=a, **given) for a in ENGINES)
         yield method, _count(found.medoid_indices, plain.medoid_indices)
+    found, plain = (kx.nearest_neighbors(high[:70], 4, algorithm=a)[0] for a in ENGINES)
+    yield "neighbors", _count(found, plain)
     model = kx.KMeans(5, init=flat[:5], n_init=1).fit(flat)
     distances = reference.squared_distances(flat, model.cluster_centers_) ** 0.5
     yield "transform", int((~np.isclose(model.transform(flat), distances, rtol=1e-5)).sum())
