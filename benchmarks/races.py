@@ -225,7 +225,7 @@ RACES = {
                 Entry("faiss-cpu", faiss_cpu.neighbors, "faiss", max_rows=ALL_LOOKED_AT),
             ),
             measure=DISTANCE,
-            sets=("normal:20000x64@10", "normal:100000x16@10", "geo@10", "digits"),
+            sets=("normal:20000x64@10", "normal:100000x16@10", "geo:20000@10", "digits"),
             quick_sets=("digits",),
         ),
         Race(

@@ -67,8 +67,8 @@ SOLVERS = {
     "lobpcg": "chebyshev",
     "amg": "chebyshev",
 }
-# Embedded rows from which on so many of them, drawn at random, judge the starts of k-means.
-JUDGES = 1 << 15
+# Embedded rows, in all and for each cluster, that judge the starts of k-means where there are more.
+JUDGES, JUDGES_EACH = 10_000, 100
 # By how much the span of the eigenvectors may be off by default: no label depends on that.
 TOLERANCE = 1e-8
 
@@ -202,7 +202,8 @@ def spectral_clustering(
     n_landmarks : int
         How many landmarks, p; at most all rows.
     n_init : int
-        How many starts of k-means in the embedding.
+        How many starts of k-means in the embedding. Where there are more rows than 10,000 and 100
+        for each cluster, so many, drawn at random, judge the starts, and all go on from the best.
     eigen_solver : {"auto", "dense", "chebyshev"} or None
         "dense" finds all eigenvectors of the graph, n x n; "chebyshev" filters a block of vectors
         by polynomials. "auto", or None, is the first for few rows. scikit-learn's "arpack",
@@ -522,9 +523,10 @@ def _kmeans(
     """Return the best clustering of embedded rows; where these are many, some judge the starts."""
     rows = open_rows(embedding)
     n, start = rows.shape[0], partial(kmeans, algorithm=options.algorithm, rng=generator)
-    if n <= JUDGES or options.n_init == 1:
+    count = max(JUDGES, JUDGES_EACH * k)
+    if n <= count or options.n_init == 1:
         return start(embedding, k, n_init=options.n_init)
-    some = rows.take(np.sort(generator.choice(n, JUDGES, replace=False)))
+    some = rows.take(np.sort(generator.choice(n, count, replace=False)))
     best = start(some, k, n_init=options.n_init)
     return start(embedding, k, init=rows.deliver(best.centers))
 
