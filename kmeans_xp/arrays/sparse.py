@@ -216,15 +216,29 @@ def co_occurrence(which: Array, weights: Array, count: int) -> Array:
     return dense.T @ dense
 
 
-def in_order(rows: Array, columns: Array, n: int) -> tuple[Array, Array]:
-    """Return pairs, of indices below n, in the order of rows and then of columns."""
-    xp = namespace_of(rows)
+def mutual(rows: Array, columns: Array, n: int) -> tuple[Array, Array, Array]:
+    """Return pairs of different indices below n, and the same pairs turned round, each once.
+
+    In the order of rows and then of columns; and of each whether both ways were given. No pair may
+    be given twice.
+    """
+    xp, device = namespace_of(rows), device_of(rows)
+    none = xp.zeros(1, dtype=xp.bool, device=device)
     if n * n <= xp.iinfo(rows.dtype).max:
-        keys = xp.sort(rows * n + columns)
-        return keys // n, keys % n
+        keys = xp.sort(xp.concat([rows * n + columns, columns * n + rows]))
+        again = keys[1:] == keys[:-1]
+        # A row times n, and its column, are divisible by n + 1 if the two are equal.
+        (first,) = xp.nonzero(~xp.concat([none, again]) & (keys % (n + 1) != 0))
+        keys = xp.take(keys, first)
+        return keys // n, keys % n, xp.take(xp.concat([again, none]), first)
+    rows, columns = xp.concat([rows, columns]), xp.concat([columns, rows])
     order = xp.argsort(columns, stable=True)
     order = xp.take(order, xp.argsort(xp.take(rows, order), stable=True))
-    return xp.take(rows, order), xp.take(columns, order)
+    rows, columns = xp.take(rows, order), xp.take(columns, order)
+    again = (rows[1:] == rows[:-1]) & (columns[1:] == columns[:-1])
+    (first,) = xp.nonzero(~xp.concat([none, again]) & (rows != columns))
+    again = xp.take(xp.concat([again, none]), first)
+    return xp.take(rows, first), xp.take(columns, first), again
 
 
 def components(least: Callable[[Array], Array], numbers: Array) -> Array:

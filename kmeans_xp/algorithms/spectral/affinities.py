@@ -10,7 +10,7 @@ from kmeans_xp.algorithms.medoids.checks import extent_step
 from kmeans_xp.algorithms.neighbors import neighbors_of
 from kmeans_xp.algorithms.spectral.graph import DenseGraph, without_own
 from kmeans_xp.arrays import Array, as_array, device_of, namespace_of, to_host
-from kmeans_xp.arrays.sparse import SparseMatrix, in_order
+from kmeans_xp.arrays.sparse import SparseMatrix, mutual
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.metrics import check_range
 from kmeans_xp.kernels.portable.neighbors import first_least
@@ -42,15 +42,8 @@ def linked(indices: Array, dtype: Any) -> SparseMatrix:
     xp, device, (n, k) = namespace_of(indices), device_of(indices), indices.shape
     own = xp.arange(n, dtype=indices.dtype, device=device)[:, None]
     own = xp.reshape(xp.broadcast_to(own, (n, k)), (-1,))
-    other = xp.reshape(indices, (-1,))
-    rows, columns = in_order(xp.concat([own, other]), xp.concat([other, own]), n)
-    # A pair that is linked both ways comes twice.
-    again = (rows[1:] == rows[:-1]) & (columns[1:] == columns[:-1])
-    none = xp.zeros(1, dtype=xp.bool, device=device)
-    (first,) = xp.nonzero(~xp.concat([none, again]) & (rows != columns))
-    twice = xp.astype(xp.take(xp.concat([again, none]), first), dtype)
-    rows, columns = xp.take(rows, first), xp.take(columns, first)
-    return SparseMatrix.of(rows, columns, 0.5 * (1 + twice), n)
+    rows, columns, twice = mutual(own, xp.reshape(indices, (-1,)), n)
+    return SparseMatrix.of(rows, columns, 0.5 * (1 + xp.astype(twice, dtype)), n)
 
 
 def kernel_graph(rows: Rows, gamma: float | None, algorithm: str, engine: Engine) -> DenseGraph:

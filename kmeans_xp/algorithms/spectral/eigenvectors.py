@@ -70,10 +70,9 @@ def by_dense(matrix: Array, known: Array, count: int) -> Eigenvectors:
 
 @dataclass(frozen=True)
 class _Block:
-    """Orthonormal vectors, (n, b), rotated; their products; their values, and residuals."""
+    """Orthonormal vectors, (n, b), rotated; their values, and residuals."""
 
     vectors: Array
-    products: Array
     values: np.ndarray
     residuals: np.ndarray
 
@@ -144,11 +143,11 @@ def _filtered(matrix: Matrix, block: _Block, count: int, goal: float) -> Array:
     center, half = (cut - 1) / 2, (cut + 1) / 2
     degree = _degree(block, count, goal, center, half)
     sigma = first = half / (1 - center)
-    before, now = block.vectors, (block.products - center * block.vectors) * (sigma / half)
+    before = block.vectors
+    now = (matrix @ before - center * before) * (sigma / half)
     for _ in range(1, degree):
         after = 1 / (2 / first - sigma)
-        factor = 2 * after / half
-        later = factor * (matrix @ now) - (factor * center) * now - (sigma * after) * before
+        later = (2 * after / half) * (matrix @ now - center * now) - (sigma * after) * before
         before, now, sigma = now, later, after
     return now
 
@@ -180,7 +179,7 @@ def _rotated(matrix: Matrix, vectors: Array) -> _Block:
     vectors, products = vectors @ turn, products @ turn
     residuals = _norms(products - vectors * values)
     host = to_host(xp.stack([values, residuals]))
-    return _Block(vectors, products, host[0], host[1])
+    return _Block(vectors, host[0], host[1])
 
 
 def _norms(vectors: Array) -> Array:
