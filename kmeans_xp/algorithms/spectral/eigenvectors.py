@@ -125,8 +125,7 @@ def _step(
 ) -> tuple[_Block, Report]:
     before = float(block.residuals[:count].max())
     goal = _goal(block, count, tol, floor)
-    filtered = _filtered(matrix, block, count, goal)
-    block = _rotated(matrix, _orthonormal(filtered, known))
+    block = _rotated(matrix, _orthonormal(_filtered(matrix, block, count, goal), known))
     residual = float(block.residuals[:count].max())
     converged = residual <= _goal(block, count, tol, floor)
     return block, Report(before, residual, converged)
@@ -176,7 +175,8 @@ def _rotated(matrix: Matrix, vectors: Array) -> _Block:
     small = vectors.T @ products
     values, turn = xp.linalg.eigh((small + small.T) / 2)
     values, turn = xp.flip(values), xp.flip(turn, axis=1)
-    vectors, products = vectors @ turn, products @ turn
+    vectors = vectors @ turn
+    products = products @ turn
     residuals = _norms(products - vectors * values)
     host = to_host(xp.stack([values, residuals]))
     return _Block(vectors, host[0], host[1])

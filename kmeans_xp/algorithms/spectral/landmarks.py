@@ -115,7 +115,7 @@ def _average(which: Array, weights: Array, coordinates: Array) -> Array:
     return found / xp.where(lengths > 0, lengths, 1.0)
 
 
-def average_step(block: Array, which: Array, weights: Array, *, coordinates: Array) -> Kept:
+def average_step(_block: Array, which: Array, weights: Array, *, coordinates: Array) -> Kept:
     """Keep the directions of rows in the embedding, (B, k)."""
     return (_average(which, weights, coordinates),)
 
