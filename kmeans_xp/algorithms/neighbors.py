@@ -1,11 +1,12 @@
 """The nearest neighbours of every row."""
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
 from kmeans_xp.algorithms.moments import moments_of
-from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.checks import check_count
 from kmeans_xp.arrays.precision import full_precision, quiet
 from kmeans_xp.kernels.choose.engine import engine_for_neighbors, find_engine
@@ -107,9 +108,10 @@ class Search:
         """Prepare rows for `count` others to be compared with; checks them."""
         (n, d), xp = rows.shape, rows.xp
         engine = find_engine(xp, algorithm, device=rows.device)
-        origin = xp.astype(moments_of(rows, None, engine).origin, rows.wide)
-        reach = rows.fold(partial(_reach, origin=origin), block_rows=engine.block_rows(1, d))
-        narrow = bounds_in_float32(d, float(to_host(reach.most)))
+        moments = moments_of(rows, None, engine)
+        origin = xp.astype(moments.origin, rows.wide)
+        # No row is farther from the origin than the root of all squares together.
+        narrow = bounds_in_float32(d, math.sqrt(moments.about_origin))
         dtype = xp.float32 if narrow else rows.wide
         engine = engine_for_neighbors(xp, algorithm, n * count, d, dtype, device=rows.device)
         return cls(Others(rows, origin, dtype, min(n, OTHERS, max(1, ENTRIES // d))), engine)
@@ -122,21 +124,6 @@ class Search:
     def nearest(self, block: Array, count: int) -> tuple[Array, Array]:
         """Return indices and squared distances of the nearest, as the engine's `neighbors` does."""
         return self.engine.neighbors(block, self.others, count)
-
-
-@dataclass(frozen=True)
-class _Reach(Totals):
-    """The largest absolute difference of some rows from a point; "adding" takes the larger."""
-
-    most: Array
-
-    def __add__(self, other: Self) -> Self:
-        return type(self)(namespace_of(self.most).maximum(self.most, other.most))
-
-
-def _reach(block: Array, *, origin: Array) -> _Reach:
-    xp = namespace_of(block)
-    return _Reach(xp.max(xp.abs(xp.astype(block, origin.dtype, copy=False) - origin)))
 
 
 def _step(block: Array, *, search: Search, count: int, dtype: object) -> Kept:

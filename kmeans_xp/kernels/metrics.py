@@ -159,22 +159,7 @@ class Given(Measure):
     def distances(self, block: Array, others: Array, team: Team | None = None) -> Array:
         """Return the distances of a block to other rows; refuse what are none."""
         xp = namespace_of(block)
-        # Copies, since a function may write to what it is given.
-        copies = (xp.asarray(array, copy=True) for array in (block, others))
-        returned = self.function(*copies)
-        found = as_array(returned, "what metric returns")
-        wanted = block.shape[0], others.shape[0]
-        if namespace_of(found) is not xp or tuple(found.shape) != wanted:
-            raise ValueError(
-                f"metric must return an array of {xp.__name__} with the shape {wanted} for blocks "
-                f"of {wanted[0]} and {wanted[1]} rows, got {type(returned).__name__} with the "
-                f"shape {tuple(found.shape)}. Return one distance for each pair of rows."
-            )
-        if xp.isdtype(found.dtype, "complex floating"):
-            raise ValueError(
-                f"metric must return real numbers, got the dtype {found.dtype}. Return their "
-                "absolute values, if those are the distances."
-            )
+        found = said_of(block, others, self.function, "metric", "distance")
         found = xp.astype(found, block.dtype)
         extent = to_host(xp.stack([xp.min(found), xp.max(found)]))
         check_range(float(extent[0]), float(extent[1]), "what metric returns")
@@ -185,6 +170,32 @@ class Given(Measure):
         xp, found = namespace_of(block), self.distances(block, others)
         wide = widest_float(xp, device_of(block))
         return least(xp.astype(found, wide, copy=False))
+
+
+def said_of(
+    block: Array, others: Array, function: Callable[[Array, Array], Array], name: str, what: str
+) -> Array:
+    """Return what a function of the user's, an argument of that `name`, says of two blocks.
+
+    A real number, (B, m), for each pair of rows, called `what` in errors.
+    """
+    xp = namespace_of(block)
+    # Copies, since a function may write to what it is given.
+    returned = function(*(xp.asarray(array, copy=True) for array in (block, others)))
+    found = as_array(returned, f"what {name} returns")
+    wanted = block.shape[0], others.shape[0]
+    if namespace_of(found) is not xp or tuple(found.shape) != wanted:
+        raise ValueError(
+            f"{name} must return an array of {xp.__name__} with the shape {wanted} for blocks "
+            f"of {wanted[0]} and {wanted[1]} rows, got {type(returned).__name__} with the "
+            f"shape {tuple(found.shape)}. Return one {what} for each pair of rows."
+        )
+    if xp.isdtype(found.dtype, "complex floating"):
+        raise ValueError(
+            f"{name} must return real numbers, got the dtype {found.dtype}. Return their "
+            f"absolute values, if each of those is the {what}."
+        )
+    return found
 
 
 @final

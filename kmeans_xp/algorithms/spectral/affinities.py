@@ -9,10 +9,10 @@ from typing import Any
 from kmeans_xp.algorithms.medoids.checks import extent_step
 from kmeans_xp.algorithms.neighbors import neighbors_of
 from kmeans_xp.algorithms.spectral.graph import DenseGraph, without_own
-from kmeans_xp.arrays import Array, as_array, device_of, namespace_of, to_host
+from kmeans_xp.arrays import Array, device_of, namespace_of, to_host
 from kmeans_xp.arrays.sparse import SparseMatrix, mutual
 from kmeans_xp.kernels.interface import Engine
-from kmeans_xp.kernels.metrics import check_range
+from kmeans_xp.kernels.metrics import check_range, said_of
 from kmeans_xp.kernels.portable.neighbors import first_least
 from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
@@ -95,23 +95,8 @@ def function_graph(rows: Rows, function: Callable[[Array, Array], Array]) -> Den
 def _function_step(
     block: Array, *, everyone: Array, function: Callable[[Array, Array], Array], dtype: Any
 ) -> Kept:
-    xp = namespace_of(block)
-    # Copies, since a function may write to what it is given.
-    returned = function(*(xp.asarray(array, copy=True) for array in (block, everyone)))
-    found = as_array(returned, "what affinity returns")
-    wanted = block.shape[0], everyone.shape[0]
-    if namespace_of(found) is not xp or tuple(found.shape) != wanted:
-        raise ValueError(
-            f"affinity must return an array of {xp.__name__} with the shape {wanted} for blocks of "
-            f"{wanted[0]} and {wanted[1]} rows, got {type(returned).__name__} with the shape "
-            f"{tuple(found.shape)}. Return one affinity for each pair of rows."
-        )
-    if xp.isdtype(found.dtype, "complex floating"):
-        raise ValueError(
-            f"affinity must return real numbers, got the dtype {found.dtype}. Return their "
-            "absolute values, if those are the affinities."
-        )
-    return (xp.astype(found, dtype),)
+    found = said_of(block, everyone, function, "affinity", "affinity")
+    return (namespace_of(block).astype(found, dtype),)
 
 
 def dense_graph(values: Array, name: str = "X") -> DenseGraph:

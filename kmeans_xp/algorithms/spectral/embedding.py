@@ -108,9 +108,8 @@ def embed(graph: Graph, count: int, solver: Solver, nearest: Nearest | None) -> 
     roots = xp.sqrt(degrees)
     vectors = xp.sqrt(weights / xp.sum(weights, axis=0))
     cut = parts.kept.shape[0] < parts.count
-    matrix: Matrix = graph.scaled(1 / roots)
-    if cut:
-        matrix = Shifted(graph.scaled(1 / roots), xp.astype(alone, degrees.dtype))
+    scaled = graph.scaled(1 / roots)
+    matrix: Matrix = Shifted(scaled, xp.astype(alone, degrees.dtype)) if cut else scaled
     values, n_iter, converged = np.ones(vectors.shape[1]), 0, True
     if vectors.shape[1] < count:
         found = _leading(matrix, vectors, count - vectors.shape[1], solver)
