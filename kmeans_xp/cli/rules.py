@@ -21,6 +21,7 @@ from kmeans_xp.algorithms.spectral.landmarks import embedded_by_landmarks
 from kmeans_xp.arrays import to_host
 from kmeans_xp.cli.inputs import Array
 from kmeans_xp.kernels.metrics import PRECOMPUTED, check_metric
+from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.gaussians import KINDS, MATRICES
 from kmeans_xp.rows import Rows, open_rows
 
@@ -238,11 +239,10 @@ class Embedded(Rule):
 
 def _means(rows: Rows, labels: Array, k: int) -> Array:
     """Return the mean of the rows of each cluster, (k, d), in the dtype of the rows."""
-    d, size = rows.shape[1], max(1, ROWS // rows.shape[1])
+    d = rows.shape[1]
     sums = np.zeros((k, d))
-    for start in range(0, len(labels), size):
-        block = to_host(rows.block(start, min(start + size, len(labels))))
-        np.add.at(sums, labels[start : start + size], block)
+    for part in parts(len(labels), ROWS // d):
+        np.add.at(sums, labels[part], to_host(rows.block(part.start, part.stop)))
     counts = np.bincount(labels, minlength=k)
     dtype = to_host(rows.block(0, 1)).dtype
     return (sums / np.maximum(counts, 1)[:, None]).astype(dtype)
