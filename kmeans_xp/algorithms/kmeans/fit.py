@@ -8,11 +8,20 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.algorithms.final_assignment import Assignment, assigned
+from kmeans_xp.algorithms.kmeans import batch
 from kmeans_xp.algorithms.kmeans.empty_clusters import CHOICES, relocate
 from kmeans_xp.algorithms.loop import Callback, Report, Run, iterate, teller
 from kmeans_xp.algorithms.moments import Moments, moments_of
-from kmeans_xp.algorithms.seeding.fit import Init, check_init, check_starts, given_centers, seed
-from kmeans_xp.arrays import Array
+from kmeans_xp.algorithms.seeding.batch import draw_count, plus_plus
+from kmeans_xp.algorithms.seeding.fit import (
+    Init,
+    check_init,
+    check_starts,
+    given_centers,
+    random_rows,
+    seed,
+)
+from kmeans_xp.arrays import Array, to_host
 from kmeans_xp.arrays.checks import (
     check_callback,
     check_choice,
@@ -22,17 +31,20 @@ from kmeans_xp.arrays.checks import (
 )
 from kmeans_xp.arrays.draws import as_generator, check_rng
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels.choose.lloyd import LloydMethod, find_lloyd
+from kmeans_xp.kernels.choose.lloyd import LloydMethod, find_lloyd, suits_batch
 from kmeans_xp.kernels.interface import Engine, LloydRun
+from kmeans_xp.kernels.portable.batch import batch_rows, rows_at
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals, move
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows.arguments import open_weights
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.open import beside_x, open_rows
 
-# An inertia below this part of the total squares has lost too many digits to cancellation, and
-# is taken from direct differences instead.
-CANCELLED = 1e-5
+# The part of the total squares by which a start must be better than one before it: less may be
+# rounding, by which the same clusters in another order differ.
+BETTER = 2.0**-40
+# Starts that are drawn for all runs at once.
+AT_ONCE = ("k-means++", "random")
 
 
 @dataclass(frozen=True)
@@ -176,6 +188,7 @@ def kmeans(
             empty_clusters,
             rng,
             weights.common,
+            at_once=suits_batch(rows, k, algorithm),
         )
         return problem.best(X, init, starts=starts, max_iter=max_iter, callback=callback)
 
@@ -188,6 +201,8 @@ class Problem:
     ----------
     weights : array of shape (n,) or None
         None where all rows weigh the same, which is then the `common` weight.
+    at_once : bool
+        Whether several starts are made at once, where each draws by itself.
     """
 
     rows: Rows
@@ -199,6 +214,7 @@ class Problem:
     empty_clusters: str
     rng: int | np.random.Generator | None
     common: float = 1.0
+    at_once: bool = False
 
     @property
     def engine(self) -> Engine:
@@ -214,17 +230,75 @@ class Problem:
         self, X: Any, init: Init, *, starts: int, max_iter: int, callback: Callback | None
     ) -> KMeansResult:
         """Return the best of several starts."""
+        best = None
+        if self.at_once and starts > 1 and callback is None and init in AT_ONCE:
+            best = self.best_at_once(init, starts, max_iter)
+        if best is None:
+            best = self.best_one_by_one(
+                X, init, starts=starts, max_iter=max_iter, callback=callback
+            )
+        centers, sizes = self.rows.deliver(best.centers), self.rows.deliver(best.sizes)
+        return replace(best, centers=centers, sizes=sizes)
+
+    def is_better(self, inertia: float, before: float) -> bool:
+        """Return whether an inertia is less than the one before, by more than rounding."""
+        return inertia < before - BETTER * self.moments.total
+
+    def best_at_once(self, init: str, starts: int, max_iter: int) -> KMeansResult | None:
+        """Return the best of starts that are all made at once.
+
+        None if one needs what only a start by itself does: there are fewer distinct rows than
+        clusters, or a cluster lost all its rows.
+        """
+        before = self.generator.bit_generator.state
+        found = self._best_at_once(init, starts, max_iter)
+        if found is None:  # The same draws are made again, start by start.
+            self.generator.bit_generator.state = before
+        return found
+
+    def _best_at_once(self, init: str, starts: int, max_iter: int) -> KMeansResult | None:
+        rows, k, xp = self.rows, self.k, self.rows.xp
+        everything, origin = (
+            xp.astype(a, rows.wide, copy=False)[None, ...]
+            for a in (rows.block(0, rows.shape[0]), self.moments.origin)
+        )
+        data = batch_rows(everything, origin, self.weights)
+        if init == "random":
+            draws = [random_rows(rows, k, self.weights, self.generator) for _ in range(starts)]
+            indices = rows.small(np.asarray(draws))
+        else:
+            uniforms = rows.small(self.generator.random((starts, draw_count(k))), rows.wide)
+            indices, sound = plus_plus(data, uniforms, k)
+            if not to_host(sound).all():
+                return None
+        first = xp.astype(rows_at(data, indices), rows.dtype, copy=False)
+        squares = np.full(starts, self.moments.about_origin)
+        terms = batch.Terms(np.full(starts, self.threshold), squares, max_iter)
+        centers, fits = batch.lloyd(data, first, terms)
+        if not all(fit.sound for fit in fits):
+            return None
+        best = 0
+        for number, fit in enumerate(fits):
+            best = number if self.is_better(fit.inertia, fits[best].inertia) else best
+        fit = fits[best]
+        history = tuple(self.common * inertia for inertia in fit.history)
+        run = Run(centers[best, ...], len(history), fit.converged, False, history)
+        return replace(self.settle(run, self.lloyd()), kernel="batch")
+
+    def best_one_by_one(
+        self, X: Any, init: Init, *, starts: int, max_iter: int, callback: Callback | None
+    ) -> KMeansResult:
+        """Return the best of starts that are made one after the other."""
         best: KMeansResult | None = None
         for number in range(1, starts + 1):
             tell = teller(callback, number, self.rows, lambda centers: centers)
             result, stopped = self.solve(X, init, max_iter=max_iter, tell=tell)
-            if best is None or result.inertia < best.inertia:
+            if best is None or self.is_better(result.inertia, best.inertia):
                 best = result
             if stopped:
                 break
         assert best is not None
-        centers, sizes = self.rows.deliver(best.centers), self.rows.deliver(best.sizes)
-        return replace(best, centers=centers, sizes=sizes)
+        return best
 
     def solve(
         self, X: Any, init: Init, *, max_iter: int, tell: Callable[..., Any]
@@ -252,7 +326,7 @@ class Problem:
         step = lloyd.step(centers)
         squares = self.moments.about_origin
         inertia = self.common * (step.gain + squares)
-        if inertia < CANCELLED * self.common * squares:
+        if inertia < batch.CANCELLED * self.common * squares:
             inertia = self._ended(centers, lloyd).inertia
         if step.empty:
             prepared = prepare(centers, self.moments.origin)

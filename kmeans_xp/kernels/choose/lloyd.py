@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from array_api_compat import is_numpy_namespace
+from array_api_compat import is_jax_namespace, is_numpy_namespace
 
 from kmeans_xp.arrays import Array
 from kmeans_xp.kernels.choose import regimes
@@ -55,6 +55,8 @@ FUSED_ROWS = 1 << 20
 # up to 128 features, but with 256 NumPy takes 0.75 to 0.85 of their CPU time from k = 100 on. That
 # is not chosen: with AVX-512 tiles are twice as fast as BLAS in either.
 TILES_FROM = 17
+# Rows times centres up to which several fits are made at once.
+BATCH_UP_TO = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -390,6 +392,15 @@ BOUND_METHODS: tuple[BoundMethod, ...] = (
         fused_rows=_one_block_rows,
     ),
 )
+
+
+def suits_batch(rows: Source, k: int, algorithm: str = "auto") -> bool:
+    """Return whether several fits of such rows are made at once, unless they are watched.
+
+    JAX would compile anew for each number of fits that are left.
+    """
+    alone = algorithm != "auto" or k == 1 or not rows.in_memory or is_jax_namespace(rows.xp)
+    return not alone and rows.shape[0] * k <= BATCH_UP_TO
 
 
 def find_lloyd(

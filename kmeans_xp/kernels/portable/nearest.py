@@ -80,7 +80,7 @@ def distances(block: Array, prepared: PreparedCenters, dtype: Any) -> Array:
         _pair_distances(block, prepared.wide_centers, which[part], dtype=dtype)
         for part in parts(which.shape[0], n * max(k, d) // d)
     ]
-    flat = _filled(xp.reshape(products, (-1,)), marked, place, xp.concat(pieces))
+    flat = filled(xp.reshape(products, (-1,)), marked, place, xp.concat(pieces))
     return xp.reshape(flat, (n, k))
 
 
@@ -142,7 +142,7 @@ def decide(labels: Array, block: Array, prepared: PreparedCenters) -> Array:
     # As many differences at a time as the block has scores.
     size = n // min(prepared.centers.shape)
     found = _decide_among_all(xp.take(block, left, axis=0), prepared, size)
-    return _filled(labels, undecided, _counted(undecided), found)
+    return filled(labels, undecided, counted(undecided), found)
 
 
 def count_undecided(labels: Array) -> Array:
@@ -185,13 +185,13 @@ def decide_unseen(
     """
     undecided, place, which = _first_marked(labels < 0, room=parts[-1].stop)
     pieces = [decide_among_few(gather(which[part]), prepared) for part in parts]
-    return _filled(labels, undecided, place, namespace_of(labels).concat(pieces))
+    return filled(labels, undecided, place, namespace_of(labels).concat(pieces))
 
 
 @fused("room")
 def _first_marked(where: Array, *, room: int) -> tuple[Array, Array, Array]:
     """Return the first `room` places that `where` marks: as a mask, numbered from 1, and which."""
-    xp, place = namespace_of(where), _counted(where)
+    xp, place = namespace_of(where), counted(where)
     numbers = xp.arange(1, room + 1, dtype=place.dtype, device=device_of(where))
     # Where there are fewer, some place or other.
     which = xp.searchsorted(place, numbers) % where.shape[0]
@@ -217,13 +217,13 @@ def _decide_among_few(block: Array, columns: "_Columns", wide_centers: Array) ->
         best = xp.astype(xp.argmin(lower, axis=1), xp.int32) if left else best
     few = xp.stack(candidates, axis=1)
     centers = xp.take(wide_centers, xp.reshape(few, (-1,)), axis=0)
-    found = _least(few, _squares(block, xp.reshape(centers, (n, -1, d))), d)
+    found = least(few, _squares(block, xp.reshape(centers, (n, -1, d))), d)
     certain = xp.all(lower > upper, axis=1)
     return xp.where(certain, found, -1)
 
 
 @fused()
-def _filled(values: Array, where: Array, place: Array, by: Array) -> Array:
+def filled(values: Array, where: Array, place: Array, by: Array) -> Array:
     """Return `values`, (m,), with the i-th place that `where` marks filled by the i-th entry.
 
     The standard has no scatter: every place gathers what it would get, the entry of which `place`
@@ -238,7 +238,7 @@ def rounded_up(count: int, most: int) -> int:
     return min(most, 1 << (count - 1).bit_length())
 
 
-def _counted(where: Array) -> Array:
+def counted(where: Array) -> Array:
     """Return how many places up to each one `where` marks, (m,) int32."""
     xp = namespace_of(where)
     return xp.cumulative_sum(xp.astype(where, xp.int32), dtype=xp.int32)
@@ -283,7 +283,7 @@ def _decide_among_all(block: Array, prepared: PreparedCenters, size: int) -> Arr
     numbers = xp.arange(k, dtype=xp.int32, device=device_of(block))[None, :]
     centers = prepared.wide_centers[None, :, :]
     pieces = [
-        _least(numbers, _squares(block[part, :], centers), d)
+        least(numbers, _squares(block[part, :], centers), d)
         for part in parts(block.shape[0], size)
     ]
     return xp.concat(pieces)
@@ -296,7 +296,7 @@ def _squares(block: Array, centers: Array) -> Array:
     return xp.sum(difference * difference, axis=2)
 
 
-def _least(numbers: Array, squares: Array, d: int) -> Array:
+def least(numbers: Array, squares: Array, d: int) -> Array:
     """Return the lowest of the centres' `numbers` that are at the least distance, (B,)."""
     xp = namespace_of(squares)
     tie = tied(d, float(xp.finfo(squares.dtype).eps))

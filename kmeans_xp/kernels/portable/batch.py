@@ -1,0 +1,145 @@
+"""Many small k-means fits at once, in the array-API standard alone.
+
+The m fits are the first axis of every array, so that an operation is started once for all of them:
+where rows are few, to start operations takes longer than their arithmetic. Labels are as exact as
+those of `kmeans_xp.kernels.portable.nearest`: a product shortlists, direct differences decide.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kmeans_xp.arrays import Array, namespace_of
+from kmeans_xp.arrays.namespace import device_of
+from kmeans_xp.arrays.precision import product_rounding
+from kmeans_xp.kernels.portable.nearest import counted, filled, least
+from kmeans_xp.kernels.shared.blocks import parts
+
+
+# Scores of rows that are computed at a time, of several fits together: so many stay in a processor's
+# cache, and are enough for a call to be worth its while.
+SCORES = 1 << 17
+
+
+class BatchRows(NamedTuple):
+    """The rows of m fits, in the widest float; p is m, or 1 where all fits have the same rows.
+
+    Attributes
+    ----------
+    rows : array of shape (p, n, d)
+        As they are.
+    origins : array of shape (p, 1, d)
+        A point amid each fit's rows; x' below is a row less this.
+    shifted : array of shape (p, n, d + 2)
+        (x', 1, ‖x'‖²).
+    weights : array of shape (n,) or None
+        The same for all fits.
+    """
+
+    rows: Array
+    origins: Array
+    shifted: Array
+    weights: Array | None
+
+
+def batch_rows(rows: Array, origins: Array, weights: Array | None) -> BatchRows:
+    """Prepare rows, (p, n, d), and a point amid each fit's rows, (p, d), in the widest float."""
+    xp, origins = namespace_of(rows), origins[:, None, :]
+    differences = rows - origins
+    squares = xp.sum(differences * differences, axis=2, keepdims=True)
+    shifted = xp.concat([differences, xp.ones_like(squares), squares], axis=2)
+    return BatchRows(rows, origins, shifted, weights)
+
+
+def in_parts(rows: BatchRows, fits: int, width: int) -> Iterator[tuple[slice, BatchRows]]:
+    """Yield which of the fits to do at a time, of `width` scores a row; and their rows."""
+    p, n, _ = rows.rows.shape
+    for part in parts(fits, SCORES // (n * width)):
+        yield part, rows if p == 1 else BatchRows(*(a[part, ...] for a in rows[:-1]), rows.weights)
+
+
+def rows_at(rows: BatchRows, indices: Array) -> Array:
+    """Return some rows of each fit, (m, t, d), as they are; `indices` are of shape (m, t)."""
+    xp, (p, n, d) = namespace_of(rows.rows), rows.rows.shape
+    first = xp.arange(p, dtype=indices.dtype, device=device_of(indices)) * n
+    which = xp.reshape(indices + first[:, None], (-1,))
+    return xp.reshape(xp.take(xp.reshape(rows.rows, (-1, d)), which, axis=0), (*indices.shape, d))
+
+
+def potentials(centers: Array, rows: BatchRows) -> Array:
+    """Return rows' weights times their squared distances to centres, (m, t, n).
+
+    The centres, (m, t, d), are as they are. Distances are lower bounds of what a product finds, so
+    that a row at a centre has no potential; at others they take no more than rounding may.
+    """
+    xp, kept = namespace_of(centers), 1 - 2 * _rounding(centers)
+    shifted = centers - rows.origins
+    squares = xp.sum(shifted * shifted, axis=2, keepdims=True)
+    scores = xp.concat([-2 * shifted, kept * squares, kept * xp.ones_like(squares)], axis=2)
+    found = xp.maximum(scores @ xp.matrix_transpose(rows.shifted), xp.zeros_like(squares))
+    return found if rows.weights is None else found * rows.weights
+
+
+def candidates(centers: Array, rows: BatchRows) -> Array:
+    """Return which centres, (m, k, d), may be the nearest of which row, (m, k, n) of bool.
+
+    All others are farther than one of these, by more than rounding of the product and a tie.
+    """
+    xp, d = namespace_of(centers), centers.shape[2]
+    shifted = centers - rows.origins
+    squares = xp.sum(shifted * shifted, axis=2, keepdims=True)
+    columns = xp.matrix_transpose(rows.shifted)
+    scores = xp.concat([-2 * shifted, squares], axis=2) @ columns[:, : d + 1, :]
+    norms = xp.sqrt(columns[:, d + 1 :, :]) + xp.sqrt(xp.max(squares, axis=1, keepdims=True))
+    # As rounding moves two scores, which both hold ‖c'‖² - 2x'·c', and a tie is as wide.
+    slack = 4 * _rounding(centers) * norms * norms + _least_positive(centers)
+    return scores <= xp.min(scores, axis=1, keepdims=True) + slack
+
+
+def decided(mask: Array, centers: Array, rows: BatchRows) -> Array:
+    """Return one nearest centre of each row, (m, k, n) of bool, among the candidates in `mask`.
+
+    Rows of several candidates are decided by direct differences from every centre, the lowest of
+    equals.
+    """
+    xp, (m, k, n), d = namespace_of(mask), mask.shape, centers.shape[2]
+    doubtful = xp.reshape(xp.sum(xp.astype(mask, xp.int32), axis=1) > 1, (-1,))
+    (which,) = xp.nonzero(doubtful)
+    if which.shape[0] == 0:
+        return mask
+    fit, row = which // n, which % n
+    own = xp.take(xp.reshape(rows.rows, (-1, d)), row if rows.rows.shape[0] == 1 else which, axis=0)
+    difference = own[:, None, :] - xp.take(centers, fit, axis=0)
+    numbers = xp.arange(k, dtype=xp.int32, device=device_of(mask))
+    found = least(numbers[None, :], xp.sum(difference * difference, axis=2), d)
+    labels = xp.reshape(xp.astype(xp.argmax(xp.astype(mask, xp.int8), axis=1), xp.int32), (-1,))
+    labels = xp.reshape(filled(labels, doubtful, counted(doubtful), found), (m, 1, n))
+    return labels == numbers[None, :, None]
+
+
+def totals_of(mask: Array, rows: BatchRows) -> Array:
+    """Return the clusters' weighted sums of x', and their weights beside these, (m, k, d + 1)."""
+    chosen = namespace_of(mask).astype(mask, rows.rows.dtype)
+    chosen = chosen if rows.weights is None else chosen * rows.weights
+    return chosen @ rows.shifted[:, :, :-1]
+
+
+def inertias(mask: Array, centers: Array, rows: BatchRows) -> Array:
+    """Return the weighted sums of squared distances, (m,), by direct differences."""
+    xp = namespace_of(mask)
+    # One term of each sum is not zero, so that nothing is rounded.
+    own = xp.matrix_transpose(xp.astype(mask, centers.dtype)) @ centers
+    difference = rows.rows - own
+    costs = xp.sum(difference * difference, axis=2)
+    return xp.sum(costs if rows.weights is None else costs * rows.weights, axis=1)
+
+
+def _rounding(centers: Array) -> float:
+    """Return what rounding moves a score by, at most, as a part of (‖x'‖ + ‖c'‖)²."""
+    eps = float(namespace_of(centers).finfo(centers.dtype).eps)
+    return (centers.shape[2] + 8) * eps + product_rounding(centers)
+
+
+def _least_positive(centers: Array) -> float:
+    """Return what is lost where terms are next to subnormal."""
+    smallest = float(namespace_of(centers).finfo(centers.dtype).smallest_normal)
+    return 4 * (centers.shape[2] + 8) * smallest
