@@ -13,6 +13,9 @@ from kmeans_xp.rows.checks import check_rows, range_error
 
 # Rows of which the median is amid all rows.
 FEW = 31
+# An inertia below this part of the total squares, from which it is reckoned, has lost too many
+# digits to cancellation, and is taken from direct differences instead.
+CANCELLED = 1e-5
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ COMPACT = 1 << 24
 Kept = tuple[Array, ...]
 Indices = Sequence[int] | np.ndarray
 Step = Callable[..., tuple[Any, Kept]]
+Made = TypeVar("Made")
 
 
 class Rows(ABC):
@@ -99,6 +100,10 @@ class Rows(ABC):
         """Run `work` until it returns true, and where there are threads to do so, `help_out`."""
         while not work():
             pass
+
+    def each(self, calls: Sequence[Callable[[], Made]]) -> list[Made]:
+        """Return what calls come to, in their order; threads, where there are some, share them."""
+        return [call() for call in calls]
 
     def evenly(self, count: int) -> Array:
         """Return at most `count` rows, spread evenly over all."""

@@ -1,7 +1,7 @@
 """Rows in NumPy arrays, whose blocks run on a thread pool, or are streamed from a memory map."""
 
 import mmap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from threading import Event, Lock
@@ -12,7 +12,7 @@ import numpy as np
 from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.arrays.threads import one_blas_thread
-from kmeans_xp.rows.base import Indices, Kept, Rows, Step, add
+from kmeans_xp.rows.base import Indices, Kept, Made, Rows, Step, add
 from kmeans_xp.rows.memory import MemoryRows
 from kmeans_xp.rows.threads import Threads
 
@@ -105,6 +105,11 @@ class NumpyRows(MemoryRows):
     def team(self, work: Callable[[], bool], help_out: Callable[[], Any]) -> None:
         """Run `work` until it returns true; meanwhile, and for a while after, others help."""
         self.threads.team(work, help_out)
+
+    def each(self, calls: Sequence[Callable[[], Made]]) -> list[Made]:
+        """Return what calls come to, in their order; threads share them."""
+        with one_blas_thread():
+            return self.threads.each(calls)
 
     def together(self) -> AbstractContextManager[None]:
         """Hold BLAS to one thread: idle ones would go on spinning in the way of the sweeps."""

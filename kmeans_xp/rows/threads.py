@@ -4,14 +4,15 @@ import itertools
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from time import perf_counter
 from typing import Any
 
+from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.arrays.threads import one_blas_thread_from_now_on, thread_count
-from kmeans_xp.rows.base import add
+from kmeans_xp.rows.base import Made, add
 
 # Blocks are added up in this many runs, whatever the number of threads: each run adds its own
 # blocks in order, and the runs are added in order, so that the thread count changes no bit.
@@ -72,6 +73,19 @@ class Threads:
         remaining = runs.take_for(SHORT if known is None and small else 0.0)
         short = known is not None and known < SHORT
         return 0 if short else max(0, min(self.count, remaining) - 1)
+
+    def each(self, calls: Sequence[Callable[[], Made]]) -> list[Made]:
+        """Return what calls come to, in their order; each is long enough to wake a thread for."""
+        if len(calls) == 1:
+            return [calls[0]()]
+
+        @quiet()
+        def run(first: int, last: int, _: threading.Event) -> list[Made]:
+            return [call() for call in calls[first:last]]
+
+        runs = _Runs(run, [(i, i + 1) for i in range(len(calls))])
+        found: list[Made] = runs.finish(_pool(self.count), min(self.count, len(calls)) - 1)
+        return found
 
     def team(self, work: Callable[[], bool], help_out: Callable[[], Any]) -> None:
         """Run `work` until it returns true; meanwhile, and for a while after, others help.

@@ -155,7 +155,6 @@ class Bisections:
         moments = leaf.moments or self._moments(few, weights)
         if not moments.squares.any():
             return None
-        threshold = self.tol * moments.variance
         division = Division.of(
             Problem(
                 few,
@@ -163,7 +162,7 @@ class Bisections:
                 2,
                 LloydMethod(self.engine),
                 moments,
-                threshold,
+                self.tol,
                 "farthest",
                 self.generator,
             )

@@ -7,9 +7,9 @@ from typing import Self
 
 import numpy as np
 
-from kmeans_xp.algorithms.kmeans.fit import CANCELLED, Problem
+from kmeans_xp.algorithms.kmeans.fit import Problem
 from kmeans_xp.algorithms.loop import Report, iterate
-from kmeans_xp.algorithms.moments import Moments
+from kmeans_xp.algorithms.moments import CANCELLED, Moments
 from kmeans_xp.algorithms.seeding.fit import Init, seed
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.precision import quiet

@@ -7,48 +7,28 @@ longer than its arithmetic. Here a call serves all fits; each of them goes on as
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from kmeans_xp.algorithms.loop import Report, iterate
+from kmeans_xp.algorithms.moments import CANCELLED
+from kmeans_xp.algorithms.seeding.batch import plus_plus
 from kmeans_xp.arrays import Array, namespace_of, to_host, to_like
 from kmeans_xp.kernels.portable.batch import (
     BatchRows,
+    Each,
     candidates,
     decided,
     in_parts,
     inertias,
+    rows_at,
+    some_fits,
     totals_of,
 )
 
-# An inertia below this part of the total squares has lost too many digits to cancellation, and
-# is taken from direct differences instead.
-CANCELLED = 1e-5
 # The part of the fits from which those that ended are left out of the batch.
 IDLE = 0.25
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What ends fits, and what their inertia is reckoned from.
-
-    Attributes
-    ----------
-    thresholds : ndarray of shape (m,)
-        Up to which squared shift of the centres a fit has converged.
-    squares : ndarray of shape (m,)
-        The weighted squares of all rows about the origin.
-    max_iter : int
-    """
-
-    thresholds: np.ndarray
-    squares: np.ndarray
-    max_iter: int
-
-    def of(self, which: slice | np.ndarray) -> "Terms":
-        """Return those of some of the fits."""
-        return replace(self, thresholds=self.thresholds[which], squares=self.squares[which])
 
 
 @dataclass(frozen=True)
@@ -72,14 +52,91 @@ class Fit:
     sound: bool
 
 
-def lloyd(rows: BatchRows, starts: Array, terms: Terms) -> tuple[Array, list[Fit]]:
-    """Return the centres that fits end with, (m, k, d) in the dtype of `starts`, and the fits."""
-    m, k, _ = starts.shape
-    ended = [
-        _ended(some, starts[part, ...], terms.of(part)) for part, some in in_parts(rows, m, k)
-    ]
-    centers, fits = zip(*ended, strict=True)
-    return namespace_of(starts).concat(centers), list(chain(*fits))
+@dataclass(frozen=True)
+class Batch:
+    """Fits of k clusters that are to be made at once.
+
+    Attributes
+    ----------
+    rows : BatchRows
+        Of each fit, or the same for all.
+    k : int
+    dtype : dtype
+        Of X, and so of centres.
+    each : callable
+        Of some `Rows`, whose threads may share the work.
+    tol, max_iter
+        As `kmeans` has them.
+    """
+
+    rows: BatchRows
+    k: int
+    dtype: Any
+    each: Each
+    tol: float
+    max_iter: int
+
+    def from_draws(self, uniforms: np.ndarray) -> tuple[Array, list[Fit]]:
+        """Return centres and fits that start from k-means++, by `draw_count` uniforms of each."""
+        draws = to_like(uniforms, self.rows.rows, self.rows.rows.dtype)
+        indices, sound = plus_plus(self.rows, draws, self.k, self.each)
+        centers, fits = self.from_rows(indices)
+        started = to_host(sound).tolist()
+        fits = [replace(fit, sound=fit.sound and s) for fit, s in zip(fits, started, strict=True)]
+        return centers, fits
+
+    def from_rows(self, indices: Array) -> tuple[Array, list[Fit]]:
+        """Return centres, (m, k, d), and fits that start from some rows, (m, k) integers."""
+        xp, m = namespace_of(indices), indices.shape[0]
+        starts = xp.astype(rows_at(self.rows, indices), self.dtype, copy=False)
+        terms = _Terms.of(self.rows, fits=m, tol=self.tol, max_iter=self.max_iter)
+        ended = self.each(
+            [
+                partial(_ended, some, starts[part, ...], terms.at(part))
+                for part, some in in_parts(self.rows, m, self.k)
+            ]
+        )
+        centers, fits = zip(*ended, strict=True)
+        return xp.concat(centers), list(chain(*fits))
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """What ends fits, and what their inertia is reckoned from.
+
+    Attributes
+    ----------
+    thresholds : ndarray of shape (m,)
+        Up to which squared shift of the centres a fit has converged.
+    squares : ndarray of shape (m,)
+        The weighted squares of all rows about the origin.
+    max_iter : int
+    """
+
+    thresholds: np.ndarray
+    squares: np.ndarray
+    max_iter: int
+
+    @classmethod
+    def of(cls, rows: BatchRows, *, fits: int, tol: float, max_iter: int) -> Self:
+        """Return those of so many fits, of which each has a set of rows or all have the same.
+
+        They have converged if the squared shift is at most `tol` times the mean variance of the
+        features.
+        """
+        xp, (*_, n, d) = namespace_of(rows.rows), rows.rows.shape
+        weights = rows.weights
+        weight = n if weights is None else float(to_host(xp.sum(weights)))
+        weighted = rows.shifted if weights is None else rows.shifted * weights[None, :, None]
+        sums = to_host(xp.sum(weighted, axis=1)).astype(np.float64)
+        squares, means = sums[:, -1], sums[:, :d] / weight
+        variances = np.maximum(squares / weight - np.vecdot(means, means), 0.0) / d
+        terms = cls(tol * variances, squares, max_iter)
+        return terms if len(squares) == fits else terms.at(np.zeros(fits, np.intp))
+
+    def at(self, which: slice | np.ndarray) -> Self:
+        """Return those of some of the fits."""
+        return replace(self, thresholds=self.thresholds[which], squares=self.squares[which])
 
 
 @dataclass(frozen=True)
@@ -122,9 +179,7 @@ class _State:
 
     def _without_idle(self) -> Self:
         busy = ~self.idle
-        rows = self.rows
-        if rows.rows.shape[0] > 1:
-            rows = BatchRows(*(_at(part, busy) for part in rows[:-1]), rows.weights)
+        rows = some_fits(self.rows, partial(_at, where=busy))
         centers, numbers = _at(self.centers, busy), self.numbers[busy]
         return replace(self, rows=rows, centers=centers, numbers=numbers, idle=self.idle[busy])
 
@@ -134,7 +189,7 @@ def _at(array: Array, where: np.ndarray) -> Array:
     return namespace_of(array).take(array, to_like(np.flatnonzero(where), array), axis=0)
 
 
-def _ended(rows: BatchRows, starts: Array, terms: Terms) -> tuple[Array, list[Fit]]:
+def _ended(rows: BatchRows, starts: Array, terms: _Terms) -> tuple[Array, list[Fit]]:
     m = starts.shape[0]
     none = np.zeros(m, bool)
     state = _State(rows, starts, np.arange(m), none, (), none, ~none)
@@ -150,10 +205,10 @@ def _ended(rows: BatchRows, starts: Array, terms: Terms) -> tuple[Array, list[Fi
     return centers, [Fit(*of) for of in zip(inertia, histories, *outcomes, strict=True)]
 
 
-def _step(state: _State, *, terms: Terms) -> tuple[_State, Report]:
+def _step(state: _State, *, terms: _Terms) -> tuple[_State, Report]:
     """Assign every row of every fit, and move each centre to the mean of its rows."""
     rows, centers, busy = state.rows, _wide(state.centers, state.rows), ~state.idle
-    terms = terms.of(state.numbers)
+    terms = terms.at(state.numbers)
     mask = candidates(centers, rows)
     moved, numbers = _moved(state.centers, mask, rows)
     gain, shift, lightest, doubtful = to_host(numbers)
@@ -175,7 +230,7 @@ def _step(state: _State, *, terms: Terms) -> tuple[_State, Report]:
         sound=_marked(state.sound, state.numbers[busy & ~sound], False),
         converged=_marked(state.converged, state.numbers[busy & sound & converged], True),
     ).ending(busy & (converged | ~sound))
-    return after, Report(float(inertia.sum()), float(shift.max()), after.idle.all())
+    return after, Report(float(inertia.sum()), float(shift.max()), bool(after.idle.all()))
 
 
 def _marked(mask: np.ndarray, where: np.ndarray, value: bool) -> np.ndarray:
@@ -199,7 +254,9 @@ def _moved(before: Array, mask: Array, rows: BatchRows) -> tuple[Array, Array]:
     drift, shifted = _wide(moved, rows) - wide, wide - rows.origins
     gain = xp.sum(shifted * (weights * shifted - 2 * sums), axis=(1, 2))
     lightest = xp.min(weights, axis=(1, 2))
-    several = xp.sum(xp.astype(mask, xp.int32), axis=(1, 2)) - mask.shape[2]
+    # Where all rows weigh one, weights count the candidates.
+    counted = weights if rows.weights is None else xp.astype(mask, xp.int32)
+    several = xp.sum(counted, axis=(1, 2)) - mask.shape[2]
     numbers = [gain, xp.sum(drift * drift, axis=(1, 2)), lightest, several]
     return moved, xp.stack([xp.astype(of_fits, wide.dtype, copy=False) for of_fits in numbers])
 

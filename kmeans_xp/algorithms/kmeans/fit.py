@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.algorithms.final_assignment import Assignment, assigned
-from kmeans_xp.algorithms.kmeans import batch
+from kmeans_xp.algorithms.kmeans.batch import Batch
 from kmeans_xp.algorithms.kmeans.empty_clusters import CHOICES, relocate
 from kmeans_xp.algorithms.loop import Callback, Report, Run, iterate, teller
-from kmeans_xp.algorithms.moments import Moments, moments_of
-from kmeans_xp.algorithms.seeding.batch import draw_count, plus_plus
+from kmeans_xp.algorithms.moments import CANCELLED, Moments, moments_of
+from kmeans_xp.algorithms.seeding.batch import draw_count
 from kmeans_xp.algorithms.seeding.fit import (
     Init,
     check_init,
@@ -21,7 +21,7 @@ from kmeans_xp.algorithms.seeding.fit import (
     random_rows,
     seed,
 )
-from kmeans_xp.arrays import Array, to_host
+from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.checks import (
     check_callback,
     check_choice,
@@ -33,7 +33,7 @@ from kmeans_xp.arrays.draws import as_generator, check_rng
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels.choose.lloyd import LloydMethod, find_lloyd, suits_batch
 from kmeans_xp.kernels.interface import Engine, LloydRun
-from kmeans_xp.kernels.portable.batch import batch_rows, rows_at
+from kmeans_xp.kernels.portable.batch import batch_rows
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals, move
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows.arguments import open_weights
@@ -184,7 +184,7 @@ def kmeans(
             k,
             method,
             moments,
-            tol * moments.variance,
+            tol,
             empty_clusters,
             rng,
             weights.common,
@@ -210,7 +210,7 @@ class Problem:
     k: int
     method: LloydMethod
     moments: Moments
-    threshold: float
+    tol: float
     empty_clusters: str
     rng: int | np.random.Generator | None
     common: float = 1.0
@@ -220,6 +220,11 @@ class Problem:
     def engine(self) -> Engine:
         """Return the engine that runs."""
         return self.method.engine
+
+    @property
+    def threshold(self) -> float:
+        """Return up to which squared shift of the centres a run has converged."""
+        return self.tol * self.moments.variance
 
     @cached_property
     def generator(self) -> np.random.Generator:
@@ -263,18 +268,12 @@ class Problem:
             for a in (rows.block(0, rows.shape[0]), self.moments.origin)
         )
         data = batch_rows(everything, origin, self.weights)
+        all_starts = Batch(data, k, rows.dtype, rows.each, self.tol, max_iter)
         if init == "random":
-            draws = [random_rows(rows, k, self.weights, self.generator) for _ in range(starts)]
-            indices = rows.small(np.asarray(draws))
+            drawn = [random_rows(rows, k, self.weights, self.generator) for _ in range(starts)]
+            centers, fits = all_starts.from_rows(rows.small(np.asarray(drawn)))
         else:
-            uniforms = rows.small(self.generator.random((starts, draw_count(k))), rows.wide)
-            indices, sound = plus_plus(data, uniforms, k)
-            if not to_host(sound).all():
-                return None
-        first = xp.astype(rows_at(data, indices), rows.dtype, copy=False)
-        squares = np.full(starts, self.moments.about_origin)
-        terms = batch.Terms(np.full(starts, self.threshold), squares, max_iter)
-        centers, fits = batch.lloyd(data, first, terms)
+            centers, fits = all_starts.from_draws(self.generator.random((starts, draw_count(k))))
         if not all(fit.sound for fit in fits):
             return None
         best = 0
@@ -326,7 +325,7 @@ class Problem:
         step = lloyd.step(centers)
         squares = self.moments.about_origin
         inertia = self.common * (step.gain + squares)
-        if inertia < batch.CANCELLED * self.common * squares:
+        if inertia < CANCELLED * self.common * squares:
             inertia = self._ended(centers, lloyd).inertia
         if step.empty:
             prepared = prepare(centers, self.moments.origin)

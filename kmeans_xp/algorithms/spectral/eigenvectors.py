@@ -17,6 +17,8 @@ import numpy as np
 
 from kmeans_xp.algorithms.loop import Report, iterate
 from kmeans_xp.arrays import Array, namespace_of, to_host, to_like
+from kmeans_xp.kernels.shared.blocks import parts
+from kmeans_xp.rows.open import open_rows
 
 # Vectors of the block beyond those that are wanted, as a part of these and at least: what the last
 # wanted one's convergence depends on is the eigenvalue of the last of the block.
@@ -29,6 +31,8 @@ LEAST_DEGREE, MOST_DEGREE = 8, 300
 MOST_GROWTH = 27.0
 # The logarithm of what a filter is to gain beyond what the last residual asks for.
 SURE = 2.0
+# Entries of a block from which threads share a filter.
+SHARED = 1 << 14
 # Residuals that rounding leaves, in units in the last place.
 ROUNDING = 100.0
 
@@ -137,12 +141,23 @@ def _goal(block: _Block, count: int, tol: float, floor: float) -> float:
 
 
 def _filtered(matrix: Matrix, block: _Block, count: int, goal: float) -> Array:
-    """Return the block after a Chebyshev filter, scaled to be 1 at the eigenvalue 1."""
+    """Return the block after a Chebyshev filter, which threads make of some vectors each."""
+    xp, (n, b) = namespace_of(block.vectors), block.vectors.shape
     cut = min(float(block.values[-1]), 1 - 1e-14)
+    degree = _degree(block, count, goal, (cut - 1) / 2, (cut + 1) / 2)
+    rows = open_rows(block.vectors)
+    size = b if n * b < SHARED else -(-b // (rows.concurrency or 1))
+    some = [
+        partial(_filter, matrix, block.vectors[:, part], cut, degree) for part in parts(b, size)
+    ]
+    return xp.concat(rows.each(some), axis=1)
+
+
+def _filter(matrix: Matrix, vectors: Array, cut: float, degree: int) -> Array:
+    """Return vectors times a polynomial that is small from -1 to `cut`, and 1 at 1."""
     center, half = (cut - 1) / 2, (cut + 1) / 2
-    degree = _degree(block, count, goal, center, half)
     sigma = first = half / (1 - center)
-    before = block.vectors
+    before = vectors
     now = (matrix @ before - center * before) * (sigma / half)
     for _ in range(1, degree):
         after = 1 / (2 / first - sigma)

@@ -56,7 +56,7 @@ FUSED_ROWS = 1 << 20
 # is not chosen: with AVX-512 tiles are twice as fast as BLAS in either.
 TILES_FROM = 17
 # Rows times centres up to which several fits are made at once.
-BATCH_UP_TO = 1 << 16
+BATCH_UP_TO = 1 << 15
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ where rows are few, to start operations takes longer than their arithmetic. Labe
 those of `kmeans_xp.kernels.portable.nearest`: a product shortlists, direct differences decide.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.namespace import device_of
@@ -14,10 +15,12 @@ from kmeans_xp.arrays.precision import product_rounding
 from kmeans_xp.kernels.portable.nearest import counted, filled, least
 from kmeans_xp.kernels.shared.blocks import parts
 
+# Scores of rows that are computed at a time, of several fits together: so many stay in a
+# processor's cache, and are enough for a call to be worth its while.
+SCORES = 1 << 16
 
-# Scores of rows that are computed at a time, of several fits together: so many stay in a processor's
-# cache, and are enough for a call to be worth its while.
-SCORES = 1 << 17
+# Calls -> what they come to, in their order; see `kmeans_xp.rows.base.Rows.each`.
+Each = Callable[[Sequence[Callable[[], Any]]], list[Any]]
 
 
 class BatchRows(NamedTuple):
@@ -52,9 +55,16 @@ def batch_rows(rows: Array, origins: Array, weights: Array | None) -> BatchRows:
 
 def in_parts(rows: BatchRows, fits: int, width: int) -> Iterator[tuple[slice, BatchRows]]:
     """Yield which of the fits to do at a time, of `width` scores a row; and their rows."""
-    p, n, _ = rows.rows.shape
+    n = rows.rows.shape[1]
     for part in parts(fits, SCORES // (n * width)):
-        yield part, rows if p == 1 else BatchRows(*(a[part, ...] for a in rows[:-1]), rows.weights)
+        yield part, some_fits(rows, itemgetter((part, ...)))
+
+
+def some_fits(rows: BatchRows, of: Callable[[Array], Array]) -> BatchRows:
+    """Return the rows of those fits that `of` takes from an array of all."""
+    if rows.rows.shape[0] == 1:
+        return rows
+    return BatchRows(of(rows.rows), of(rows.origins), of(rows.shifted), rows.weights)
 
 
 def rows_at(rows: BatchRows, indices: Array) -> Array:

@@ -283,8 +283,7 @@ def _decide_among_all(block: Array, prepared: PreparedCenters, size: int) -> Arr
     numbers = xp.arange(k, dtype=xp.int32, device=device_of(block))[None, :]
     centers = prepared.wide_centers[None, :, :]
     pieces = [
-        least(numbers, _squares(block[part, :], centers), d)
-        for part in parts(block.shape[0], size)
+        least(numbers, _squares(block[part, :], centers), d) for part in parts(block.shape[0], size)
     ]
     return xp.concat(pieces)
 
