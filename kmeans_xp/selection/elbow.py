@@ -11,7 +11,7 @@ from kmeans_xp.arrays.checks import check_nonnegative
 from kmeans_xp.selection.arguments import checked_ks
 
 # The least difference at a knee. With k from 1 to 10, in 50 draws of each, 200 uniform or normal
-# rows in 2, 5 or 10 dimensions stay below 0.031; so do, below 0.05, nine other shapes of one cluster
+# rows in 2, 5 or 10 dimensions stay below 0.031; below 0.05 so do nine other shapes of one cluster
 # (uniform, normal, exponential, Student's t) in 1 to 100 dimensions. Three or four normal clusters
 # in 2, 3 and 10 dimensions, discs, elongated and heavy-tailed clusters, and wine exceed 0.11.
 LEAST_DIFFERENCE = 0.06
