@@ -84,7 +84,7 @@ def elbow(ks: Iterable[int], inertias: Iterable[float]) -> ElbowResult:
     ends. k-means cuts the inertia of rows that fill d dimensions evenly to about k**(-2/d) of it,
     which is such a straight line and has no knee. On linear axes it bends as well: there Kneedle
     finds an elbow in every curve, and more often a wrong one (of 50 draws of four normal clusters
-    in three dimensions it is right about 31, here about all). One cluster that is much longer than
+    in three dimensions it is right about 31, this about all). One cluster that is much longer than
     wide may have an elbow here too.
 
     There is a knee where that difference is at least 0.06. This stands in for Kneedle's sensitivity
@@ -111,13 +111,13 @@ def elbow(ks: Iterable[int], inertias: Iterable[float]) -> ElbowResult:
     """
     counts, values = _curve(ks, inertias)
     differences, reason = _difference_curve(counts, values)
-    best = int(differences.argmax())
-    if reason is None and differences[best] < LEAST_DIFFERENCE:
+    place = int(differences.argmax())
+    if reason is None and differences[place] < LEAST_DIFFERENCE:
         reason = (
             "the inertia falls smoothly, as it does without clusters: the largest difference is "
-            f"{differences[best]:.3f}, less than {LEAST_DIFFERENCE}."
+            f"{differences[place]:.3f}, less than {LEAST_DIFFERENCE}."
         )
-    k = counts[best] if reason is None else None
+    k = counts[place] if reason is None else None
     return ElbowResult(counts, values, k, tuple(differences.tolist()), reason)
 
 
@@ -126,7 +126,7 @@ def _curve(
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Return both in ascending order of k."""
     counts = checked_ks(ks)
-    values = [check_nonnegative(value, "each of inertias") for value in inertias]
+    values = [check_nonnegative(v, f"inertias[{i}]") for i, v in enumerate(inertias)]
     if len(values) != len(counts):
         raise ValueError(
             f"inertias must be as many as ks, got {len(values)} beside {len(counts)} ks. Pass the "
@@ -149,10 +149,10 @@ def _difference_curve(
     """Return Kneedle's difference curve, or zeros and the reason why there is none."""
     none = np.zeros(len(ks))
     if len(ks) < 3:
-        return none, f"there must be a k on either side of it: got {len(ks)} ks, fewer than 3."
-    best = np.array(list(accumulate(inertias, min)))
-    if best[0] - best[-1] <= ROUNDING * best[0]:
+        return none, "there must be a k on either side of it: got fewer than 3 ks."
+    least = np.array(list(accumulate(inertias, min)))
+    if least[0] - least[-1] <= ROUNDING * least[0]:
         return none, f"the inertia does not fall: it is {inertias[0]:g} for every k."
     x = np.log(ks)
-    y = np.log(np.maximum(best, np.finfo(np.float64).eps * best[0]))
+    y = np.log(np.maximum(least, np.finfo(np.float64).eps * least[0]))
     return (y[0] - y) / (y[0] - y[-1]) - (x - x[0]) / (x[-1] - x[0]), None
