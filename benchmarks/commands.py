@@ -7,10 +7,23 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import PROGRAM, ceilings, compare, gpu, grid, growth, memory, peers, scaling
+from benchmarks import (
+    PROGRAM,
+    ceilings,
+    compare,
+    gpu,
+    grid,
+    growth,
+    memory,
+    peers,
+    scaling,
+    selection,
+)
 from benchmarks.contest import Settings
 from benchmarks.datasets import GENERATED, UnavailableError, check
+from benchmarks.machine import usable_cpus
 from benchmarks.races import RACES, Race
+from benchmarks.scenarios import SCENARIOS
 
 RESULTS = Path(__file__).parent / "results"
 DEFAULTS = Settings()
@@ -39,6 +52,7 @@ def _parser(parents: Sequence[argparse.ArgumentParser]) -> argparse.ArgumentPars
         (growth, _growth_options(), _growth),
         (memory, _memory_options(), _memory),
         (compare, _compare_options(), _compare),
+        (selection, _selection_options(), _selection),
     ):
         summary = (module.__doc__ or "").partition(": ")[2].strip()
         command = commands.add_parser(
@@ -132,6 +146,15 @@ def _compare_options() -> argparse.ArgumentParser:
     own = ", ".join([f"{compare.LIMIT}", *(f"{v} for {k}" for k, v in compare.LIMITS.items())])
     add("--limit", type=_positive_float, metavar="RATIO", help=f"default: {own}")
     add("--without-numba", action="store_true", help="compare without Numba as well")
+    return options
+
+
+def _selection_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    add = options.add_argument
+    seeds = f"draws of each scenario; default: {selection.SEEDS}"
+    add("--seeds", type=_positive_int, metavar="N", help=seeds)
+    add("--scenarios", nargs="+", choices=list(SCENARIOS), default=list(SCENARIOS))
     return options
 
 
@@ -241,6 +264,22 @@ def _compare(options: argparse.Namespace, command: str) -> int:
         folder=options.out,
     )
     return 0 if compare.run(plan) else 1
+
+
+def _selection(options: argparse.Namespace, command: str) -> int:
+    seeds = options.seeds or (selection.QUICK_SEEDS if options.quick else selection.SEEDS)
+    if seeds < 2:
+        raise ValueError(f"--seeds must be at least 2, for a standard error, got {seeds}")
+    plan = selection.Plan(
+        scenarios=[SCENARIOS[name] for name in options.scenarios],
+        seeds=seeds,
+        workers=len(usable_cpus()),
+        command=command,
+        name=_name(options),
+        folder=options.out,
+    )
+    # A few seeds show that it runs, and decide nothing.
+    return 0 if selection.run(plan) or options.quick else 1
 
 
 def _targets(named: Sequence[str] | None) -> list[grid.Target]:

@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _HOME = {
     "BisectingKMeans": "estimators.bisecting",
     "BisectingKMeansResult": "algorithms.bisecting.fit",
+    "ElbowResult": "selection.elbow",
     "GaussianMixture": "estimators.mixture",
     "GaussianMixtureResult": "algorithms.mixture.fit",
     "KMeans": "estimators.kmeans",
@@ -29,6 +30,7 @@ _HOME = {
     "SpectralResult": "algorithms.spectral.fit",
     "assign": "algorithms.assign",
     "bisecting_kmeans": "algorithms.bisecting.fit",
+    "elbow": "selection.elbow",
     "explain": "algorithms.kmeans.explain",
     "gaussian_mixture": "algorithms.mixture.fit",
     "inertia": "metrics.inertia",
@@ -49,6 +51,7 @@ _HOME = {
 __all__ = [
     "BisectingKMeans",
     "BisectingKMeansResult",
+    "ElbowResult",
     "GaussianMixture",
     "GaussianMixtureResult",
     "Iteration",
@@ -68,6 +71,7 @@ __all__ = [
     "__version__",
     "assign",
     "bisecting_kmeans",
+    "elbow",
     "explain",
     "gaussian_mixture",
     "inertia",
@@ -108,6 +112,7 @@ if TYPE_CHECKING:
     from kmeans_xp.estimators.soft import SoftKMeans
     from kmeans_xp.estimators.spectral import SpectralClustering
     from kmeans_xp.metrics.inertia import inertia
+    from kmeans_xp.selection.elbow import ElbowResult, elbow
 
 
 def __getattr__(name: str) -> Any:

@@ -81,6 +81,7 @@ SIGNATURES = {
         "callback=None)"
     ),
     "medoid_silhouette": "(X, medoid_indices, *, metric='euclidean', sample_weight=None)",
+    "elbow": "(ks, inertias)",
     "explain": "(X, n_clusters, *, algorithm='auto')",
     "kmeans_plusplus": ("(X, n_clusters, *, n_local_trials=None, sample_weight=None, rng=None)"),
     "assign": "(X, centers)",

@@ -51,6 +51,8 @@ def stored_again(name):
 
 # Public names that came after the old files: whoever adds one, adds it here.
 SINCE = {
+    "elbow",
+    "ElbowResult",
     "explain",
     "kmedoids",
     "medoid_silhouette",

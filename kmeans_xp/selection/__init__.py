@@ -1,0 +1,1 @@
+"""Floor 3: how many clusters the rows have."""
