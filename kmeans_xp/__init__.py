@@ -12,6 +12,7 @@ _HOME = {
     "BisectingKMeans": "estimators.bisecting",
     "BisectingKMeansResult": "algorithms.bisecting.fit",
     "ElbowResult": "selection.elbow",
+    "GapResult": "selection.gap",
     "GaussianMixture": "estimators.mixture",
     "GaussianMixtureResult": "algorithms.mixture.fit",
     "KMeans": "estimators.kmeans",
@@ -32,6 +33,7 @@ _HOME = {
     "bisecting_kmeans": "algorithms.bisecting.fit",
     "elbow": "selection.elbow",
     "explain": "algorithms.kmeans.explain",
+    "gap_statistic": "selection.gap",
     "gaussian_mixture": "algorithms.mixture.fit",
     "inertia": "metrics.inertia",
     "kmeans": "algorithms.kmeans.fit",
@@ -52,6 +54,7 @@ __all__ = [
     "BisectingKMeans",
     "BisectingKMeansResult",
     "ElbowResult",
+    "GapResult",
     "GaussianMixture",
     "GaussianMixtureResult",
     "Iteration",
@@ -73,6 +76,7 @@ __all__ = [
     "bisecting_kmeans",
     "elbow",
     "explain",
+    "gap_statistic",
     "gaussian_mixture",
     "inertia",
     "kmeans",
@@ -113,6 +117,7 @@ if TYPE_CHECKING:
     from kmeans_xp.estimators.spectral import SpectralClustering
     from kmeans_xp.metrics.inertia import inertia
     from kmeans_xp.selection.elbow import ElbowResult, elbow
+    from kmeans_xp.selection.gap import GapResult, gap_statistic
 
 
 def __getattr__(name: str) -> Any:

@@ -100,7 +100,7 @@ class KSelection:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the fitted results and silhouettes, in types that JSON has."""
-        rows = [
+        rows: list[dict[str, float | None]] = [
             {"k": k, "inertia": self.inertias[i], "seconds": self.seconds[i]}
             | {name: _or_none(values[i]) for name, values in self.scores.items()}
             for i, k in enumerate(self.ks)

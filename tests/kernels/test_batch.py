@@ -1,4 +1,4 @@
-"""Many small fits at once: labels, sums, inertia and potential of each are those of one by itself."""
+"""Many small fits at once: each has the labels, sums and potential of one by itself."""
 
 import numpy as np
 import pytest
