@@ -29,6 +29,8 @@ _HOME = {
     "SpectralResult": "algorithms.spectral.fit",
     "assign": "algorithms.assign",
     "bisecting_kmeans": "algorithms.bisecting.fit",
+    "calinski_harabasz_score": "metrics.dispersion",
+    "davies_bouldin_score": "metrics.dispersion",
     "explain": "algorithms.kmeans.explain",
     "gaussian_mixture": "algorithms.mixture.fit",
     "inertia": "metrics.inertia",
@@ -38,6 +40,9 @@ _HOME = {
     "medoid_silhouette": "algorithms.medoids.assign",
     "minibatch_kmeans": "algorithms.minibatch.fit",
     "nearest_neighbors": "algorithms.neighbors",
+    "silhouette_samples": "metrics.silhouette",
+    "silhouette_score": "metrics.silhouette",
+    "simplified_silhouette": "metrics.simplified",
     "soft_kmeans": "algorithms.mixture.soft",
     "spectral_clustering": "algorithms.spectral.fit",
     # Not public, but part of what pickles hold.
@@ -68,6 +73,8 @@ __all__ = [
     "__version__",
     "assign",
     "bisecting_kmeans",
+    "calinski_harabasz_score",
+    "davies_bouldin_score",
     "explain",
     "gaussian_mixture",
     "inertia",
@@ -77,6 +84,9 @@ __all__ = [
     "medoid_silhouette",
     "minibatch_kmeans",
     "nearest_neighbors",
+    "silhouette_samples",
+    "silhouette_score",
+    "simplified_silhouette",
     "soft_kmeans",
     "spectral_clustering",
 ]
@@ -107,7 +117,10 @@ if TYPE_CHECKING:
     from kmeans_xp.estimators.mixture import GaussianMixture
     from kmeans_xp.estimators.soft import SoftKMeans
     from kmeans_xp.estimators.spectral import SpectralClustering
+    from kmeans_xp.metrics.dispersion import calinski_harabasz_score, davies_bouldin_score
     from kmeans_xp.metrics.inertia import inertia
+    from kmeans_xp.metrics.silhouette import silhouette_samples, silhouette_score
+    from kmeans_xp.metrics.simplified import simplified_silhouette
 
 
 def __getattr__(name: str) -> Any:

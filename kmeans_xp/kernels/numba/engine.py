@@ -85,7 +85,7 @@ def _cluster_distances_all(
     metric: Metric,
 ) -> tuple[np.ndarray, np.ndarray] | None:
     by_difference = regimes.measures_by_difference(rows.shape[1], "euclidean")
-    if not (by_difference and compiling.ready(rows.dtype, compiling.SILHOUETTE)):
+    if not (by_difference and compiling.ready(np.float64, compiling.SILHOUETTE)):
         return NUMPY.cluster_distances_all(rows, labels, masses, weights, metric)
     from kmeans_xp.kernels.numba import silhouette
 

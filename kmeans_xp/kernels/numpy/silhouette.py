@@ -25,7 +25,7 @@ from kmeans_xp.kernels.shared.prepared_centers import prepare
 
 # Rows of a strip and of a chunk at most, and their entries: with fewer rows threads wait for the
 # interpreter's lock, with more their distances leave the cache.
-STRIP_ROWS, CHUNK_ROWS, ENTRIES = 2048, 512, 1 << 20
+STRIP_ROWS, CHUNK_ROWS, ENTRIES = 1024, 512, 1 << 20
 # Rows of a strip whose distances to a chunk are computed at a time.
 TOGETHER = 256
 # Rows of which the median is a point amid those of a strip.
@@ -183,9 +183,7 @@ def _all_strips(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what `cluster_distances_all` does, in the order of the clusters."""
     (n, d), k = source.shape, len(masses)
-    strip_rows, chunk_rows = (
-        max(1, min(most, ENTRIES // d)) for most in (STRIP_ROWS, CHUNK_ROWS)
-    )
+    strip_rows, chunk_rows = (max(1, min(most, ENTRIES // d)) for most in (STRIP_ROWS, CHUNK_ROWS))
     own, other = np.zeros(n), np.full(n, np.inf)
     for label in range(k):
         end = int(ordered.ends[label + 1])
