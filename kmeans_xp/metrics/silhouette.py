@@ -73,7 +73,7 @@ def silhouette_samples(X: Array, labels: Array, *, metric: Metric = "euclidean")
     array([0.75      , 0.66666667, 0.        , 0.        ])
     """
     check_metric(metric)
-    rows = open_rows(X)
+    rows = _open(X)
     clusters = Clusters.of(rows, open_labels(rows, labels))
     values = _silhouettes(rows, clusters, open_weights(rows, None), metric)
     return rows.xp.astype(values, rows.dtype, copy=False)
@@ -134,7 +134,7 @@ def silhouette_score(
     """
     check_metric(metric)
     generator = as_generator(rng)
-    rows = open_rows(X)
+    rows = _open(X, sampled=sample_size is not None)
     labels = open_labels(rows, labels)
     if sample_size is None:
         rows, labels, weights = _copies(rows, labels, open_weights(rows, sample_weight))
@@ -183,8 +183,10 @@ def _copies(rows: Rows, labels: Array, weights: Weights) -> tuple[Rows, Array, W
     ValueError
         If these are no numbers of copies.
     """
-    least, array = weights.common, weights.array
-    if array is not None:
+    array = weights.array
+    if array is None:
+        least = weights.common
+    else:
         xp = namespace_of(array)
         least = float(to_host(xp.min(xp.where(array > 0, array, xp.inf))))
     if least < 1:
@@ -192,20 +194,26 @@ def _copies(rows: Rows, labels: Array, weights: Weights) -> tuple[Rows, Array, W
             "sample_weight must say how many copies of each row there are, 0 or 1 and more, got "
             f"the weight {least}. Divide them by the least one that is not 0."
         )
-    if weights.count == rows.shape[0]:
+    if array is None or weights.count == rows.shape[0]:
         return rows, labels, weights
     rows, (labels, array) = rows.subset(array > 0, labels, array)
     return rows, labels, replace(weights, array=array)
 
 
-def _silhouettes(rows: Rows, clusters: Clusters, weights: Weights, metric: Metric) -> Array:
-    """Return the silhouette of each row, (n,) in the widest float; checks the rows."""
-    if not isinstance(rows, MemoryRows):
+def _open(X: Array, *, sampled: bool = False) -> Rows:
+    """Open rows of which all pairs are measured, or those of a sample."""
+    rows = open_rows(X)
+    if not (sampled or isinstance(rows, MemoryRows)):
         raise TypeError(
             f"X must be an array in memory or a memory map, got a {rows.place}: every row is "
             "measured to all others. Pass a sample_size to silhouette_score, or compute X first, "
             "if it fits in memory."
         )
+    return rows
+
+
+def _silhouettes(rows: Rows, clusters: Clusters, weights: Weights, metric: Metric) -> Array:
+    """Return the silhouette of each row, (n,) in the widest float; checks the rows."""
     xp, k = rows.xp, clusters.count
     engine = engine_for_silhouette(xp, rows.shape, k, metric, rows.wide, device=rows.device)
     with rows.together(), full_precision(xp), quiet():
@@ -240,7 +248,7 @@ class _Amid:
 
     Attributes
     ----------
-    rows : MemoryRows
+    rows : Rows
     labels : array of shape (n,), int32
     masses : array of shape (k,)
     weights : array of shape (n,) or None
@@ -248,7 +256,7 @@ class _Amid:
     engine : Engine
     """
 
-    rows: MemoryRows
+    rows: Rows
     labels: Array
     masses: Array
     weights: Array | None
