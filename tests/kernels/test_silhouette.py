@@ -42,6 +42,8 @@ def _brute(X, labels, masses, weights, metric):
 def test_they_are_those_of_all_pairs(engine: Engine, name, metric, weighted, monkeypatch) -> None:
     for constant, few in (("STRIP_ROWS", 300), ("CHUNK_ROWS", 70), ("TOGETHER", 64)):
         monkeypatch.setattr(silhouette, constant, few)
+    if metric == "cosine" and name == "far away":
+        pytest.skip("from there all rows lie in one direction")
     X, labels = PROBLEMS[name], RNG.permutation(CLUSTERS)
     weights = RNG.integers(1, 4, len(X)).astype(float) if weighted else None
     heavy = np.ones(len(X)) if weights is None else weights
