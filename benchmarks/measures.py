@@ -10,6 +10,7 @@ from benchmarks.graphs import cut, neighbors
 from benchmarks.judge import Verdict, judge
 from benchmarks.mixtures import likelihood
 from benchmarks.problem import Outcome
+from benchmarks.scores import verdict
 
 
 @dataclass(frozen=True)
@@ -48,4 +49,5 @@ LIKELIHOOD = Measure(
 )
 # Of graphs that fall apart it is 0.
 CUT = Measure("normalised cut", "", cut, lambda theirs, ours: theirs - ours)
+SCORE = Measure("score", "", verdict, _relative)
 DISTANCE = Measure("mean distance", "not nearest", neighbors, _relative)

@@ -19,6 +19,7 @@ from benchmarks.mixtures import REG_COVAR, start_of
 from benchmarks.problem import Problem
 from benchmarks.processes import ProcessError, answer
 from benchmarks.races import Race
+from benchmarks.scores import labels_of
 from benchmarks.timed_process import Task
 from benchmarks.timing import turns
 
@@ -30,7 +31,7 @@ class Call:
     name: str
     method: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    # One named X takes the place of the rows.
+    # One named X takes the place of the rows, and one named labels that of the number of clusters.
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     # Whether the estimator is fitted before the clock starts.
     fitted: bool = False
@@ -93,6 +94,10 @@ def _spectral(problem: Problem) -> Call:
     return Call("spectral_clustering", options={"rng": problem.seed})
 
 
+def _score(problem: Problem, *, name: str) -> Call:
+    return Call(name, arrays={"labels": labels_of(problem)})
+
+
 # What ours does in each race of `benchmarks.races`.
 CALLS: dict[str, Callable[[Problem], Call]] = {
     "lloyd": _lloyd,
@@ -106,6 +111,9 @@ CALLS: dict[str, Callable[[Problem], Call]] = {
     "medoids-rows": _medoids_of_rows,
     "neighbors": _neighbors,
     "spectral": _spectral,
+    "silhouette": partial(_score, name="silhouette_score"),
+    "calinski-harabasz": partial(_score, name="calinski_harabasz_score"),
+    "davies-bouldin": partial(_score, name="davies_bouldin_score"),
     **{
         f"gmm-{kind}": partial(_mixture, covariance_type=kind)
         for kind in ("full", "tied", "diag", "spherical")

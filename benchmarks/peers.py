@@ -26,8 +26,9 @@ mixtures it is the same with the mean *log-likelihood* of a row, more being bett
 difference. For k-medoids it is the *loss*, the sum of the rows' distances to their medoids; where
 the difference is 0, the medoids are the same. For neighbours it is their *mean distance*, and *not
 nearest* counts those of 500 rows that have nearer ones; for spectral clustering it is the
-*normalised cut* of the graph of neighbours, less being better, and its difference. Ours loads its
-Numba kernels before the clock starts, as a first fit would.
+*normalised cut* of the graph of neighbours, less being better, and its difference. Of a clustering
+that is given it is its *score*, as each library computes it. Ours loads its Numba kernels before
+the clock starts, as a first fit would.
 """
 
 SPEED_UP = """\

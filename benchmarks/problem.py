@@ -34,6 +34,7 @@ class Outcome:
     labels: Any = None
     n_iter: int | None = None
     mixture: Mixture | None = None
+    score: float | None = None
 
 
 # Timed: does the work and nothing else.

@@ -23,7 +23,7 @@ from benchmarks.contestants import (
     torch_brute,
 )
 from benchmarks.grid import Target
-from benchmarks.measures import CUT, DISTANCE, INERTIA, LIKELIHOOD, LOSS, Measure
+from benchmarks.measures import CUT, DISTANCE, INERTIA, LIKELIHOOD, LOSS, SCORE, Measure
 from benchmarks.problem import Prepare
 
 OURS = "kmeans_xp"
@@ -106,6 +106,20 @@ def _mixtures(covariance_type: str) -> Race:
         tol=0.0,
         max_iter=MIXTURE_ITERATIONS,
         gpu_sets=(MIXED_FOR_GPUS,),
+    )
+
+
+def _scores(name: str, title: str, call: str, max_rows: int | None = None) -> Race:
+    return Race(
+        name,
+        f"{title}, of given labels",
+        (
+            *_ours(partial(ours.score, name=call), max_rows),
+            Entry("scikit-learn", partial(scikit_learn.score, name=call), max_rows=max_rows),
+        ),
+        measure=SCORE,
+        sets=("normal:20000x16@10", "blobs:20000x16@10", "flights:20000@10", "digits"),
+        quick_sets=("digits",),
     )
 
 
@@ -246,6 +260,9 @@ RACES = {
             sets=("digits", "blobs:20000x16@10", "flights:20000@10"),
             quick_sets=("digits",),
         ),
+        _scores("silhouette", "The silhouette of all rows", "silhouette_score", GRAPHS),
+        _scores("calinski-harabasz", "The Calinski-Harabasz score", "calinski_harabasz_score"),
+        _scores("davies-bouldin", "The Davies-Bouldin score", "davies_bouldin_score"),
         *map(_mixtures, ("full", "tied", "diag", "spherical")),
     )
 }

@@ -99,10 +99,10 @@ def prepare(task: Task) -> Callable[[], Any]:
     import kmeans_xp
 
     options = {"X": np.load(task.rows), **task.options, **np.load(task.arrays)}
-    X = options.pop("X")
+    X, second = options.pop("X"), options.pop("labels", task.k)
     called = getattr(kmeans_xp, task.name)
     if task.method is None:
-        return partial(called, X, task.k, **options)
+        return partial(called, X, second, **options)
     model = called(task.k, **options)
     if task.fitted:
         model.fit(X)

@@ -18,6 +18,8 @@ _HOME = {
     "KMeans": "estimators.kmeans",
     "KMeansResult": "algorithms.kmeans.fit",
     "Iteration": "algorithms.loop",
+    "KSelection": "selection.result",
+    "KTried": "selection.choose",
     "KMedoids": "estimators.medoids",
     "KMedoidsResult": "algorithms.medoids.fit",
     "MedoidIteration": "algorithms.medoids.fit",
@@ -30,8 +32,11 @@ _HOME = {
     "SpectralIteration": "algorithms.spectral.fit",
     "SpectralResult": "algorithms.spectral.fit",
     "assign": "algorithms.assign",
+    "choose_k": "selection.choose",
     "bisecting_kmeans": "algorithms.bisecting.fit",
     "elbow": "selection.elbow",
+    "calinski_harabasz_score": "metrics.dispersion",
+    "davies_bouldin_score": "metrics.dispersion",
     "explain": "algorithms.kmeans.explain",
     "gap_statistic": "selection.gap",
     "gaussian_mixture": "algorithms.mixture.fit",
@@ -42,9 +47,13 @@ _HOME = {
     "medoid_silhouette": "algorithms.medoids.assign",
     "minibatch_kmeans": "algorithms.minibatch.fit",
     "nearest_neighbors": "algorithms.neighbors",
+    "silhouette_samples": "metrics.silhouette",
+    "silhouette_score": "metrics.silhouette",
+    "simplified_silhouette": "metrics.simplified",
     "soft_kmeans": "algorithms.mixture.soft",
     "spectral_clustering": "algorithms.spectral.fit",
     # Not public, but part of what pickles hold.
+    "Profile": "selection.result",
     "Means": "algorithms.minibatch.running_means",
     "Mixture": "algorithms.mixture.parameters",
     "Tree": "algorithms.bisecting.tree",
@@ -62,6 +71,8 @@ __all__ = [
     "KMeansResult",
     "KMedoids",
     "KMedoidsResult",
+    "KSelection",
+    "KTried",
     "MedoidIteration",
     "MiniBatchKMeans",
     "MiniBatchKMeansResult",
@@ -74,6 +85,9 @@ __all__ = [
     "__version__",
     "assign",
     "bisecting_kmeans",
+    "calinski_harabasz_score",
+    "choose_k",
+    "davies_bouldin_score",
     "elbow",
     "explain",
     "gap_statistic",
@@ -85,6 +99,9 @@ __all__ = [
     "medoid_silhouette",
     "minibatch_kmeans",
     "nearest_neighbors",
+    "silhouette_samples",
+    "silhouette_score",
+    "simplified_silhouette",
     "soft_kmeans",
     "spectral_clustering",
 ]
@@ -115,9 +132,14 @@ if TYPE_CHECKING:
     from kmeans_xp.estimators.mixture import GaussianMixture
     from kmeans_xp.estimators.soft import SoftKMeans
     from kmeans_xp.estimators.spectral import SpectralClustering
+    from kmeans_xp.metrics.dispersion import calinski_harabasz_score, davies_bouldin_score
     from kmeans_xp.metrics.inertia import inertia
+    from kmeans_xp.metrics.silhouette import silhouette_samples, silhouette_score
+    from kmeans_xp.metrics.simplified import simplified_silhouette
+    from kmeans_xp.selection.choose import KTried, choose_k
     from kmeans_xp.selection.elbow import ElbowResult, elbow
     from kmeans_xp.selection.gap import GapResult, gap_statistic
+    from kmeans_xp.selection.result import KSelection
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,8 @@ from kmeans_xp import (
     SpectralClustering,
     assign,
     bisecting_kmeans,
+    calinski_harabasz_score,
+    davies_bouldin_score,
     explain,
     gaussian_mixture,
     inertia,
@@ -27,6 +29,9 @@ from kmeans_xp import (
     medoid_silhouette,
     minibatch_kmeans,
     nearest_neighbors,
+    silhouette_samples,
+    silhouette_score,
+    simplified_silhouette,
     soft_kmeans,
     spectral_clustering,
 )
@@ -80,13 +85,24 @@ _WEIGHTED_AND_FITTED = {
 }
 _LOOKING = _methods(LOOKING, fitted=True)
 
+_LABELS = np.arange(12) % 3
+# What clusterings are worth, by labels or by centres.
+OF_CLUSTERINGS = {
+    "inertia": lambda X, w=None: inertia(X, GOOD[:2], sample_weight=w),
+    "medoid_silhouette": lambda X, w=None: medoid_silhouette(X, [0, 1], sample_weight=w),
+    "simplified_silhouette": lambda X, w=None: simplified_silhouette(X, GOOD[:2], sample_weight=w),
+    **{
+        call.__name__: lambda X, w=None, call=call: call(X, _LABELS, sample_weight=w)
+        for call in (silhouette_score, calinski_harabasz_score, davies_bouldin_score)
+    },
+}
+
 OF_WEIGHTS = {
     **{call.__name__: _function(call, rng=0) for call in [*ALGORITHMS, kmeans_plusplus]},
     "kmeans random": _function(kmeans, init="random", rng=0),
     "kmeans ||": _function(kmeans, init="k-means||", rng=0),
     "kmeans from a start": _function(kmeans, init=GOOD[:2]),
-    "inertia": lambda X, w=None: inertia(X, GOOD[:2], sample_weight=w),
-    "medoid_silhouette": lambda X, w=None: medoid_silhouette(X, [0, 1], sample_weight=w),
+    **OF_CLUSTERINGS,
     **_methods(FITTING, fitted=False),
     **_WEIGHTED_AND_FITTED,
 }
@@ -121,6 +137,9 @@ OF_ROWS = {
     **_OF_GRAPHS,
     "assign": lambda X: assign(X, GOOD[:2]),
     "inertia of labels": lambda X: inertia(X, GOOD[:2], np.zeros(12, dtype=int)),
+    "simplified_silhouette of labels": lambda X: simplified_silhouette(X, GOOD[:3], _LABELS),
+    "silhouette_samples": lambda X: silhouette_samples(X, _LABELS),
+    "silhouette_score of a sample": lambda X: silhouette_score(X, _LABELS, sample_size=11, rng=0),
     **_LOOKING,
 }
 
@@ -132,6 +151,8 @@ AGAINST_CENTERS = [
     "assign",
     "inertia",
     "inertia of labels",
+    "simplified_silhouette",
+    "simplified_silhouette of labels",
     *_WEIGHTED_AND_FITTED,
     *_LOOKING,
     "SpectralClustering.predict",
@@ -141,6 +162,18 @@ OF_CENTERS = {
     "assign": lambda X, c: assign(X, c),
     "inertia": lambda X, c: inertia(X, c),
     "inertia of labels": lambda X, c: inertia(X, c, np.zeros(12, dtype=int)),
+    "simplified_silhouette": lambda X, c: simplified_silhouette(X, c),
+}
+
+# Functions that take any integers as labels.
+OF_LABELS = {
+    call.__name__: call
+    for call in (
+        silhouette_samples,
+        silhouette_score,
+        calinski_harabasz_score,
+        davies_bouldin_score,
+    )
 }
 
 # Functions and estimators that start from an array of centres, or what a callable returns.

@@ -29,7 +29,7 @@ FLOORS = {
     "rows": 1,
     "kernels": 1,
     "algorithms": 2,
-    "metrics": 2,
+    "metrics": 2.5,  # on the same floor as algorithms, whose checks of rows it makes
     "selection": 3,
     "estimators": 3,
     "plotting": 4,
@@ -82,6 +82,13 @@ SIGNATURES = {
     ),
     "medoid_silhouette": "(X, medoid_indices, *, metric='euclidean', sample_weight=None)",
     "elbow": "(ks, inertias)",
+    "silhouette_samples": "(X, labels, *, metric='euclidean')",
+    "silhouette_score": (
+        "(X, labels, *, metric='euclidean', sample_size=None, sample_weight=None, rng=None)"
+    ),
+    "simplified_silhouette": "(X, centers, labels=None, *, sample_weight=None)",
+    "calinski_harabasz_score": "(X, labels, *, sample_weight=None)",
+    "davies_bouldin_score": "(X, labels, *, sample_weight=None)",
     "explain": "(X, n_clusters, *, algorithm='auto')",
     "kmeans_plusplus": ("(X, n_clusters, *, n_local_trials=None, sample_weight=None, rng=None)"),
     "assign": "(X, centers)",

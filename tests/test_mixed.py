@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from kmeans_xp import KMeans, assign, inertia, kmeans, kmeans_plusplus
+from kmeans_xp import (
+    KMeans,
+    assign,
+    calinski_harabasz_score,
+    davies_bouldin_score,
+    inertia,
+    kmeans,
+    kmeans_plusplus,
+    silhouette_score,
+    simplified_silhouette,
+)
 from tests.backends import DEVICES, load
 from tests.data import blobs
 
@@ -28,6 +38,11 @@ CALLS = {
     "a callable's init": ("init", HOST[:4], lambda X, c: kmeans(X, 4, init=lambda *_: c)),
     "centers of assign": ("centers", HOST[:4], assign),
     "centers of inertia": ("centers", HOST[:4], inertia),
+    "labels of silhouette_score": (
+        "labels", PLANTED, lambda X, y: silhouette_score(X, y, sample_size=50, rng=0)),
+    "labels of calinski_harabasz_score": ("labels", PLANTED, calinski_harabasz_score),
+    "labels of davies_bouldin_score": ("labels", PLANTED, davies_bouldin_score),
+    "centers of simplified_silhouette": ("centers", HOST[:4], simplified_silhouette),
     "labels of inertia": ("labels", LABELS, lambda X, y: inertia(X, X[:4, :], y)),
 }  # fmt: skip
 
@@ -77,6 +92,12 @@ ROWS = {
     "kmeans_plusplus": lambda b, X: kmeans_plusplus(X, 4, rng=0),
     "assign": lambda b, X: b.to_numpy(assign(X, b.asarray(HOST[:4]))[0]),
     "inertia": lambda b, X: inertia(X, b.asarray(HOST[:4])),
+    "simplified_silhouette": lambda b, X: simplified_silhouette(X, b.asarray(HOST[:4])),
+    "silhouette_score": lambda b, X: silhouette_score(
+        X, b.asarray(PLANTED), sample_size=300 - (b.name == "dask")
+    ),
+    "calinski_harabasz_score": lambda b, X: calinski_harabasz_score(X, b.asarray(PLANTED)),
+    "davies_bouldin_score": lambda b, X: davies_bouldin_score(X, b.asarray(PLANTED)),
     "fit": lambda b, X: KMeans(4, random_state=0).fit(X),
     "predict": lambda b, X: b.to_numpy(KMeans(4, random_state=0).fit(HOST).predict(X)),
     "transform": lambda b, X: b.to_numpy(KMeans(4, random_state=0).fit(HOST).transform(X)),

@@ -18,6 +18,7 @@ from tests.callers import (
     OF_A_GLANCE,
     OF_A_START,
     OF_CENTERS,
+    OF_LABELS,
     OF_MEANS,
     OF_ROWS,
     OF_WEIGHTS,
@@ -212,6 +213,9 @@ BAD_LABELS = {
 def test_bad_labels(trouble):
     labels, about = BAD_LABELS[trouble]
     refuses(lambda: inertia(GOOD, GOOD[:2], labels), "labels", about)
+    for call in OF_LABELS.values():
+        if trouble not in ("too large", "negative"):
+            refuses(lambda call=call: call(GOOD, labels), "labels", about)
 
 
 @pytest.mark.parametrize("estimator", ALGORITHMS.values())

@@ -20,7 +20,7 @@ from kmeans_xp import (
     minibatch_kmeans,
     soft_kmeans,
 )
-from tests.callers import OF_WEIGHTS
+from tests.callers import OF_CLUSTERINGS, OF_WEIGHTS
 from tests.data import blobs, cloud
 
 X = cloud(400, 3, seed=1)
@@ -199,7 +199,7 @@ def test_the_history_of_rows_far_from_some_without_weight(algorithm):
 
 @pytest.mark.parametrize(
     "name",
-    [n for n in OF_WEIGHTS if "score" not in n and n not in ("inertia", "medoid_silhouette")],
+    [n for n in OF_WEIGHTS if "score" not in n and n not in OF_CLUSTERINGS],
 )
 def test_more_clusters_than_rows_with_weight(name):
     rows, w = cloud(12, 3, seed=1), np.r_[1.0, np.zeros(11)]

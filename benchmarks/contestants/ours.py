@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.medoids import distances, first_medoids
 from benchmarks.mixtures import REG_COVAR, Mixture, start_of
 from benchmarks.problem import Outcome, Prepare, Problem, Run
+from benchmarks.scores import labels_of
 
 
 def lloyd(problem: Problem, *, backend: str = "numpy", device: str | None = None) -> Run:
@@ -206,6 +207,14 @@ def spectral(
         return Outcome(labels=to_host(result.labels), n_iter=result.n_iter)
 
     return run
+
+
+def score(problem: Problem, *, name: str, backend: str = "numpy", device: str | None = None) -> Run:
+    import kmeans_xp
+
+    X, labels = (_place(array, backend, device) for array in (problem.X, labels_of(problem)))
+    call = getattr(kmeans_xp, name)
+    return lambda: Outcome(score=call(X, labels))
 
 
 def predict(problem: Problem, *, backend: str = "numpy", device: str | None = None) -> Run:

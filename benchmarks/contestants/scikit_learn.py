@@ -6,6 +6,7 @@ import warnings
 
 from benchmarks.mixtures import REG_COVAR, Mixture, start_of
 from benchmarks.problem import Outcome, Problem, Run
+from benchmarks.scores import labels_of
 
 
 def lloyd(problem: Problem, *, algorithm: str = "lloyd") -> Run:
@@ -102,6 +103,13 @@ def predict(problem: Problem) -> Run:
         return Outcome(model.cluster_centers_, model.predict(problem.X))
 
     return run
+
+
+def score(problem: Problem, *, name: str) -> Run:
+    from sklearn import metrics
+
+    labels, call = labels_of(problem), getattr(metrics, name)
+    return lambda: Outcome(score=float(call(problem.X, labels)))
 
 
 def neighbors(problem: Problem) -> Run:

@@ -65,7 +65,7 @@ def moments_of(rows: Rows, weights: Array | None, engine: Engine) -> Moments:
         If X holds NaN or infinity, or values whose squares overflow or vanish in the dtype that
         sums are kept in.
     """
-    origin = _middle(rows, weights)
+    origin = middle_of(rows, weights)
     reference = rows.xp.astype(origin, rows.wide)
     step = partial(_moments_step, reference=reference, engine=engine)
     size = engine.block_rows(1, rows.shape[1])
@@ -79,7 +79,7 @@ def moments_of(rows: Rows, weights: Array | None, engine: Engine) -> Moments:
     return Moments(float(weight), mean, squares, origin)
 
 
-def _middle(rows: Rows, weights: Array | None) -> Array:
+def middle_of(rows: Rows, weights: Array | None) -> Array:
     """Return the median of a few rows, feature by feature, which no outlier moves.
 
     They are spread evenly over the weight of the rows: about a point amid rows that weigh next to

@@ -460,6 +460,10 @@ class Engine:
     neighbor_rows : callable
         (m, d) -> rows that a block should have whose neighbours are looked for amid blocks of m,
         and which are compared with d entries of those that may be.
+    cluster_distances_all : callable
+        (rows, labels, masses, weights, metric) -> sums of distances to the own cluster and least
+        means of those to another, (n,) each, as `kmeans_xp.kernels.numpy.silhouette` specifies;
+        None where distances of blocks are faster.
     polynomial, difference : ExpectationMaximization
         Of Gaussian mixtures.
     """
@@ -486,6 +490,7 @@ class Engine:
     swaps: Callable[[Sequence[int], Array, Array], MedoidSwaps]
     neighbors: Callable[[Array, Others, int], tuple[Array, Array]]
     neighbor_rows: Callable[[int, int], int]
+    cluster_distances_all: Callable[..., tuple[Array, Array] | None]
     polynomial: ExpectationMaximization
     difference: ExpectationMaximization
 

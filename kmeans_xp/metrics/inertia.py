@@ -62,7 +62,7 @@ def inertia(
     weights = open_weights(rows, sample_weight)
     if labels is not None:
         labels = aligned_argument(rows, labels, "labels")
-        _check_labels(labels, places.shape[0])
+        check_labels(labels, places.shape[0])
     prepared, found = prepare(places), None
     if labels is None:
         found = checked_whole(rows, engine.label_all, prepared, centers=places, squared=True)
@@ -104,7 +104,8 @@ def _cost(distances: Array, weights: Array | None) -> _Cost:
     return _Cost(xp.sum(distances if weights is None else distances * weights))
 
 
-def _check_labels(labels: Array, k: int) -> None:
+def check_labels(labels: Array, k: int) -> None:
+    """Require labels, (n,), to be indices of k centres."""
     xp = namespace_of(labels)
     if not xp.isdtype(labels.dtype, "integral"):
         raise TypeError(f"labels must be integers, got dtype {labels.dtype}.")

@@ -100,11 +100,15 @@ class KSelection:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the fitted results and silhouettes, in types that JSON has."""
-        rows: list[dict[str, float | None]] = [
-            {"k": k, "inertia": self.inertias[i], "seconds": self.seconds[i]}
-            | {name: _or_none(values[i]) for name, values in self.scores.items()}
-            for i, k in enumerate(self.ks)
-        ]
+        rows = []
+        for i, k in enumerate(self.ks):
+            row: dict[str, Any] = {
+                "k": k,
+                "inertia": self.inertias[i],
+                "seconds": self.seconds[i],
+            }
+            row |= {name: _or_none(values[i]) for name, values in self.scores.items()}
+            rows.append(row)
         return {
             "k": self.k,
             "choices": dict(self.choices),

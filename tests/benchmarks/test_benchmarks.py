@@ -19,7 +19,7 @@ from benchmarks.datasets import DataSet, UnavailableError, check, load
 from benchmarks.grid import GRIDS, Point, Target, choose
 from benchmarks.judge import judge
 from benchmarks.machine import describe
-from benchmarks.measures import CUT, DISTANCE, INERTIA, LIKELIHOOD
+from benchmarks.measures import CUT, DISTANCE, INERTIA, LIKELIHOOD, SCORE
 from benchmarks.medoids import distances
 from benchmarks.mixtures import Mixture, likelihood, start_of
 from benchmarks.problem import Outcome, pose
@@ -184,7 +184,7 @@ ALIKE = {
     f"{race.name}, {entry.name}": (race, entry)
     for race in RACES.values()
     for entry in race.entries
-    if entry.needs in (None, "numba") and race.measure not in (CUT, DISTANCE)
+    if entry.needs in (None, "numba") and race.measure not in (CUT, DISTANCE, SCORE)
 }
 
 
@@ -294,6 +294,14 @@ def test_graphs_are_judged_alike(name, spec):
     shape = (400, problem.k) if name == "neighbors" else 400
     worse = Outcome(labels=rng.integers(0, min(400, problem.k), shape))
     assert race.measure.judge(problem.X, worse).quality > 1.2 * ours.quality
+
+
+@pytest.mark.parametrize("name", ["silhouette", "calinski-harabasz", "davies-bouldin"])
+def test_everybody_finds_the_same_score(name):
+    race, problem = RACES[name], pose(load("digits:400"), seed=1, tol=0.0, max_iter=1)
+    scores = [race.measure.judge(problem.X, e.prepare(problem)()).quality for e in race.entries]
+    assert len(scores) == 3
+    assert scores == pytest.approx(scores[:1] * 3, rel=1e-4)
 
 
 def test_distances_between_all_rows():

@@ -60,7 +60,8 @@ def medoid_silhouette(
     """Return how much nearer rows are to their own medoid than to the next.
 
     It is the mean of 1 - a/b, where a and b are a row's distances to its nearest and its second
-    nearest medoid: 1 at a medoid, 0 halfway between two. A row that is at both counts as 0.
+    nearest medoid: 1 at a medoid, 0 halfway between two. A row that is at both counts as 1, since
+    it is at its own.
 
     Parameters
     ----------
@@ -88,7 +89,8 @@ def medoid_silhouette(
     References
     ----------
     M. van der Laan, K. Pollard and J. Bryan, "A new partitioning around medoids algorithm",
-    J. Stat. Comput. Simul. 73, 2003.
+    J. Stat. Comput. Simul. 73, 2003. L. Lenssen and E. Schubert, "Clustering by direct optimization
+    of the medoid silhouette", SISAP 2022, whose rule for a row at two medoids this is.
 
     Examples
     --------
@@ -167,8 +169,8 @@ def _silhouette_step(
     distances = xp.astype(measured.distances(block, prepared), near.dtype, copy=False)
     numbers = xp.arange(distances.shape[1], dtype=labels.dtype, device=device_of(labels))
     second = xp.min(xp.where(labels[:, None] == numbers, xp.inf, distances), axis=1)
-    # What is at both is at neither more; rounding of the second may make it nearer than the first.
-    share = xp.where(second > 0, xp.minimum(near / xp.where(second > 0, second, 1.0), 1.0), 1.0)
+    # Rounding of the second may make it nearer than the first.
+    share = xp.where(second > 0, xp.minimum(near / xp.where(second > 0, second, 1.0), 1.0), 0.0)
     values = 1.0 - share
     return _Total(_sum(values if weights is None else values * weights)), ()
 

@@ -154,10 +154,14 @@ class Mixture:
 
     def parameter_count(self) -> int:
         """Return how many free parameters the mixture has."""
-        k, d = self.means.shape
-        of_one = {"full": k * d * (d + 1) // 2, "tied": d * (d + 1) // 2}
-        covariances = of_one.get(self.kind, self.covariances.size)
-        return covariances + k * d + k - 1
+        return parameter_count(self.kind, *self.means.shape)
+
+
+def parameter_count(kind: str, k: int, d: int) -> int:
+    """Return how many free parameters a mixture of k Gaussians of d features has."""
+    of_one = d * (d + 1) // 2
+    covariances = {"full": k * of_one, "tied": of_one, "diag": k * d, "spherical": k, "shared": 1}
+    return covariances[kind] + k * d + k - 1
 
 
 def maximize(

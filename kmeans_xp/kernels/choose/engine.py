@@ -10,6 +10,7 @@ from kmeans_xp.arrays.device import memory_of
 from kmeans_xp.kernels.choose import regimes
 from kmeans_xp.kernels.choose.loading import LOADER, Loader
 from kmeans_xp.kernels.interface import Engine
+from kmeans_xp.kernels.metrics import NAMES, Metric
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.compiling import (
     BATCHES,
@@ -18,6 +19,7 @@ from kmeans_xp.kernels.numba.compiling import (
     NEIGHBORS,
     PRODUCT,
     PROJECTION,
+    SILHOUETTE,
     TWO_MEANS,
 )
 from kmeans_xp.kernels.numba.engine import NUMBA
@@ -145,6 +147,19 @@ def engine_for_neighbors(
     if algorithm in ("auto", LLOYD) and is_numpy_namespace(xp) and not regimes.has_tree(d):
         compiling.repaid(pairs * (d + 8), dtype, NEIGHBORS)
     return find_engine(xp, algorithm, device=device)
+
+
+def engine_for_silhouette(
+    xp: Namespace, shape: tuple[int, int], k: int, metric: Metric, dtype: Any, *, device: Any = None
+) -> Engine:
+    """Return the engine for the distances of all rows to k clusters, measured once."""
+    n, d = shape
+    if is_numpy_namespace(xp) and metric in NAMES:
+        by_cluster = regimes.measures_by_cluster(n, k, metric)
+        group, pairs = (SILHOUETTE, n * n // 2) if by_cluster else (MEDOIDS, n * n)
+        if regimes.measures_by_difference(d, str(metric)):
+            compiling.repaid(pairs * (d + 8), dtype, group)
+    return find_engine(xp, device=device)
 
 
 def _load(xp: Namespace, algorithm: str, work: int, dtype: Any, group: compiling.Group) -> None:

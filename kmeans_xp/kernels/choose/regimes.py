@@ -26,6 +26,10 @@ NARROW_FROM = 5
 # Distances from the origin whose squares a narrower float holds, with digits to spare.
 NARROW_LEAST, NARROW_MOST = 1e-12, 1e15
 
+# Distances to clusters are added up cluster by cluster, for both rows of a pair at once, where
+# clusters have so many rows on average: of fewer, calls take longer than distances.
+ROWS_OF_A_CLUSTER = 128
+
 
 def low_d_up_to(k: int) -> int:
     """Return up to how many features rows find k centres faster sixteen at a time."""
@@ -48,6 +52,12 @@ def projects_once(d: int, k: int) -> bool:
 def measures_by_difference(d: int, metric: str) -> bool:
     """Return whether distances between rows are faster by direct differences than by a product."""
     return d <= PAIRS_BY_DIFFERENCE_UP_TO or metric in ("manhattan", "chebyshev")
+
+
+def measures_by_cluster(n: int, k: int, metric: object) -> bool:
+    """Return whether distances to clusters are faster pair by pair of clusters than row by row."""
+    by_product = metric in ("euclidean", "sqeuclidean", "cosine")
+    return by_product and n >= ROWS_OF_A_CLUSTER * k
 
 
 def bounds_in_float32(d: int, radius: float) -> bool:

@@ -71,6 +71,7 @@ TWO_MEANS = _group("two-means", "bisecting")
 BATCHES = _group("mini-batches", "minibatch")
 MEDOIDS = _group("medoids", "medoids")
 NEIGHBORS = _group("neighbors", "neighbors")
+SILHOUETTE = _group("silhouette", "silhouette")
 ALL = (
     LOW_D,
     PROJECTION,
@@ -81,6 +82,7 @@ ALL = (
     BATCHES,
     MEDOIDS,
     NEIGHBORS,
+    SILHOUETTE,
 )
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 # Operations of an iteration, of which a fit takes dozens, that repay the wait for a group: to load

@@ -11,7 +11,16 @@ from array_api_compat import is_numpy_namespace
 
 from kmeans_xp.arrays import Namespace
 from kmeans_xp.kernels.choose import regimes
-from kmeans_xp.kernels.interface import Batch, Halves, HalvesTask, Learned, MedoidSwaps, Team
+from kmeans_xp.kernels.interface import (
+    Batch,
+    Halves,
+    HalvesTask,
+    Learned,
+    MedoidSwaps,
+    Source,
+    Team,
+)
+from kmeans_xp.kernels.metrics import Metric
 from kmeans_xp.kernels.numba import compiling, nearest
 from kmeans_xp.kernels.numpy.engine import NUMPY
 from kmeans_xp.kernels.shared.others import Others
@@ -68,6 +77,21 @@ def _neighbors(block: np.ndarray, others: Others, count: int) -> tuple[np.ndarra
     return neighbors.neighbors(block, others, count)
 
 
+def _cluster_distances_all(
+    rows: Source,
+    labels: np.ndarray,
+    masses: np.ndarray,
+    weights: np.ndarray | None,
+    metric: Metric,
+) -> tuple[np.ndarray, np.ndarray] | None:
+    by_difference = regimes.measures_by_difference(rows.shape[1], "euclidean")
+    if not (by_difference and compiling.ready(np.float64, compiling.SILHOUETTE)):
+        return NUMPY.cluster_distances_all(rows, labels, masses, weights, metric)
+    from kmeans_xp.kernels.numba import silhouette
+
+    return silhouette.cluster_distances_all(rows, labels, masses, weights, metric)
+
+
 NUMBA = NUMPY.overriding(
     "numba",
     runs_on=_runs_on,
@@ -84,4 +108,5 @@ NUMBA = NUMPY.overriding(
     pairwise=_pairwise,
     swaps=_swaps,
     neighbors=_neighbors,
+    cluster_distances_all=_cluster_distances_all,
 )

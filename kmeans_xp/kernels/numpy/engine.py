@@ -2,7 +2,15 @@
 
 from array_api_compat import is_numpy_namespace
 
-from kmeans_xp.kernels.numpy import bisecting, medoids, minibatch, mixture, nearest, neighbors
+from kmeans_xp.kernels.numpy import (
+    bisecting,
+    medoids,
+    minibatch,
+    mixture,
+    nearest,
+    neighbors,
+    silhouette,
+)
 from kmeans_xp.kernels.numpy.bisecting import NumpyPair
 from kmeans_xp.kernels.portable.engine import PORTABLE
 from kmeans_xp.kernels.portable.lloyd import FullSearch
@@ -28,6 +36,7 @@ NUMPY = PORTABLE.overriding(
     swaps=medoids.NumpySwaps,
     neighbors=neighbors.neighbors,
     neighbor_rows=neighbors.block_rows,
+    cluster_distances_all=silhouette.cluster_distances_all,
     polynomial=PORTABLE.polynomial.overriding(
         "numpy polynomial",
         block_rows=mixture.polynomial_rows,

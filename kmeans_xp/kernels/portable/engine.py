@@ -46,6 +46,7 @@ PORTABLE = Engine(
     swaps=medoids.PortableSwaps,
     neighbors=neighbors.neighbors,
     neighbor_rows=blocks.block_rows,
+    cluster_distances_all=nearest.blocks_are_faster,
     polynomial=ExpectationMaximization(
         name="portable polynomial",
         exact=False,

@@ -113,6 +113,9 @@ def test_the_silhouette_of_given_distances():
     found = medoid_silhouette(D, [3, 50, 99], metric="precomputed")
     expected = theirs.medoid_silhouette(D, np.array([3, 50, 99], np.uint64))[0]
     assert_allclose(found, expected)
+    D = cdist(*[np.array([[0.0], [0.0], [1.0], [3.0]])] * 2)  # Two rows are at both medoids.
+    found = medoid_silhouette(D, [0, 1], metric="precomputed")
+    assert found == theirs.medoid_silhouette(D, np.array([0, 1], np.uint64))[0] == 0.5
 
 
 def test_silhouettes_that_are_none():
@@ -122,4 +125,3 @@ def test_silhouettes_that_are_none():
     refuses(lambda: medoid_silhouette(X, [3, 120]), "medoid_indices")
     refuses(lambda: medoid_silhouette(X, [0.0, 1.0]), "medoid_indices")
     refuses(lambda: medoid_silhouette(X, [0, 1], metric="minkowski"), "metric")
-    assert medoid_silhouette(np.zeros((4, 2)), [0, 1]) == 0

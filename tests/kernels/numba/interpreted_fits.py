@@ -14,6 +14,7 @@ from types import CodeType
 from unittest import mock
 
 import numpy as np
+from sklearn.metrics import silhouette_samples
 
 import kmeans_xp as kx
 from kmeans_xp.kernels.choose import lloyd, seeding
@@ -56,6 +57,7 @@ def differences(dtype: str) -> Iterator[tuple[str, int]]:
         yield method, _count(found.medoid_indices, plain.medoid_indices)
     found, plain = (kx.nearest_neighbors(high[:70], 4, algorithm=a)[0] for a in ENGINES)
     yield "neighbors", _count(found, plain)
+    yield "silhouette", _silhouettes(flat, np.arange(300) % 2)
     model = kx.KMeans(5, init=flat[:5], n_init=1).fit(flat)
     distances = reference.squared_distances(flat, model.cluster_centers_) ** 0.5
     yield "transform", int((~np.isclose(model.transform(flat), distances, rtol=1e-5)).sum())
@@ -78,6 +80,11 @@ def _seed(X: np.ndarray, k: int) -> int:
     found = kx.kmeans_plusplus(X, k, rng=0)[1]
     with mock.patch.object(seeding, "find_seeder", return_value=None):
         return _count(found, kx.kmeans_plusplus(X, k, rng=0)[1])
+
+
+def _silhouettes(X: np.ndarray, labels: np.ndarray) -> int:
+    found, plain = (f(X.astype(float), labels) for f in (kx.silhouette_samples, silhouette_samples))
+    return int((~np.isclose(found, plain, rtol=1e-9)).sum())
 
 
 def _count(found: np.ndarray, plain: np.ndarray) -> int:

@@ -1,0 +1,348 @@
+"""What says how many clusters there are: one class a criterion, asked for one k after the other."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+
+from kmeans_xp.algorithms.kmeans.fit import kmeans
+from kmeans_xp.algorithms.medoids.assign import medoid_silhouette
+from kmeans_xp.algorithms.moments import moments_of
+from kmeans_xp.algorithms.spectral.fit import spectral_clustering
+from kmeans_xp.arrays import Array, to_host, to_like
+from kmeans_xp.kernels.choose.engine import find_engine
+from kmeans_xp.kernels.metrics import PRECOMPUTED
+from kmeans_xp.metrics.clusters import Clusters
+from kmeans_xp.metrics.dispersion import calinski_harabasz_score, davies_bouldin_score
+from kmeans_xp.metrics.silhouette import silhouette_samples
+from kmeans_xp.rows.arguments import Weights
+from kmeans_xp.rows.base import Rows
+from kmeans_xp.rows.open import open_rows
+from kmeans_xp.selection.elbow import ElbowResult, elbow
+from kmeans_xp.selection.gap import Gaps
+from kmeans_xp.selection.information import kmeans_bic
+from kmeans_xp.selection.mixtures import Mixtures
+from kmeans_xp.selection.prediction_strength import ENOUGH, prediction_strength
+
+# Of the gap; as in `gap_statistic`.
+REFERENCE_SETS, REFERENCE, RULE = 20, "pca", "firstSEmax"
+# Starts of k-means that criteria make themselves.
+STARTS = 3
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The rows of which k is to be chosen.
+
+    Attributes
+    ----------
+    X : array
+        As given.
+    rows : Rows
+    weights : Weights
+    sample : array of shape (m, d)
+        The rows that criteria look at which take long: all, or some in memory.
+    indices : ndarray of shape (m,), integers, or None
+        Which they are; None if they are all.
+    ks : list of int
+    algorithm : str
+    options : mapping
+        Of its function.
+    seeds : callable
+        (what for, k) -> a seed.
+    """
+
+    X: Any
+    rows: Rows
+    weights: Weights
+    sample: Array
+    indices: np.ndarray | None
+    ks: list[int]
+    algorithm: str
+    options: Mapping[str, Any]
+    seeds: Callable[[str, int], int]
+
+    @cached_property
+    def sampled_rows(self) -> Rows:
+        """Return the sample, opened."""
+        return open_rows(self.sample)
+
+    @cached_property
+    def mixtures(self) -> Mixtures:
+        """Return the mixtures of the sample."""
+        rows = self.sampled_rows
+        variance = moments_of(rows, None, find_engine(rows.xp, device=rows.device)).variance
+        return Mixtures(self.sample, variance, len(self.ks))
+
+    @property
+    def sample_weight(self) -> Array | None:
+        """Return what rows weigh, as metrics take it."""
+        return self.weights.array
+
+    def sampled(self, labels: Array) -> Array:
+        """Return the labels of the sample, where it lives."""
+        if self.indices is None:
+            return labels
+        return to_like(self.rows.pick(labels, self.indices), self.sample)
+
+
+class Criterion(ABC):
+    """What has a value for each k, and chooses one."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+
+    @abstractmethod
+    def value(self, k: int, result: Any, objective: float) -> float:
+        """Return the value of k clusters that an algorithm found; NaN if there is none."""
+
+    @abstractmethod
+    def choice(self, ks: list[int], values: list[float]) -> int | None:
+        """Return the k that it chooses; None if there is nothing to choose."""
+
+    def scores(self, values: list[float]) -> list[float]:
+        """Return what a table shows for each k."""
+        return values
+
+    def notes(self) -> list[str]:
+        """Return what to know of its answer, in sentences."""
+        return []
+
+
+def _extreme(ks: list[int], values: list[float], sign: int) -> int | None:
+    """Return the first k of the largest value times `sign`, of those that are numbers."""
+    known = [(sign * value, k) for k, value in zip(ks, values, strict=True) if value == value]
+    if not known:
+        return None
+    largest = max(value for value, _ in known)
+    return next(k for value, k in known if value == largest)
+
+
+class _Highest(Criterion):
+    def choice(self, ks: list[int], values: list[float]) -> int | None:
+        return _extreme(ks, values, 1)
+
+
+class _Lowest(Criterion):
+    def choice(self, ks: list[int], values: list[float]) -> int | None:
+        return _extreme(ks, values, -1)
+
+
+def _are_several(rows: Rows, labels: Array) -> bool:
+    """Return whether labels are of two clusters at least, and of fewer than rows."""
+    return 1 < Clusters.of(rows, rows.align(labels, "labels")).count < rows.shape[0]
+
+
+@final
+class Silhouette(_Highest):
+    """The mean silhouette of the sample (Rousseeuw 1987)."""
+
+    def value(self, k: int, result: Any, objective: float) -> float:
+        """Return it; NaN for one cluster."""
+        values = self.samples(result)
+        return float(values.mean(dtype=np.float64)) if len(values) else math.nan
+
+    def samples(self, result: Any) -> np.ndarray:
+        """Return the silhouette of each row of the sample, on the host; none for one cluster."""
+        subject = self.subject
+        labels = subject.sampled(result.labels)
+        if not _are_several(subject.sampled_rows, labels):
+            return np.empty(0)
+        metric = subject.options.get("metric", "euclidean")
+        return to_host(silhouette_samples(subject.sample, labels, metric=metric))
+
+
+@final
+class MedoidSilhouette(_Highest):
+    """How much nearer rows are to their medoid than to the next (Van der Laan et al. 2003)."""
+
+    def value(self, k: int, result: Any, objective: float) -> float:
+        """Return it; NaN for one cluster."""
+        if k == 1:
+            return math.nan
+        subject = self.subject
+        metric = subject.options.get("metric", "euclidean")
+        return medoid_silhouette(
+            subject.X, result.medoid_indices, metric=metric, sample_weight=subject.sample_weight
+        )
+
+
+class _OfAllRows(Criterion):
+    score: Callable[..., float]
+
+    def value(self, k: int, result: Any, objective: float) -> float:
+        """Return the score; NaN for one cluster."""
+        subject = self.subject
+        if not _are_several(subject.rows, result.labels):
+            return math.nan
+        return type(self).score(subject.X, result.labels, sample_weight=subject.sample_weight)
+
+
+@final
+class CalinskiHarabasz(_OfAllRows, _Highest):
+    """How far clusters are apart for their width (Caliński & Harabasz 1974)."""
+
+    score = calinski_harabasz_score
+
+
+@final
+class DaviesBouldin(_OfAllRows, _Lowest):
+    """How wide clusters are for their distance from the worst neighbour (Davies & Bouldin 1979)."""
+
+    score = davies_bouldin_score
+
+
+@final
+class Gap(Criterion):
+    """The gap statistic of the sample (Tibshirani, Walther & Hastie 2001)."""
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
+        generator = np.random.default_rng(subject.seeds("references", 0))
+        self._gaps = Gaps(subject.sampled_rows, subject.ks, REFERENCE_SETS, REFERENCE, generator)
+
+    def value(self, k: int, result: Any, objective: float) -> float:
+        """Take in the inertia of k clusters; the gaps are known when all are."""
+        subject = self.subject
+        # What was found already, if it is what the references are compared by.
+        same = subject.algorithm == "kmeans" and subject.indices is None
+        if not (same and dict(subject.options) == {"n_init": STARTS}):
+            seed = subject.seeds("sample", k)
+            objective = kmeans(subject.sample, k, n_init=STARTS, rng=seed).inertia
+        self._gaps.add(k, objective, STARTS)
+        return math.nan
+
+    @cached_property
+    def result(self) -> Any:
+        """Return the gaps of all that was taken in."""
+        return self._gaps.result(RULE)
+
+    def choice(self, ks: list[int], values: list[float]) -> int | None:
+        """Return the k of R's rule."""
+        return int(self.result.k)
+
+    def scores(self, values: list[float]) -> list[float]:
+        """Return the gaps."""
+        return list(self.result.gap)
+
+
+@final
+class Bic(_Lowest):
+    """The Bayesian information criterion of mixtures of the best covariance (Schwarz 1978)."""
+
+    def value(self, k: int, result: Any, objective: float) -> float:
+        """Return it."""
+        return self.subject.mixtures.of(k, self.subject.seeds("mixtures", k))[0]
+
+    def notes(self) -> list[str]:
+        """Return which covariances were left."""
+        return self.subject.mixtures.notes()
+
+
+@final
+class Aic(_Lowest):
+    """Akaike's information criterion of mixtures of the best covariance (Akaike 1974)."""
+
+    def value(self, k: int, result: Any, objective: float) -> float:
+        """Return it."""
+        return self.subject.mixtures.of(k, self.subject.seeds("mixtures", k))[1]
+
+
+@final
+class KMeansBic(_Lowest):
+    """The Bayesian information criterion of X-means, of equal spheres (Pelleg & Moore 2000)."""
+
+    def value(self, k: int, result: Any, objective: float) -> float:
+        """Return it."""
+        sizes = to_host(result.sizes).tolist()
+        return kmeans_bic(objective, sizes, self.subject.rows.shape[1])
+
+
+@final
+class Elbow(Criterion):
+    """Where the inertia stops falling fast (Satopää et al. 2011)."""
+
+    result: ElbowResult
+
+    def value(self, k: int, result: Any, objective: float) -> float:
+        """Return what the algorithm minimised."""
+        return objective
+
+    def choice(self, ks: list[int], values: list[float]) -> int | None:
+        """Return the k of the elbow."""
+        self.result = elbow(ks, values)
+        return self.result.k
+
+    def scores(self, values: list[float]) -> list[float]:
+        """Return the difference curve."""
+        return list(self.result.differences)
+
+    def notes(self) -> list[str]:
+        """Say why there is no elbow."""
+        return [] if self.result.reason is None else [f"No elbow: {self.result.reason}"]
+
+
+@final
+class PredictionStrength(Criterion):
+    """Whether halves of the sample have the same clusters (Tibshirani & Walther 2005)."""
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
+        self._enough: dict[int, bool] = {}
+
+    def value(self, k: int, result: Any, objective: float) -> float:
+        """Return the mean over divisions in halves."""
+        subject = self.subject
+        seed = subject.seeds("halves", k)
+        mean, error = prediction_strength(subject.sampled_rows, k, STARTS, seed)
+        self._enough[k] = mean + error >= ENOUGH
+        return mean
+
+    def choice(self, ks: list[int], values: list[float]) -> int | None:
+        """Return the largest k whose strength is enough."""
+        return max((k for k in ks if self._enough[k]), default=None)
+
+
+@final
+class Eigengap(_Highest):
+    """How far the k-th eigenvalue of the graph is from the next (von Luxburg 2007)."""
+
+    @cached_property
+    def _eigenvalues(self) -> np.ndarray:
+        subject = self.subject
+        k = min(max(subject.ks) + 1, subject.rows.shape[0])
+        options = {**subject.options, "rng": subject.seeds("fit", k), "n_init": 1}
+        return to_host(spectral_clustering(subject.X, k, **options).eigenvalues)
+
+    def value(self, k: int, result: Any, objective: float) -> float:
+        """Return the gap behind the k-th eigenvalue."""
+        values = self._eigenvalues
+        return float(values[k] - values[k - 1]) if k < len(values) else math.nan
+
+
+CRITERIA: dict[str, type[Criterion]] = {
+    "gap": Gap,
+    "bic": Bic,
+    "aic": Aic,
+    "kmeans_bic": KMeansBic,
+    "silhouette": Silhouette,
+    "medoid_silhouette": MedoidSilhouette,
+    "calinski_harabasz": CalinskiHarabasz,
+    "davies_bouldin": DaviesBouldin,
+    "elbow": Elbow,
+    "prediction_strength": PredictionStrength,
+    "eigengap": Eigengap,
+}
+# Those that look at the sample; those whose lower median is recommended.
+SAMPLING = ("gap", "bic", "aic", "silhouette", "prediction_strength")
+RECOMMENDING = ("gap", "bic", "silhouette", "medoid_silhouette", "eigengap")
+
+
+def is_of_distances(options: Mapping[str, Any]) -> bool:
+    """Return whether X holds distances or affinities, by an algorithm's options."""
+    given = options.get("metric"), options.get("affinity")
+    return any(str(value).startswith(PRECOMPUTED) for value in given)
