@@ -19,7 +19,7 @@ _HOME = {
     "KMeansResult": "algorithms.kmeans.fit",
     "Iteration": "algorithms.loop",
     "KSelection": "selection.result",
-    "KTried": "selection.choose",
+    "SelectionIteration": "selection.choose",
     "KMedoids": "estimators.medoids",
     "KMedoidsResult": "algorithms.medoids.fit",
     "MedoidIteration": "algorithms.medoids.fit",
@@ -72,11 +72,11 @@ __all__ = [
     "KMedoids",
     "KMedoidsResult",
     "KSelection",
-    "KTried",
     "MedoidIteration",
     "MiniBatchKMeans",
     "MiniBatchKMeansResult",
     "MixtureIteration",
+    "SelectionIteration",
     "SoftKMeans",
     "SoftKMeansResult",
     "SpectralClustering",
@@ -136,7 +136,7 @@ if TYPE_CHECKING:
     from kmeans_xp.metrics.inertia import inertia
     from kmeans_xp.metrics.silhouette import silhouette_samples, silhouette_score
     from kmeans_xp.metrics.simplified import simplified_silhouette
-    from kmeans_xp.selection.choose import KTried, choose_k
+    from kmeans_xp.selection.choose import SelectionIteration, choose_k
     from kmeans_xp.selection.elbow import ElbowResult, elbow
     from kmeans_xp.selection.gap import GapResult, gap_statistic
     from kmeans_xp.selection.result import KSelection

@@ -19,8 +19,10 @@ from kmeans_xp import (
     assign,
     bisecting_kmeans,
     calinski_harabasz_score,
+    choose_k,
     davies_bouldin_score,
     explain,
+    gap_statistic,
     gaussian_mixture,
     inertia,
     kmeans,
@@ -97,12 +99,15 @@ OF_CLUSTERINGS = {
     },
 }
 
+_KS = {"ks": [1, 2], "rng": 0}
+
 OF_WEIGHTS = {
     **{call.__name__: _function(call, rng=0) for call in [*ALGORITHMS, kmeans_plusplus]},
     "kmeans random": _function(kmeans, init="random", rng=0),
     "kmeans ||": _function(kmeans, init="k-means||", rng=0),
     "kmeans from a start": _function(kmeans, init=GOOD[:2]),
     **OF_CLUSTERINGS,
+    "choose_k": lambda X, w=None: choose_k(X, sample_weight=w, **_KS),
     **_methods(FITTING, fitted=False),
     **_WEIGHTED_AND_FITTED,
 }
@@ -132,9 +137,20 @@ _OF_GRAPHS = {
     "SpectralClustering.predict": lambda X: _fitted_spectral().predict(X),
 }
 
+# How many clusters there are.
+_OF_CHOICES = {
+    "gap_statistic": lambda X: gap_statistic(X, n_references=2, **_KS),
+    **{
+        f"choose_k by {name}": lambda X, name=name: choose_k(X, criteria=[name], **_KS)
+        for name in ("gap", "bic", "silhouette", "prediction_strength", "elbow")
+    },
+    "choose_k of medoids": lambda X: choose_k(X, algorithm="kmedoids", **_KS),
+}
+
 OF_ROWS = {
     **OF_WEIGHTS,
     **_OF_GRAPHS,
+    **_OF_CHOICES,
     "assign": lambda X: assign(X, GOOD[:2]),
     "inertia of labels": lambda X: inertia(X, GOOD[:2], np.zeros(12, dtype=int)),
     "simplified_silhouette of labels": lambda X: simplified_silhouette(X, GOOD[:3], _LABELS),

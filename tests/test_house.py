@@ -82,6 +82,13 @@ SIGNATURES = {
     ),
     "medoid_silhouette": "(X, medoid_indices, *, metric='euclidean', sample_weight=None)",
     "elbow": "(ks, inertias)",
+    "gap_statistic": (
+        "(X, ks, *, n_references=20, reference='pca', rule='firstSEmax', n_init=3, rng=None)"
+    ),
+    "choose_k": (
+        "(X, ks=range(1, 11), *, criteria=None, algorithm='kmeans', options=None, "
+        "sample_size=5000, sample_weight=None, rng=None, callback=None)"
+    ),
     "silhouette_samples": "(X, labels, *, metric='euclidean')",
     "silhouette_score": (
         "(X, labels, *, metric='euclidean', sample_size=None, sample_weight=None, rng=None)"
@@ -135,7 +142,9 @@ SIGNATURES = {
     ),
 }
 FAMILY = ALGORITHMS | UNWEIGHTED
-RESULTS = [name for name in kmeans_xp.__all__ if name.endswith(("Result", "Iteration"))]
+RESULTS = [
+    name for name in kmeans_xp.__all__ if name.endswith(("Result", "Iteration", "Selection"))
+]
 
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
 

@@ -51,8 +51,13 @@ def stored_again(name):
 
 # Public names that came after the old files: whoever adds one, adds it here.
 SINCE = {
+    "choose_k",
     "elbow",
     "ElbowResult",
+    "gap_statistic",
+    "GapResult",
+    "KSelection",
+    "SelectionIteration",
     "explain",
     "kmedoids",
     "medoid_silhouette",

@@ -9,10 +9,27 @@ from typing import Any
 
 import pytest
 
+from kmeans_xp import (
+    calinski_harabasz_score,
+    davies_bouldin_score,
+    silhouette_samples,
+    silhouette_score,
+)
 from tests.callers import AGAINST_CENTERS, GOOD, OF_CENTERS, OF_ROWS, OF_WEIGHTS
 
-# Those that take centres beside X are below.
-CALLS = {n: c for n, c in OF_ROWS.items() if n not in AGAINST_CENTERS or "." in n}
+SCORES = (
+    silhouette_samples,
+    silhouette_score,
+    calinski_harabasz_score,
+    davies_bouldin_score,
+)
+# Those that take centres or labels beside X are below.
+CALLS = {
+    name: call
+    for name, call in OF_ROWS.items()
+    if (name not in AGAINST_CENTERS or "." in name)
+    and not name.startswith(tuple(score.__name__ for score in SCORES))
+}
 
 
 def _arrays(found: Any) -> list[Any]:
@@ -47,6 +64,15 @@ def test_results_are_on_the_device_of_x(second: Any, name: str) -> None:
 def test_weights_are_on_the_device_of_x(second: Any, name: str) -> None:
     weights = second(GOOD[:, 0] ** 2 + 1)
     assert all(a.device.id == 1 for a in _arrays(OF_WEIGHTS[name](second(GOOD), weights)))
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_scores_are_computed_on_the_device_of_x(second: Any, score: Callable[..., Any]) -> None:
+    import cupy
+
+    found = score(second(GOOD), second([0, 1, 2] * 4))
+    assert not isinstance(found, cupy.ndarray) or found.device.id == 1
+    assert cupy.cuda.Device().id == 0
 
 
 @pytest.mark.parametrize("name", OF_CENTERS)

@@ -21,6 +21,7 @@ from kmeans_xp.selection.criteria import (
     SAMPLING,
     Criterion,
     Elbow,
+    Found,
     Gap,
     Silhouette,
     Subject,
@@ -31,7 +32,7 @@ from kmeans_xp.selection.result import KSelection, Profile
 
 
 @dataclass(frozen=True)
-class KTried:
+class SelectionIteration:
     """What the callback of `choose_k` is told after each k.
 
     Attributes
@@ -65,7 +66,7 @@ def choose_k(
     sample_size: int | None = 5000,
     sample_weight: Any = None,
     rng: int | np.random.Generator | None = None,
-    callback: Callable[[KTried], Any] | None = None,
+    callback: Callable[[SelectionIteration], Any] | None = None,
 ) -> KSelection:
     """Choose the number of clusters, by several criteria at once.
 
@@ -97,7 +98,7 @@ def choose_k(
     rng : None, int or numpy.random.Generator
         Where random draws come from, on the host.
     callback : callable, optional
-        Called with a `KTried` after each k; if it returns true, the rest is not tried.
+        Called with a `SelectionIteration` after each k; if it returns true, the rest is not tried.
 
     Returns
     -------
@@ -118,9 +119,9 @@ def choose_k(
     The recommendation is the lower median of what the gap (references along the principal
     components, the rule "firstSEmax"), the BIC and the silhouette choose; of spectral clustering
     what the eigengap does; of medoids the two silhouettes. The BIC is that of a Gaussian mixture,
-    the best of four types of covariance; a type that would not catch up, even if it fell as fast as
-    it ever did, is left. With a silhouette below 0 for every k it still names the best: it cannot
-    say 1.
+    the best of four types of covariance; a type that would not catch up, if it fell on as fast as
+    it lately did, is left. The silhouette has no value for one cluster, and passes over a k
+    that puts an outlier in a cluster by itself.
 
     References
     ----------
@@ -253,11 +254,10 @@ class _Sweep:
         self.subject = subject
         self.criteria = criteria
         self.sample_weight = sample_weight
-        self.tried: list[KTried] = []
+        self.tried: list[SelectionIteration] = []
         self.results: list[Any] = []
-        self.values: dict[str, list[float]] = {name: [] for name in criteria}
 
-    def of(self, k: int, number: int) -> KTried:
+    def of(self, k: int, number: int) -> SelectionIteration:
         """Fit k clusters, and ask every criterion."""
         begun, subject = perf_counter(), self.subject
         member = FAMILY[subject.algorithm]
@@ -265,18 +265,18 @@ class _Sweep:
         if subject.algorithm != "spectral":
             options["sample_weight"] = self.sample_weight
         result = member.fit(subject.X, k, options)
-        objective = member.objective(result)
-        for name, criterion in self.criteria.items():
-            self.values[name].append(criterion.value(k, result, objective))
+        found = Found(k, result, member.objective(result))
+        for criterion in self.criteria.values():
+            criterion.take_in(found)
         seconds = perf_counter() - begun
         self.results.append(result)
-        self.tried.append(KTried(k, number, len(subject.ks), objective, seconds))
+        self.tried.append(SelectionIteration(k, number, len(subject.ks), found.objective, seconds))
         return self.tried[-1]
 
     def selection(self) -> KSelection:
         """Return what the criteria choose among what was tried."""
         subject, ks = self.subject, [tried.k for tried in self.tried]
-        choices = {name: c.choice(ks, self.values[name]) for name, c in self.criteria.items()}
+        choices = {name: c.choice() for name, c in self.criteria.items()}
         recommended = _lower_median([choices[n] for n in RECOMMENDING if n in choices])
         agreeing = sum(k == recommended for k in choices.values()) if recommended else 0
         gap, elbow = self.criteria.get("gap"), self.criteria.get("elbow")
@@ -284,7 +284,7 @@ class _Sweep:
             ks=tuple(ks),
             k=recommended,
             choices=choices,
-            scores={name: tuple(c.scores(self.values[name])) for name, c in self.criteria.items()},
+            scores={name: tuple(c.scores()) for name, c in self.criteria.items()},
             inertias=tuple(tried.objective for tried in self.tried),
             seconds=tuple(tried.seconds for tried in self.tried),
             results=tuple(self.results),

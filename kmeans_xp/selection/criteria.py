@@ -12,7 +12,6 @@ import numpy as np
 from kmeans_xp.algorithms.kmeans.fit import kmeans
 from kmeans_xp.algorithms.medoids.assign import medoid_silhouette
 from kmeans_xp.algorithms.moments import moments_of
-from kmeans_xp.algorithms.spectral.fit import spectral_clustering
 from kmeans_xp.arrays import Array, to_host, to_like
 from kmeans_xp.kernels.choose.engine import find_engine
 from kmeans_xp.kernels.metrics import PRECOMPUTED
@@ -23,6 +22,7 @@ from kmeans_xp.rows.arguments import Weights
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.open import open_rows
 from kmeans_xp.selection.elbow import ElbowResult, elbow
+from kmeans_xp.selection.family import FAMILY
 from kmeans_xp.selection.gap import Gaps
 from kmeans_xp.selection.information import kmeans_bic
 from kmeans_xp.selection.mixtures import Mixtures
@@ -90,46 +90,69 @@ class Subject:
         return to_like(self.rows.pick(labels, self.indices), self.sample)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What an algorithm found for one k.
+
+    Attributes
+    ----------
+    k : int
+    result : object
+        Of its function.
+    objective : float
+        What it minimised.
+    """
+
+    k: int
+    result: Any
+    objective: float
+
+
 class Criterion(ABC):
     """What has a value for each k, and chooses one."""
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
+        self.ks: list[int] = []
+        self.values: list[float] = []
+
+    def take_in(self, found: Found) -> None:
+        """Look at the next k."""
+        self.values.append(self.value(found))
+        self.ks.append(found.k)
 
     @abstractmethod
-    def value(self, k: int, result: Any, objective: float) -> float:
-        """Return the value of k clusters that an algorithm found; NaN if there is none."""
+    def value(self, found: Found) -> float:
+        """Return the value of clusters that were found; NaN if there is none."""
 
     @abstractmethod
-    def choice(self, ks: list[int], values: list[float]) -> int | None:
-        """Return the k that it chooses; None if there is nothing to choose."""
+    def choice(self) -> int | None:
+        """Return the k that it chooses of those it looked at; None if it finds none."""
 
-    def scores(self, values: list[float]) -> list[float]:
+    def scores(self) -> list[float]:
         """Return what a table shows for each k."""
-        return values
+        return self.values
 
     def notes(self) -> list[str]:
         """Return what to know of its answer, in sentences."""
         return []
 
 
-def _extreme(ks: list[int], values: list[float], sign: int) -> int | None:
-    """Return the first k of the largest value times `sign`, of those that are numbers."""
-    known = [(sign * value, k) for k, value in zip(ks, values, strict=True) if value == value]
-    if not known:
-        return None
-    largest = max(value for value, _ in known)
-    return next(k for value, k in known if value == largest)
-
-
 class _Highest(Criterion):
-    def choice(self, ks: list[int], values: list[float]) -> int | None:
-        return _extreme(ks, values, 1)
+    sign = 1
+
+    def choice(self) -> int | None:
+        return self.highest([True] * len(self.ks))
+
+    def highest(self, among: list[bool]) -> int | None:
+        """Return the k of the highest value among some; the smallest of equals."""
+        columns = zip(self.ks, self.values, among, strict=True)
+        known = [(self.sign * v, -k) for k, v, asked in columns if asked and not math.isnan(v)]
+        return -max(known)[1] if known else None
 
 
-class _Lowest(Criterion):
-    def choice(self, ks: list[int], values: list[float]) -> int | None:
-        return _extreme(ks, values, -1)
+class _Lowest(_Highest):
+    sign = -1
 
 
 def _are_several(rows: Rows, labels: Array) -> bool:
@@ -139,11 +162,27 @@ def _are_several(rows: Rows, labels: Array) -> bool:
 
 @final
 class Silhouette(_Highest):
-    """The mean silhouette of the sample (Rousseeuw 1987)."""
+    """The mean silhouette of the sample (Rousseeuw 1987).
 
-    def value(self, k: int, result: Any, objective: float) -> float:
+    A k that puts one row in a cluster by itself has found an outlier: it is passed over, unless all
+    do. Three heavy-tailed clusters are so found in all of 25 draws, not in 17.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
+        self._with_single_rows: set[int] = set()
+
+    def choice(self) -> int | None:
+        """Return the k of the highest one, of those without single rows."""
+        without = [k not in self._with_single_rows for k in self.ks]
+        return self.highest(without) or super().choice()
+
+    def value(self, found: Found) -> float:
         """Return it; NaN for one cluster."""
-        values = self.samples(result)
+        values = self.samples(found.result)
+        sizes = np.unique_counts(to_host(self.subject.sampled(found.result.labels))).counts
+        if sizes.min() == 1:
+            self._with_single_rows.add(found.k)
         return float(values.mean(dtype=np.float64)) if len(values) else math.nan
 
     def samples(self, result: Any) -> np.ndarray:
@@ -160,26 +199,29 @@ class Silhouette(_Highest):
 class MedoidSilhouette(_Highest):
     """How much nearer rows are to their medoid than to the next (Van der Laan et al. 2003)."""
 
-    def value(self, k: int, result: Any, objective: float) -> float:
+    def value(self, found: Found) -> float:
         """Return it; NaN for one cluster."""
-        if k == 1:
+        if found.k == 1:
             return math.nan
         subject = self.subject
         metric = subject.options.get("metric", "euclidean")
         return medoid_silhouette(
-            subject.X, result.medoid_indices, metric=metric, sample_weight=subject.sample_weight
+            subject.X,
+            found.result.medoid_indices,
+            metric=metric,
+            sample_weight=subject.sample_weight,
         )
 
 
 class _OfAllRows(Criterion):
     score: Callable[..., float]
 
-    def value(self, k: int, result: Any, objective: float) -> float:
+    def value(self, found: Found) -> float:
         """Return the score; NaN for one cluster."""
         subject = self.subject
-        if not _are_several(subject.rows, result.labels):
+        if not _are_several(subject.rows, found.result.labels):
             return math.nan
-        return type(self).score(subject.X, result.labels, sample_weight=subject.sample_weight)
+        return type(self).score(subject.X, found.result.labels, sample_weight=subject.sample_weight)
 
 
 @final
@@ -205,15 +247,15 @@ class Gap(Criterion):
         generator = np.random.default_rng(subject.seeds("references", 0))
         self._gaps = Gaps(subject.sampled_rows, subject.ks, REFERENCE_SETS, REFERENCE, generator)
 
-    def value(self, k: int, result: Any, objective: float) -> float:
+    def value(self, found: Found) -> float:
         """Take in the inertia of k clusters; the gaps are known when all are."""
-        subject = self.subject
+        subject, objective = self.subject, found.objective
         # What was found already, if it is what the references are compared by.
         same = subject.algorithm == "kmeans" and subject.indices is None
         if not (same and dict(subject.options) == {"n_init": STARTS}):
-            seed = subject.seeds("sample", k)
-            objective = kmeans(subject.sample, k, n_init=STARTS, rng=seed).inertia
-        self._gaps.add(k, objective, STARTS)
+            seed = subject.seeds("sample", found.k)
+            objective = kmeans(subject.sample, found.k, n_init=STARTS, rng=seed).inertia
+        self._gaps.add(found.k, objective, STARTS)
         return math.nan
 
     @cached_property
@@ -221,11 +263,11 @@ class Gap(Criterion):
         """Return the gaps of all that was taken in."""
         return self._gaps.result(RULE)
 
-    def choice(self, ks: list[int], values: list[float]) -> int | None:
+    def choice(self) -> int | None:
         """Return the k of R's rule."""
         return int(self.result.k)
 
-    def scores(self, values: list[float]) -> list[float]:
+    def scores(self) -> list[float]:
         """Return the gaps."""
         return list(self.result.gap)
 
@@ -234,9 +276,9 @@ class Gap(Criterion):
 class Bic(_Lowest):
     """The Bayesian information criterion of mixtures of the best covariance (Schwarz 1978)."""
 
-    def value(self, k: int, result: Any, objective: float) -> float:
+    def value(self, found: Found) -> float:
         """Return it."""
-        return self.subject.mixtures.of(k, self.subject.seeds("mixtures", k))[0]
+        return self.subject.mixtures.of(found.k, self.subject.seeds("mixtures", found.k))[0]
 
     def notes(self) -> list[str]:
         """Return which covariances were left."""
@@ -247,37 +289,39 @@ class Bic(_Lowest):
 class Aic(_Lowest):
     """Akaike's information criterion of mixtures of the best covariance (Akaike 1974)."""
 
-    def value(self, k: int, result: Any, objective: float) -> float:
+    def value(self, found: Found) -> float:
         """Return it."""
-        return self.subject.mixtures.of(k, self.subject.seeds("mixtures", k))[1]
+        return self.subject.mixtures.of(found.k, self.subject.seeds("mixtures", found.k))[1]
 
 
 @final
 class KMeansBic(_Lowest):
     """The Bayesian information criterion of X-means, of equal spheres (Pelleg & Moore 2000)."""
 
-    def value(self, k: int, result: Any, objective: float) -> float:
+    def value(self, found: Found) -> float:
         """Return it."""
-        sizes = to_host(result.sizes).tolist()
-        return kmeans_bic(objective, sizes, self.subject.rows.shape[1])
+        sizes = to_host(found.result.sizes).tolist()
+        return kmeans_bic(found.objective, sizes, self.subject.rows.shape[1])
 
 
 @final
 class Elbow(Criterion):
     """Where the inertia stops falling fast (Satopää et al. 2011)."""
 
-    result: ElbowResult
+    @cached_property
+    def result(self) -> ElbowResult:
+        """Return the elbow of all that was taken in."""
+        return elbow(self.ks, self.values)
 
-    def value(self, k: int, result: Any, objective: float) -> float:
+    def value(self, found: Found) -> float:
         """Return what the algorithm minimised."""
-        return objective
+        return found.objective
 
-    def choice(self, ks: list[int], values: list[float]) -> int | None:
+    def choice(self) -> int | None:
         """Return the k of the elbow."""
-        self.result = elbow(ks, values)
         return self.result.k
 
-    def scores(self, values: list[float]) -> list[float]:
+    def scores(self) -> list[float]:
         """Return the difference curve."""
         return list(self.result.differences)
 
@@ -294,33 +338,41 @@ class PredictionStrength(Criterion):
         super().__init__(subject)
         self._enough: dict[int, bool] = {}
 
-    def value(self, k: int, result: Any, objective: float) -> float:
+    def value(self, found: Found) -> float:
         """Return the mean over divisions in halves."""
         subject = self.subject
-        seed = subject.seeds("halves", k)
-        mean, error = prediction_strength(subject.sampled_rows, k, STARTS, seed)
-        self._enough[k] = mean + error >= ENOUGH
+        seed = subject.seeds("halves", found.k)
+        mean, error = prediction_strength(subject.sampled_rows, found.k, STARTS, seed)
+        self._enough[found.k] = mean + error >= ENOUGH
         return mean
 
-    def choice(self, ks: list[int], values: list[float]) -> int | None:
+    def choice(self) -> int | None:
         """Return the largest k whose strength is enough."""
-        return max((k for k in ks if self._enough[k]), default=None)
+        return max((k for k in self.ks if self._enough[k]), default=None)
 
 
 @final
 class Eigengap(_Highest):
     """How far the k-th eigenvalue of the graph is from the next (von Luxburg 2007)."""
 
+    _components = 1
+
     @cached_property
     def _eigenvalues(self) -> np.ndarray:
         subject = self.subject
         k = min(max(subject.ks) + 1, subject.rows.shape[0])
         options = {**subject.options, "rng": subject.seeds("fit", k), "n_init": 1}
-        return to_host(spectral_clustering(subject.X, k, **options).eigenvalues)
+        return to_host(FAMILY[subject.algorithm].fit(subject.X, k, options).eigenvalues)
 
-    def value(self, k: int, result: Any, objective: float) -> float:
+    def notes(self) -> list[str]:
+        """Say in how many parts the graph is, of which each has an eigenvalue of 0."""
+        count = self._components
+        return [f"The graph has {count} connected components."] if count > 1 else []
+
+    def value(self, found: Found) -> float:
         """Return the gap behind the k-th eigenvalue."""
-        values = self._eigenvalues
+        self._components = found.result.n_connected_components
+        values, k = self._eigenvalues, found.k
         return float(values[k] - values[k - 1]) if k < len(values) else math.nan
 
 

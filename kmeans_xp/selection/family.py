@@ -1,5 +1,6 @@
 """The algorithms of which k can be chosen: what they minimise, and which criteria suit them."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -47,7 +48,10 @@ class Member:
 
     def fit(self, X: Any, k: int, options: Mapping[str, Any]) -> Any:
         """Return the result of its function."""
-        return getattr(kmeans_xp, self.function)(X, k, **options)
+        with warnings.catch_warnings():
+            # Of a graph in more parts than k, which is no fault of a k that is tried.
+            warnings.filterwarnings("ignore", "The graph has", UserWarning)
+            return getattr(kmeans_xp, self.function)(X, k, **options)
 
 
 def _less_likely(result: Any) -> float:

@@ -135,7 +135,7 @@ def gap_statistic(
     3
     """
     rows = open_rows(X)
-    counts = sorted(check_clusters(k, rows.shape[0]) for k in checked_ks(ks))
+    counts = sorted(check_clusters(k, rows.shape[0], "ks") for k in checked_ks(ks))
     B = check_count(n_references, "n_references")
     check_choice(reference, "reference", REFERENCES)
     check_choice(rule, "rule", tuple(RULES))

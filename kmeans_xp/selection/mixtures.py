@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from kmeans_xp.algorithms.mixture.fit import gaussian_mixture
 from kmeans_xp.algorithms.mixture.parameters import CollapsedCovariance, parameter_count
@@ -13,8 +14,9 @@ COVARIANCES = ("full", "tied", "diag", "spherical")
 STARTS = 3
 # Added to variances, as a part of the rows'.
 REGULARIZATION = 1e-6
-# Numbers of clusters after which it can be said that a type falls behind.
-AFTER = 3
+# Numbers of clusters by which it is judged whether a type falls behind: a curve that does not fall
+# at first may fall at the right k.
+AFTER = 4
 
 
 @dataclass
@@ -24,11 +26,11 @@ class _Type:
     values: list[float] = field(default_factory=list)
 
     def is_behind(self, best: float, remaining: int) -> bool:
-        """Return whether it would not reach the best value, if it fell as it did at most so far."""
-        if len(self.values) < AFTER:
+        """Return whether it would not reach the best value, if it fell as it did lately."""
+        if len(self.values) < AFTER or remaining == 0:
             return False
-        pairs = zip(self.values, self.values[1:], strict=False)
-        drop = max(0.0, *(before - after for before, after in pairs))
+        lately = self.values[-AFTER:]
+        drop = max(0.0, *(before - after for before, after in pairwise(lately)))
         return min(self.values) - remaining * drop > best
 
 
