@@ -17,7 +17,6 @@ from kmeans_xp.algorithms.seeding.batch import plus_plus
 from kmeans_xp.arrays import Array, namespace_of, to_host, to_like
 from kmeans_xp.kernels.portable.batch import (
     BatchRows,
-    Each,
     candidates,
     decided,
     in_parts,
@@ -63,8 +62,6 @@ class Batch:
     k : int
     dtype : dtype
         Of X, and so of centres.
-    each : callable
-        Of some `Rows`, whose threads may share the work.
     tol, max_iter
         As `kmeans` has them.
     """
@@ -72,14 +69,13 @@ class Batch:
     rows: BatchRows
     k: int
     dtype: Any
-    each: Each
     tol: float
     max_iter: int
 
     def from_draws(self, uniforms: np.ndarray) -> tuple[Array, list[Fit]]:
         """Return centres and fits that start from k-means++, by `draw_count` uniforms of each."""
         draws = to_like(uniforms, self.rows.rows, self.rows.rows.dtype)
-        indices, sound = plus_plus(self.rows, draws, self.k, self.each)
+        indices, sound = plus_plus(self.rows, draws, self.k)
         centers, fits = self.from_rows(indices)
         started = to_host(sound).tolist()
         fits = [replace(fit, sound=fit.sound and s) for fit, s in zip(fits, started, strict=True)]
@@ -90,12 +86,10 @@ class Batch:
         xp, m = namespace_of(indices), indices.shape[0]
         starts = xp.astype(rows_at(self.rows, indices), self.dtype, copy=False)
         terms = _Terms.of(self.rows, fits=m, tol=self.tol, max_iter=self.max_iter)
-        ended = self.each(
-            [
-                partial(_ended, some, starts[part, ...], terms.at(part))
-                for part, some in in_parts(self.rows, m, self.k)
-            ]
-        )
+        ended = [
+            _ended(some, starts[part, ...], terms.at(part))
+            for part, some in in_parts(self.rows, m, self.k)
+        ]
         centers, fits = zip(*ended, strict=True)
         return xp.concat(centers), list(chain(*fits))
 

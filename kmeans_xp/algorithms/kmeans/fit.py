@@ -268,7 +268,7 @@ class Problem:
             for a in (rows.block(0, rows.shape[0]), self.moments.origin)
         )
         data = batch_rows(everything, origin, self.weights)
-        all_starts = Batch(data, k, rows.dtype, rows.each, self.tol, max_iter)
+        all_starts = Batch(data, k, rows.dtype, self.tol, max_iter)
         if init == "random":
             drawn = [random_rows(rows, k, self.weights, self.generator) for _ in range(starts)]
             centers, fits = all_starts.from_rows(rows.small(np.asarray(drawn)))

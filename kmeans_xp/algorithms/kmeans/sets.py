@@ -59,7 +59,7 @@ def _at_once(sets: Array, k: int, seeds: Sequence[int], n_init: int) -> list[flo
         wide = xp.astype(xp.repeat(sets, n_init, axis=0), rows.wide, copy=False)
         origins = xp.mean(wide, axis=1)
         data = batch_rows(wide, origins, None)
-        batch = Batch(data, k, rows.dtype, rows.each, TOL, MAX_ITER)
+        batch = Batch(data, k, rows.dtype, TOL, MAX_ITER)
         _, fits = batch.from_draws(np.concatenate(draws))
     of_sets = [fits[i : i + n_init] for i in range(0, len(fits), n_init)]
     return [

@@ -1,11 +1,9 @@
 """Greedy k-means++ of many small fits at once."""
 
-from functools import partial
-
 from kmeans_xp.algorithms.seeding.fit import TIE, trials_for
 from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.namespace import device_of
-from kmeans_xp.kernels.portable.batch import BatchRows, Each, in_parts, potentials, rows_at
+from kmeans_xp.kernels.portable.batch import BatchRows, in_parts, potentials, rows_at
 
 
 def draw_count(k: int) -> int:
@@ -13,7 +11,7 @@ def draw_count(k: int) -> int:
     return 1 + (k - 1) * trials_for(k)
 
 
-def plus_plus(rows: BatchRows, uniforms: Array, k: int, each: Each) -> tuple[Array, Array]:
+def plus_plus(rows: BatchRows, uniforms: Array, k: int) -> tuple[Array, Array]:
     """Return the rows that greedy k-means++ chooses, as one fit by itself would.
 
     Parameters
@@ -23,8 +21,6 @@ def plus_plus(rows: BatchRows, uniforms: Array, k: int, each: Each) -> tuple[Arr
     uniforms : array of shape (m, draw_count(k))
         Draws from [0, 1), where the rows are.
     k : int
-    each : callable
-        Of some `Rows`, whose threads may share the work.
 
     Returns
     -------
@@ -33,12 +29,10 @@ def plus_plus(rows: BatchRows, uniforms: Array, k: int, each: Each) -> tuple[Arr
         False where a fit has fewer distinct rows than k, which are to be drawn otherwise.
     """
     xp, width = namespace_of(uniforms), max(k, trials_for(k))
-    found = each(
-        [
-            partial(_chosen, some, uniforms[part, :], k)
-            for part, some in in_parts(rows, uniforms.shape[0], width)
-        ]
-    )
+    found = [
+        _chosen(some, uniforms[part, :], k)
+        for part, some in in_parts(rows, uniforms.shape[0], width)
+    ]
     indices, sound = zip(*found, strict=True)
     return xp.concat(indices), xp.concat(sound)
 

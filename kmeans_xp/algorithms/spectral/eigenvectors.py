@@ -31,8 +31,11 @@ LEAST_DEGREE, MOST_DEGREE = 8, 300
 MOST_GROWTH = 27.0
 # The logarithm of what a filter is to gain beyond what the last residual asks for.
 SURE = 2.0
-# Entries of a block from which threads share a filter.
-SHARED = 1 << 14
+# Entries of a block from which threads share a filter, and of the vectors that each filters at a
+# time: what it needs besides is several times as large as these.
+SHARED, TOGETHER = 1 << 14, 1 << 20
+# Entries of a block that are made orthogonal at once: it takes several times their memory.
+AT_ONCE = 1 << 19
 # Residuals that rounding leaves, in units in the last place.
 ROUNDING = 100.0
 
@@ -112,6 +115,7 @@ def by_filter(
     """
     eps = float(namespace_of(start).finfo(start.dtype).eps)
     block = _rotated(matrix, _orthonormal(start, known))
+    del start
     step = partial(_step, matrix=matrix, known=known, count=count, tol=tol, floor=ROUNDING * eps)
     run = iterate(step, block, max_iter=max_iter, tell=tell)
     ended = run.state
@@ -146,7 +150,8 @@ def _filtered(matrix: Matrix, block: _Block, count: int, goal: float) -> Array:
     cut = min(float(block.values[-1]), 1 - 1e-14)
     degree = _degree(block, count, goal, (cut - 1) / 2, (cut + 1) / 2)
     rows = open_rows(block.vectors)
-    size = b if n * b < SHARED else -(-b // (rows.concurrency or 1))
+    shared = n * b >= SHARED and rows.concurrency is not None
+    size = min(TOGETHER // n, -(-b // rows.concurrency)) if shared else b
     some = [
         partial(_filter, matrix, block.vectors[:, part], cut, degree) for part in parts(b, size)
     ]
@@ -178,10 +183,26 @@ def _degree(block: _Block, count: int, goal: float, center: float, half: float) 
 
 def _orthonormal(vectors: Array, known: Array) -> Array:
     """Return vectors, (n, b), made orthonormal and orthogonal to those that are known."""
-    xp = namespace_of(vectors)
-    for _ in range(2):  # Once leaves what cancels.
-        vectors = xp.linalg.qr(vectors - known @ (known.T @ vectors)).Q
+    for _ in range(2):  # Once leaves what cancels, or what a factor of parts rounds.
+        vectors = _orthogonal(vectors, known, known.T @ vectors)
     return vectors
+
+
+def _orthogonal(vectors: Array, known: Array, shares: Array) -> Array:
+    """Return vectors less known ones times `shares`, (c, b), made about orthonormal.
+
+    Of a large block a few rows at a time are looked at: the factor of all follows from theirs.
+    """
+    xp, (n, b) = namespace_of(vectors), vectors.shape
+    some = list(parts(n, max(2 * b, AT_ONCE // b)))
+    if len(some) > 1:
+        factors = [xp.linalg.qr(vectors[s, :] - known[s, :] @ shares).R for s in some]
+        factor = xp.linalg.qr(xp.concat(factors)).R
+        sizes = xp.abs(xp.linalg.diagonal(factor))
+        if bool(xp.min(sizes) > xp.finfo(factor.dtype).eps * xp.max(sizes)):
+            inverse = xp.linalg.inv(factor)
+            return xp.concat([(vectors[s, :] - known[s, :] @ shares) @ inverse for s in some])
+    return xp.linalg.qr(vectors - known @ shares).Q
 
 
 def _rotated(matrix: Matrix, vectors: Array) -> _Block:
@@ -190,11 +211,14 @@ def _rotated(matrix: Matrix, vectors: Array) -> _Block:
     small = vectors.T @ products
     values, turn = xp.linalg.eigh((small + small.T) / 2)
     values, turn = xp.flip(values), xp.flip(turn, axis=1)
-    vectors = vectors @ turn
-    products = products @ turn
-    residuals = _norms(products - vectors * values)
-    host = to_host(xp.stack([values, residuals]))
-    return _Block(vectors, host[0], host[1])
+    (n, b), turned, squares = vectors.shape, [], xp.zeros_like(values)
+    for some in parts(n, AT_ONCE // b):
+        turned.append(vectors[some, :] @ turn)
+        off = products[some, :] @ turn - turned[-1] * values
+        squares = squares + xp.sum(off * off, axis=0)
+    del vectors, products
+    host = to_host(xp.stack([values, xp.sqrt(squares)]))
+    return _Block(turned[0] if len(turned) == 1 else xp.concat(turned), host[0], host[1])
 
 
 def _norms(vectors: Array) -> Array:

@@ -133,9 +133,14 @@ def _leading(matrix: Matrix, known: Array, count: int, solver: Solver) -> Eigenv
     if solver.name == "dense" or (solver.name == "auto" and small) or size == count:
         return by_dense(matrix.dense(), known, count)
     numbers = xp.arange(n, dtype=xp.int32, device=device_of(known))
-    start = scattered(numbers, size, solver.seed, known.dtype)
     return by_filter(
-        matrix, known, count, start, tol=solver.tol, max_iter=solver.max_iter, tell=solver.tell
+        matrix,
+        known,
+        count,
+        scattered(numbers, size, solver.seed, known.dtype),
+        tol=solver.tol,
+        max_iter=solver.max_iter,
+        tell=solver.tell,
     )
 
 
