@@ -287,10 +287,10 @@ def _bands(profile: Profile) -> list[_Band]:
     for cluster in range(profile.k):
         values = np.sort(profile.values[profile.labels == cluster])[::-1]
         size = len(values)
-        lines = min(size, max(2, round(LINES * size / m)))
-        chosen = np.linspace(0, size - 1, lines).round().astype(int) if size else []
-        # A single row is a line as high as it is.
-        shown = np.repeat(values, 2) if size == 1 else values[chosen]
+        # A row alone is an edge above and one below, as those of any band.
+        lines = max(2, min(size, round(LINES * size / m)))
+        chosen = np.linspace(0, size - 1, lines).round().astype(np.int64)
+        shown = values[chosen] if size else np.zeros(lines)
         bands.append(_Band(size, start, start + size, shown))
         start += size + apart
     return bands
