@@ -14,7 +14,7 @@ from kmeans_xp.cli.outputs import atomic
 from kmeans_xp.plotting import plot_choice_of_k, plot_clusters, plot_palette, plot_silhouettes
 from kmeans_xp.plotting.choice import choice_size
 from kmeans_xp.rows.numpy import gather
-from kmeans_xp.selection.result import KSelection
+from kmeans_xp.selection.result import KSelection, Profile
 
 DPI = 130
 DRAWN_ROWS = 20_000
@@ -41,20 +41,24 @@ def draw(path: Path, data: Data, labels: Array, model: Model) -> None:
 def draw_choice(path: Path, selection: KSelection, data: Data) -> None:
     """Draw the criteria of a choice of k, and below the silhouettes of its k, into a PNG file."""
     width, height = choice_size(selection)
-    profile = selection.profile
-    figure = _figure(width, height + (0 if profile is None else SILHOUETTES))
-    above, below = figure, None
-    if profile is not None:
+    if selection.profile is None:
+        figure = above = _figure(width, height)
+    else:
+        figure = _figure(width, height + SILHOUETTES)
         above, below = figure.subfigures(2, 1, height_ratios=[height, SILHOUETTES])
+        _draw_silhouettes(below.add_subplot(), selection.profile, selection.n_rows)
     plot_choice_of_k(selection, fig=above)
     title = f"{data.source.name}, {selection.n_rows:,} rows. {above.get_suptitle()}"
     above.suptitle(title, fontsize=11, parse_math=False)
-    if profile is not None:
-        ax = plot_silhouettes(profile, ax=below.add_subplot())
-        looked_at = len(profile.values)
-        if looked_at < selection.n_rows:
-            ax.set_ylabel(f"cluster (of {looked_at:,} rows looked at)", fontsize=9)
     _save(figure, path)
+
+
+def _draw_silhouettes(ax: Any, profile: Profile, n_rows: int) -> None:
+    """Draw the silhouettes, and say of how many rows they are if not of all."""
+    plot_silhouettes(profile, ax=ax)
+    looked_at = len(profile.values)
+    if looked_at < n_rows:
+        ax.set_ylabel(f"cluster (of {looked_at:,} rows looked at)", fontsize=9)
 
 
 def _figure(width: float, height: float) -> Any:

@@ -129,7 +129,7 @@ def test_a_picture_of_the_criteria_and_the_silhouettes(run, calls, path, monkeyp
     assert sorted(p.name for p in Path().iterdir()) == ["k.png", "x.npy"]
     titles = [ax.get_title(loc="left") for ax in figures[0].axes]
     assert len(titles) == 6
-    assert titles[-1].startswith("Silhouettes for k = 3")
+    assert titles[0].startswith("Silhouettes for k = 3")
     above, _below = figures[0].subfigs
     title = above.get_suptitle()
     assert title == "x.npy, 60 rows. Recommended: k = 3 (chosen by 5 of 5 criteria)"
@@ -142,7 +142,7 @@ def test_a_picture_says_how_many_rows_were_looked_at(blobs, monkeypatch, tmp_pat
     np.save(tmp_path / "y.npy", blobs)
     source = choose(read(str(tmp_path / "y.npy")), Choice())
     picture.draw_choice(tmp_path / "k.png", selection, source)
-    assert figures[0].axes[-1].get_ylabel() == "cluster (of 60 rows looked at)"
+    assert figures[0].axes[0].get_ylabel() == "cluster (of 60 rows looked at)"
     picture.draw_choice(tmp_path / "k.png", dataclasses.replace(selection, profile=None), source)
     assert len(figures[1].axes) == 5
 
