@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from re import fullmatch
 from typing import Any
 
+import numpy as np
+
 import kmeans_xp
 from kmeans_xp.cli.errors import CliError
 from kmeans_xp.cli.family import Job
@@ -23,7 +25,7 @@ class KRange:
     ----------
     least : int
     most : int or None
-        None for 10, or one less than there are rows if this is less.
+        None for 10, or one less than there are rows (of positive weight) if this is less.
     """
 
     least: int = 1
@@ -37,7 +39,7 @@ class KRange:
             raise CliError(f"{largest} must be at least {smallest}, {self.least}, got {said}")
 
     def among(self, n: int) -> range:
-        """Return the numbers, for n rows."""
+        """Return the numbers for n rows."""
         most = max(self.least, min(MOST, n - 1)) if self.most is None else self.most
         return range(self.least, most + 1)
 
@@ -72,7 +74,9 @@ def selected(rows: Rows, job: Job, numbers: KRange, *, bar: bool, **further: Any
     **further
         Arguments of `choose_k`; those that are None have its defaults.
     """
-    ks = numbers.among(len(rows.data.rows))
+    weights = rows.data.weights
+    n = len(rows.data.rows) if weights is None else int(np.count_nonzero(weights > 0))
+    ks = numbers.among(n)
     asked = {name: value for name, value in further.items() if value is not None}
     with progress(len(ks), "numbers of clusters", wanted=bar, describe=_tried) as callback:
         selection: KSelection = kmeans_xp.choose_k(

@@ -48,14 +48,18 @@ Criteria = Annotated[
     str | None,
     typer.Option(
         help="What to go by, separated by commas: gap, bic, silhouette, calinski_harabasz, elbow, "
-        "which are the default, davies_bouldin, prediction_strength, aic; for kmedoids also "
-        "medoid_silhouette, for spectral eigengap. Recommended is the lower median of the choices "
-        "of gap, bic and silhouette."
+        "davies_bouldin, aic, kmeans_bic or prediction_strength; for kmedoids silhouette, "
+        "medoid_silhouette or elbow; for spectral eigengap or silhouette. By default the first "
+        "five, or what suits the algorithm.",
     ),
 ]
 SampleSize = Annotated[
     int | None,
-    typer.Option(min=1, help="Most rows that criteria which take long look at; 5000 if left out."),
+    typer.Option(
+        min=1,
+        help="How many rows the gap, mixtures, silhouettes and prediction strength look at, at "
+        "most; 5000 if left out.",
+    ),
 ]
 Algorithm = Annotated[
     str,
@@ -300,7 +304,7 @@ PlotChoice = Annotated[
     typer.Option(
         "--plot",
         help="Draw a .png: each criterion over the numbers of clusters and, below, the silhouettes "
-        "of the recommended number's clusters.",
+        "of the recommended clusters, or of the silhouette's own choice where one is recommended.",
         rich_help_panel=OUTPUT,
     ),
 ]

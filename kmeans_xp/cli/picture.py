@@ -48,7 +48,7 @@ def draw_choice(path: Path, selection: KSelection, data: Data) -> None:
         above, below = figure.subfigures(2, 1, height_ratios=[height, SILHOUETTES])
         _draw_silhouettes(below.add_subplot(), selection.profile, selection.n_rows)
     plot_choice_of_k(selection, fig=above)
-    title = f"{data.source.name}, {selection.n_rows:,} rows. {above.get_suptitle()}"
+    title = f"{data.source.name}, {selection.n_rows:,} rows\n{above.get_suptitle()}"
     above.suptitle(title, fontsize=11, parse_math=False)
     _save(figure, path)
 

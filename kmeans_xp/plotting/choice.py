@@ -10,6 +10,7 @@ import numpy as np
 from kmeans_xp.plotting.colors import COLORS, INK, cluster_colors
 from kmeans_xp.plotting.common import pyplot
 from kmeans_xp.selection.elbow import ElbowResult
+from kmeans_xp.selection.prediction_strength import ENOUGH
 from kmeans_xp.selection.result import KSelection, Profile
 
 if TYPE_CHECKING:
@@ -23,12 +24,13 @@ TITLES = {
     "gap": ("Gap statistic", HIGHER),
     "bic": ("BIC", LOWER),
     "aic": ("AIC", LOWER),
+    "kmeans_bic": ("BIC of k-means", LOWER),
     "silhouette": ("Silhouette", HIGHER),
     "medoid_silhouette": ("Medoid silhouette", HIGHER),
     "calinski_harabasz": ("Calinski-Harabasz", HIGHER),
     "davies_bouldin": ("Davies-Bouldin", LOWER),
-    "elbow": ("Inertia", "elbow: most below dots"),
-    "prediction_strength": ("Prediction strength", "last high value"),
+    "elbow": ("Elbow", "farthest below the dots"),
+    "prediction_strength": ("Prediction strength", f"last of about {ENOUGH}"),
     "eigengap": ("Eigengap", HIGHER),
 }
 # How the rules of the gap statistic choose.
@@ -39,6 +41,7 @@ RULES = {
     "firstmax": "first peak",
     "globalmax": HIGHER,
 }
+DOTS: dict[str, Any] = {"color": COLORS[7], "linewidth": 1, "linestyle": ":"}
 PANEL = (3.1, 2.3)
 # As many ticks fit on an axis of k.
 TICKS = 16
@@ -52,10 +55,10 @@ def plot_choice_of_k(selection: KSelection, *, fig: "Figure | None" = None) -> "
     """Draw each criterion over the numbers of clusters, with its choice and the recommended one.
 
     Each criterion has a panel, in which its own k is marked; a dashed line through all panels is at
-    the recommended k. The gap has its standard errors. For the elbow the inertia is drawn, on a
-    logarithmic axis; the dots below which it has its elbow fall as evenly as the inertia of rows
-    without clusters does. A criterion has no point where it has no value, as the silhouette at
-    k = 1.
+    the recommended k. The gap has its standard errors. For the elbow the inertia, or what else the
+    algorithm minimises, is drawn on a logarithmic axis; the dots fall as evenly as the inertia of
+    rows without clusters does, and the elbow is farthest below them. A criterion has no point where
+    it has no value, as the silhouette at k = 1.
 
     Parameters
     ----------
@@ -76,16 +79,13 @@ def plot_choice_of_k(selection: KSelection, *, fig: "Figure | None" = None) -> "
     Examples
     --------
     >>> from matplotlib.figure import Figure
+    >>> from sklearn.datasets import load_iris
+    >>> from kmeans_xp import choose_k
     >>> from kmeans_xp.plotting import plot_choice_of_k
-    >>> from kmeans_xp.selection.result import KSelection
-    >>> scores = {"silhouette": (float("nan"), 0.7, 0.4)}
-    >>> selection = KSelection(
-    ...     ks=(1, 2, 3), k=2, choices={"silhouette": 2}, scores=scores, inertias=(9.0, 2.0, 1.0),
-    ...     seconds=(0.1, 0.1, 0.1), results=(), agreement=1.0, n_rows=50, n_sampled=50,
-    ... )
+    >>> selection = choose_k(load_iris().data, range(1, 5), criteria=("gap", "silhouette"), rng=0)
     >>> figure = plot_choice_of_k(selection, fig=Figure(layout="constrained"))
-    >>> figure.axes[0].get_title(loc="left")
-    'Silhouette (higher is better)'
+    >>> [ax.get_title(loc="left") for ax in figure.axes]
+    ['Gap statistic (first peak, within error)', 'Silhouette (higher is better)']
     """
     lines, columns = grid_of(len(selection.scores))
     if fig is None:
@@ -109,7 +109,7 @@ def grid_of(panels: int) -> tuple[int, int]:
 def choice_size(selection: KSelection) -> tuple[float, float]:
     """Return width and height of a figure that suits the panels, in inches."""
     lines, columns = grid_of(len(selection.scores))
-    return max(5.0, PANEL[0] * columns), PANEL[1] * lines + 0.5
+    return max(5.5, PANEL[0] * columns), PANEL[1] * lines + 0.5
 
 
 def plot_silhouettes(profile: Profile, *, ax: "Axes | None" = None) -> "Axes":
@@ -185,8 +185,8 @@ def _panel(ax: "Axes", selection: KSelection, name: str) -> None:
         errors, title = selection.gap.se, (title[0], RULES[selection.gap.rule])
     if name == "elbow" and selection.elbow is not None:
         values = _draw_even_fall(ax, selection.elbow)
-    elif name == "elbow":
-        title = ("Elbow", HIGHER)
+    if name == "prediction_strength":
+        ax.axhline(ENOUGH, **DOTS)
     if selection.k is not None:
         ax.axvline(selection.k, color=INK, linewidth=0.9, linestyle="--", alpha=0.6)
     ax.errorbar(
@@ -220,7 +220,7 @@ def _draw_even_fall(ax: "Axes", elbow: ElbowResult) -> np.ndarray:
         k = np.geomspace(elbow.ks[0], elbow.ks[-1], 50)
         slope = math.log(inertias.min() / inertias[0]) / math.log(elbow.ks[-1] / elbow.ks[0])
         fall = inertias[0] * (k / k[0]) ** slope
-        ax.plot(k, fall, color=COLORS[7], linewidth=1, linestyle=":")
+        ax.plot(k, fall, **DOTS)
     return inertias
 
 

@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 
+from kmeans_xp import choose_k
 from kmeans_xp.plotting import cluster_colors, plot_choice_of_k, plot_silhouettes
 from kmeans_xp.plotting.choice import LINES, NAMES
 from kmeans_xp.selection.result import Profile
-from tests.selections import select
 
 matplotlib = pytest.importorskip("matplotlib")
 from matplotlib.colors import to_hex  # noqa: E402
@@ -24,7 +24,7 @@ def blobs():
 
 @pytest.fixture(scope="module")
 def selection(blobs):
-    return select(blobs, range(1, 8))
+    return choose_k(blobs, range(1, 8), rng=0)
 
 
 def drawn(selection):
@@ -46,7 +46,7 @@ def texts(ax):
 
 def test_each_criterion_has_a_panel_with_its_values_and_its_choice(selection):
     panels, figure = drawn(selection)
-    titles = ["Gap statistic", "BIC", "Silhouette", "Calinski-Harabasz", "Inertia"]
+    titles = ["Gap statistic", "BIC", "Silhouette", "Calinski-Harabasz", "Elbow"]
     assert list(panels) == titles
     assert figure.get_suptitle() == "Recommended: k = 3 (chosen by 5 of 5 criteria)"
     for name, ax in zip(selection.scores, panels.values(), strict=True):
@@ -59,12 +59,13 @@ def test_each_criterion_has_a_panel_with_its_values_and_its_choice(selection):
 
 
 def test_titles_say_how_to_read_a_criterion(blobs):
-    criteria = ("gap", "bic", "aic", "silhouette", "davies_bouldin", "calinski_harabasz", "elbow")
-    _, figure = drawn(select(blobs, range(1, 5), criteria=criteria))
+    of_scores = ("silhouette", "davies_bouldin", "calinski_harabasz")
+    criteria = ("gap", "kmeans_bic", *of_scores, "elbow", "prediction_strength")
+    _, figure = drawn(choose_k(blobs, range(1, 5), criteria=criteria, rng=0))
     readings = [ax.get_title(loc="left").partition(" (")[2].rstrip(")") for ax in figure.axes]
     higher, lower = "higher is better", "lower is better"
-    first = "first peak, within error"
-    assert readings == [first, lower, lower, higher, lower, higher, "elbow: most below dots"]
+    ends = "first peak, within error", "farthest below the dots", "last of about 0.8"
+    assert readings == [ends[0], lower, higher, lower, higher, *ends[1:]]
 
 
 def test_the_gap_has_its_standard_errors(selection):
@@ -75,7 +76,7 @@ def test_the_gap_has_its_standard_errors(selection):
 
 
 def test_the_elbow_lies_below_an_even_fall_on_a_logarithmic_axis(selection):
-    ax = drawn(selection)[0]["Inertia"]
+    ax = drawn(selection)[0]["Elbow"]
     assert (ax.get_xscale(), ax.get_yscale()) == ("linear", "log")
     (dots,) = (line for line in ax.lines if line.get_linestyle() == ":")
     k, fall = dots.get_data()
@@ -86,17 +87,18 @@ def test_the_elbow_lies_below_an_even_fall_on_a_logarithmic_axis(selection):
 
 
 def test_a_criterion_that_chooses_nothing_says_so():
-    smooth = select(np.random.default_rng(1).uniform(size=(200, 10)), range(1, 8))
+    rows = np.random.default_rng(1).uniform(size=(200, 10))
+    smooth = choose_k(rows, range(1, 8), criteria=("gap", "silhouette", "elbow"), rng=0)
     assert smooth.choices["elbow"] is None
     panels, _ = drawn(smooth)
-    assert texts(panels["Inertia"]) == ["no k chosen"]
+    assert texts(panels["Elbow"]) == ["no k chosen"]
     # k = 1 is an answer; the silhouette has no value there.
     assert texts(panels["Gap statistic"]) == ["k = 1"]
     assert np.isnan(curve(panels["Silhouette"])[0, 1])
 
 
 def test_without_a_recommendation_there_is_no_line(blobs):
-    selection = select(blobs, range(1, 5), criteria=("calinski_harabasz",))
+    selection = choose_k(blobs, range(1, 5), criteria=("calinski_harabasz",), rng=0)
     panels, figure = drawn(selection)
     assert figure.get_suptitle() == "No k is recommended"
     ax = panels["Calinski-Harabasz"]
@@ -105,8 +107,8 @@ def test_without_a_recommendation_there_is_no_line(blobs):
 
 
 def test_one_k_and_no_value_at_all_are_drawn(blobs):
-    panels, _ = drawn(select(blobs, (1,), criteria=("silhouette", "bic", "elbow")))
-    assert texts(panels["Silhouette"]) == texts(panels["Inertia"]) == ["no k chosen"]
+    panels, _ = drawn(choose_k(blobs, (1,), criteria=("silhouette", "bic", "elbow")))
+    assert texts(panels["Silhouette"]) == texts(panels["Elbow"]) == ["no k chosen"]
     assert panels["Silhouette"].get_yticks().size == 0
     assert texts(panels["BIC"]) == ["k = 1"]
 
@@ -115,24 +117,24 @@ def test_one_k_and_no_value_at_all_are_drawn(blobs):
     ("rows", "scale"), [(np.repeat(np.eye(3), 5, axis=0), "log"), (np.ones((9, 2)), "linear")]
 )
 def test_an_inertia_of_zero_is_drawn(rows, scale):
-    selection = select(rows, range(1, 4), criteria=("elbow",))
-    ax = drawn(selection)[0]["Inertia"]
+    selection = choose_k(rows, range(1, 4), criteria=("elbow",), rng=0)
+    ax = drawn(selection)[0]["Elbow"]
     assert ax.get_yscale() == scale
     assert np.isfinite(curve(ax)).all()
 
 
 def test_a_name_that_is_unknown_here_is_drawn_as_it_is(selection):
-    scores = {"eigengap": selection.scores["silhouette"], "other": selection.scores["silhouette"]}
+    scores = dict.fromkeys(("eigengap", "other"), selection.scores["silhouette"])
     alien = dataclasses.replace(selection, scores=scores, choices=dict.fromkeys(scores, 3))
     assert list(drawn(alien)[0]) == ["Eigengap", "other"]
 
 
 def test_many_ks_have_few_ticks(blobs):
-    selection = select(blobs, range(2, 31), criteria=("silhouette",))
+    selection = choose_k(blobs, range(2, 31), criteria=("silhouette",), rng=0)
     ticks = drawn(selection)[0]["Silhouette"].get_xticks()
     assert 3 <= len(ticks) <= 12
     assert (ticks == ticks.round()).all()
-    spread = select(blobs, (2, 4, 8, 16), criteria=("silhouette",))
+    spread = choose_k(blobs, (2, 4, 8, 16), criteria=("silhouette",), rng=0)
     assert drawn(spread)[0]["Silhouette"].get_xticks().tolist() == [2, 4, 8, 16]
 
 
