@@ -46,18 +46,21 @@ def draw_choice(path: Path, selection: KSelection, data: Data) -> None:
     else:
         figure = _figure(width, height + SILHOUETTES)
         above, below = figure.subfigures(2, 1, height_ratios=[height, SILHOUETTES])
-        _draw_silhouettes(below.add_subplot(), selection.profile, selection.n_rows)
+        _draw_silhouettes(below.add_subplot(), selection.profile, selection)
     plot_choice_of_k(selection, fig=above)
     title = f"{data.source.name}, {selection.n_rows:,} rows\n{above.get_suptitle()}"
     above.suptitle(title, fontsize=11, parse_math=False)
     _save(figure, path)
 
 
-def _draw_silhouettes(ax: Any, profile: Profile, n_rows: int) -> None:
-    """Draw the silhouettes, and say of how many rows they are if not of all."""
+def _draw_silhouettes(ax: Any, profile: Profile, selection: KSelection) -> None:
+    """Draw the silhouettes, and say so if they are not of the recommended k or not of all rows."""
     plot_silhouettes(profile, ax=ax)
+    if profile.k != selection.k:
+        title = f"{ax.get_title(loc='left')}, which is the silhouette's own choice"
+        ax.set_title(title, fontsize=10, loc="left")
     looked_at = len(profile.values)
-    if looked_at < n_rows:
+    if looked_at < selection.n_rows:
         ax.set_ylabel(f"cluster (of {looked_at:,} rows looked at)", fontsize=9)
 
 

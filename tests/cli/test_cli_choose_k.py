@@ -146,7 +146,7 @@ def test_a_picture_of_the_criteria_and_the_silhouettes(run, calls, path, monkeyp
     assert title == "x.npy, 60 rows\nRecommended: k = 3 (chosen by 2 of 2 criteria)"
 
 
-def test_a_picture_says_how_many_rows_were_looked_at(blobs, monkeypatch, tmp_path):
+def test_a_picture_says_of_which_k_and_of_how_many_rows_the_silhouettes_are(blobs, monkeypatch, tmp_path):
     figures = []
     monkeypatch.setattr(picture, "_save", lambda figure, _path: figures.append(figure))
     selection = choose_k(blobs, range(1, 5), criteria=QUICK, rng=0)
@@ -155,8 +155,12 @@ def test_a_picture_says_how_many_rows_were_looked_at(blobs, monkeypatch, tmp_pat
     source = choose(read(str(tmp_path / "y.npy")), Choice())
     picture.draw_choice(tmp_path / "k.png", selection, source)
     assert figures[0].axes[0].get_ylabel() == "cluster (of 60 rows looked at)"
+    picture.draw_choice(tmp_path / "k.png", dataclasses.replace(selection, k=1), source)
+    title = figures[1].axes[0].get_title(loc="left")
+    assert title.startswith("Silhouettes for k = 3")
+    assert title.endswith("which is the silhouette's own choice")
     picture.draw_choice(tmp_path / "k.png", dataclasses.replace(selection, profile=None), source)
-    assert len(figures[1].axes) == 2
+    assert len(figures[2].axes) == 2
 
 
 def test_a_bar_counts_the_numbers_of_clusters(run, calls, path, monkeypatch):
