@@ -6,13 +6,13 @@ from typing import Any
 from kmeans_xp.cli.errors import optional
 from kmeans_xp.cli.inputs import Data
 from kmeans_xp.cli.report import (
+    duration,
     facts_of_input,
     input_and_shape,
     not_used,
     print_facts,
     print_json,
     print_outputs,
-    time,
     used,
 )
 from kmeans_xp.selection.result import KSelection
@@ -20,9 +20,10 @@ from kmeans_xp.selection.result import KSelection
 
 @dataclass(frozen=True)
 class ChoiceSummary:
-    """What there is to say about a choice of k."""
+    """What there is to say about a choice of k; `what` is what a row holds."""
 
     data: Data
+    what: str
     standardized: bool
     algorithm: str
     seed: int
@@ -60,7 +61,7 @@ def show_choice(summary: ChoiceSummary, *, as_json: bool, quiet: bool) -> None:
 
 def _print(summary: ChoiceSummary) -> None:
     console = optional("rich.console").Console(highlight=False)
-    input_and_shape(console, summary.data, "feature")
+    input_and_shape(console, summary.data, summary.what)
     print_facts(console, _facts(summary))
     table = optional("rich.text").Text(_indented(str(summary.selection)))
     table.highlight_regex(r"(?m)^ +k .*$", "dim")
@@ -73,9 +74,9 @@ def _print(summary: ChoiceSummary) -> None:
 def _facts(summary: ChoiceSummary) -> dict[str, str]:
     scores = " of the z-scores" if summary.standardized else ""
     return {
-        **used(summary.data, "feature"),
+        **used(summary.data, summary.what),
         "algorithm": f"{summary.algorithm}{scores}",
-        "time": time(summary.seconds),
+        "time": duration(summary.seconds),
         "backend": f"{summary.backend} on {summary.device}, {summary.dtype}",
         "seed": str(summary.seed),
         **not_used(summary.data),

@@ -40,6 +40,7 @@ def choose_k(
         rows.mention_scales()
     summary = ChoiceSummary(
         data=rows.data,
+        what="distance" if job.of_distances else "feature",
         standardized=source.standardize,
         algorithm=job.name,
         seed=job.seed,

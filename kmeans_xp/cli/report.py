@@ -169,7 +169,7 @@ def _facts(summary: Summary) -> dict[str, str]:
     for what, value in model.rule.details().items():
         if what != "weights":
             facts[what.replace("_", " ")] = _worded(value)
-    facts["time"] = time(summary.seconds)
+    facts["time"] = duration(summary.seconds)
     kernel = f", kernel {summary.kernel}" if summary.kernel else ""
     facts["backend"] = f"{summary.backend} on {summary.device}{kernel}, {model.dtype}"
     if summary.command == "fit":
@@ -205,7 +205,7 @@ def _listed(names: Sequence[str], most: int = 6) -> str:
     return f"{', '.join(names[:most])}{more}"
 
 
-def time(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Write a duration in the unit that suits it."""
     if seconds < 1:
         return f"{seconds * 1000:.3g} ms"

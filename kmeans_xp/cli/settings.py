@@ -60,7 +60,6 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         own = parameter.replace(kind=Parameter.KEYWORD_ONLY)
         parameters += _parameters() if parameter.name == "settings" else [own]
     parsed.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-    parsed.__annotations__ = {p.name: p.annotation for p in parameters}
     return parsed
 
 

@@ -80,9 +80,9 @@ class Source:
         self.target.check()
         return read(self.spec, self.form)
 
-    def rows(self, source: Input) -> Rows:
+    def rows(self, opened: Input) -> Rows:
         """Take the rows out of the opened input."""
-        data, target = choose(source, self.choice), self.target
+        data, target = choose(opened, self.choice), self.target
         scaling = measure(data.rows, data.weights) if self.standardize else None
         X = target.place(target.prepare(data.rows, scaling))
         return Rows(data, scaling, X, _placed(data.weights, target))

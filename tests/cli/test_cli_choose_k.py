@@ -109,6 +109,16 @@ def test_an_algorithm_and_its_options_reach_choose_k(run, calls, path):
     assert keywords["criteria"] == ("bic",)
 
 
+def test_given_distances_are_no_features(run, blobs):
+    np.save("d.npy", np.linalg.norm(blobs[:, None] - blobs, axis=2))
+    given = ("--algorithm", "kmedoids", "--metric", "precomputed", "--max", 5, "--plot", "k.png")
+    outcome = run("choose-k", "d.npy", *given)
+    assert "60 rows x 60 distances" in outcome.fine()
+    assert "Recommended: k = 3; 3 of 3 criteria choose it." in outcome.out
+    assert outcome.err == ""
+    assert Path("k.png").exists()
+
+
 def test_the_reported_seed_repeats_a_choice(run, calls, path):
     first = json.loads(run("choose-k", path, "--json").fine())
     again = json.loads(run("choose-k", path, "--json", "--seed", first["seed"]).fine())
@@ -146,7 +156,7 @@ def test_a_picture_of_the_criteria_and_the_silhouettes(run, calls, path, monkeyp
     assert title == "x.npy, 60 rows\nRecommended: k = 3 (chosen by 2 of 2 criteria)"
 
 
-def test_a_picture_says_of_which_k_and_of_how_many_rows_the_silhouettes_are(blobs, monkeypatch, tmp_path):
+def test_a_picture_says_what_the_silhouettes_are_of(blobs, monkeypatch, tmp_path):
     figures = []
     monkeypatch.setattr(picture, "_save", lambda figure, _path: figures.append(figure))
     selection = choose_k(blobs, range(1, 5), criteria=QUICK, rng=0)
@@ -269,7 +279,7 @@ def test_what_k_means(text, meant):
     "text", ["0", "-1", "two", "", "2:", ":3", "0:3", "2:3:4", "1.5", "AUTO", "2-5", "²", "1_0"]
 )
 def test_what_k_does_not_mean(run, calls, path, text):
-    message = run("fit", path, f"-k={text}").refused()
+    message = run("fit", path, f"--n-clusters={text}").refused()
     assert "-k must be a number of at least 1, a range such as 2:12, or auto, got" in message
 
 
