@@ -258,6 +258,7 @@ def _style(ax: "Axes", ks: tuple[int, ...]) -> None:
     ax.set_xlim(ks[0] - room, ks[-1] + room)
     ax.margins(y=0.22)
     ax.tick_params(which="both", labelsize=8, labelbottom=True)
+    ax.yaxis.get_offset_text().set_fontsize(8)
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis="y", alpha=0.25, linewidth=0.6)
 
