@@ -1,4 +1,4 @@
-"""The command line: ``kmeans-xp fit``, ``kmeans-xp predict`` and ``kmeans-xp info``.
+"""The command line: ``kmeans-xp fit``, ``predict``, ``choose-k`` and ``info``.
 
 A bad file or argument ends in one line on standard error and exit status 2.
 """

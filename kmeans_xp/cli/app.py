@@ -2,15 +2,16 @@
 
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import Annotated, Any, ParamSpec
 
 import typer
 
 from kmeans_xp import __version__
 from kmeans_xp.cli import options
 from kmeans_xp.cli.errors import INTERRUPTED, complain, one_line_warnings, report
+from kmeans_xp.cli.settings import with_settings
 
 app = typer.Typer(
     name="kmeans-xp",
@@ -80,35 +81,13 @@ def common(
 
 @app.command()
 @one_line
+@with_settings
 def fit(
     spec: options.Spec,
     n_clusters: options.NClusters,
+    settings: Mapping[str, Any],
     algorithm: options.Algorithm = "kmeans",
     seed: options.Seed = None,
-    init: options.Init = None,
-    n_init: options.NInit = None,
-    max_iter: options.MaxIter = None,
-    tol: options.Tol = None,
-    kernel: options.Kernel = None,
-    empty_clusters: options.EmptyClusters = None,
-    batch_size: options.BatchSize = None,
-    init_size: options.InitSize = None,
-    max_no_improvement: options.MaxNoImprovement = None,
-    reassignment_ratio: options.ReassignmentRatio = None,
-    strategy: options.Strategy = None,
-    stiffness: options.Stiffness = None,
-    mixing: options.Mixing = None,
-    covariance_type: options.CovarianceType = None,
-    reg_covar: options.RegCovar = None,
-    metric: options.Metric = None,
-    method: options.Method = None,
-    max_memory: options.MaxMemory = None,
-    affinity: options.Affinity = None,
-    n_neighbors: options.NNeighbors = None,
-    gamma: options.Gamma = None,
-    n_landmarks: options.NLandmarks = None,
-    eigen_solver: options.EigenSolver = None,
-    eigen_tol: options.EigenTol = None,
     columns: options.Columns = None,
     weights: options.Weights = None,
     key: options.Key = None,
@@ -127,42 +106,65 @@ def fit(
     quiet: options.Quiet = False,
 ) -> None:
     """Cluster INPUT into K clusters."""
-    from kmeans_xp.cli import family, fitting, inputs, outputs, target
+    from kmeans_xp.cli import clusters, family, fitting, inputs, outputs, source, target
 
-    arguments = {
-        "init": init,
-        "n_init": options.count_or_auto(n_init),
-        "max_iter": max_iter,
-        "tol": tol,
-        "algorithm": kernel,
-        "empty_clusters": empty_clusters,
-        "batch_size": batch_size,
-        "init_size": init_size,
-        "max_no_improvement": max_no_improvement,
-        "reassignment_ratio": reassignment_ratio,
-        "bisecting_strategy": strategy,
-        "stiffness": stiffness,
-        "mixing": mixing,
-        "covariance_type": covariance_type,
-        "reg_covar": reg_covar,
-        "metric": metric,
-        "method": method,
-        "max_memory": max_memory,
-        "affinity": affinity,
-        "n_neighbors": n_neighbors,
-        "gamma": options.number_or("local", gamma, "--gamma"),
-        "n_landmarks": n_landmarks,
-        "eigen_solver": eigen_solver,
-        "eigen_tol": options.number_or("auto", eigen_tol, "--eigen-tol"),
-    }
     fitting.fit(
-        spec,
-        inputs.Format(key, separator, header, decimal),
-        inputs.Choice(tuple(columns or ()), weights),
-        family.job(algorithm, n_clusters, seed, arguments),
-        target.Target(backend, device, dtype),
-        standardize,
+        source.Source(
+            spec,
+            inputs.Format(key, separator, header, decimal),
+            inputs.Choice(tuple(columns or ()), weights),
+            standardize,
+            target.Target(backend, device, dtype),
+        ),
+        family.job(algorithm, seed, settings),
+        clusters.parsed(n_clusters),
         outputs.Outputs(output, model, plot, label_name),
+        fitting.Talk(as_json, quiet),
+    )
+
+
+@app.command()
+@one_line
+@with_settings
+def choose_k(
+    spec: options.Spec,
+    settings: Mapping[str, Any],
+    least: options.Min = 1,
+    most: options.Max = None,
+    criteria: options.Criteria = None,
+    sample_size: options.SampleSize = None,
+    algorithm: options.Algorithm = "kmeans",
+    seed: options.Seed = None,
+    columns: options.Columns = None,
+    weights: options.Weights = None,
+    key: options.Key = None,
+    separator: options.Separator = None,
+    header: options.Header = None,
+    decimal: options.Decimal = None,
+    standardize: options.Standardize = False,
+    backend: options.Backend = "numpy",
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    plot: options.PlotChoice = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Find out how many clusters INPUT has, by several criteria."""
+    from kmeans_xp.cli import choosing, clusters, family, fitting, inputs, outputs, source, target
+
+    choosing.choose_k(
+        source.Source(
+            spec,
+            inputs.Format(key, separator, header, decimal),
+            inputs.Choice(tuple(columns or ()), weights),
+            standardize,
+            target.Target(backend, device, dtype),
+        ),
+        family.job(algorithm, seed, settings),
+        clusters.KRange(least, most),
+        options.names(criteria),
+        sample_size,
+        outputs.Outputs(plot=plot),
         fitting.Talk(as_json, quiet),
     )
 

@@ -17,13 +17,11 @@ from kmeans_xp.algorithms.spectral.fit import AFFINITIES, LANDMARKS
 from kmeans_xp.arrays import to_host
 from kmeans_xp.cli.errors import CliError
 from kmeans_xp.cli.inputs import Array
+from kmeans_xp.cli.options import SPELLED
 from kmeans_xp.cli.outputs import Outputs
 from kmeans_xp.cli.rules import Embedded, Leaves, Likeliest, Nearest, NearestMedoid, Rule
 from kmeans_xp.kernels.metrics import NAMES, PRECOMPUTED
 from kmeans_xp.rows import open_rows
-
-# Options that are not spelled as the argument that they stand for.
-SPELLED = {"algorithm": "kernel", "bisecting_strategy": "strategy"}
 
 
 @dataclass(frozen=True)
@@ -117,10 +115,7 @@ class Spectral(Algorithm):
 
     def fit(self, X: Any, k: int, settings: Mapping[str, Any]) -> Fitted:
         """Fit k clusters to rows, or to the affinities or distances between rows."""
-        weights, settings = settings["sample_weight"], dict(settings)
-        del settings["sample_weight"]
-        if weights is not None:
-            raise CliError("--weights is no option of spectral: rows of its graph count alike")
+        settings = {name: v for name, v in settings.items() if name != "sample_weight"}
         result = getattr(kmeans_xp, self.function)(X, k, **settings)
         labels = to_host(result.labels)
         rule = Embedded.fitted(X, labels, result, settings["affinity"], settings["n_neighbors"])
@@ -145,21 +140,25 @@ FAMILY = {
 
 @dataclass(frozen=True)
 class Job:
-    """A fit that is to be made.
+    """What is to be fitted, but for how many clusters.
 
     Attributes
     ----------
     name : str
         Of the algorithm.
-    n_clusters : int
-        How many clusters, k.
-    settings : dict
-        All keyword arguments of the algorithm's function.
+    given : dict
+        The keyword arguments of the algorithm's function that the user gave.
+    seed : int
     """
 
     name: str
-    n_clusters: int
-    settings: dict[str, Any]
+    given: dict[str, Any]
+    seed: int
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All keyword arguments of the algorithm's function."""
+        return FAMILY[self.name].defaults() | self.given | {"rng": self.seed}
 
     @property
     def counted(self) -> str:
@@ -172,6 +171,17 @@ class Job:
         given = self.settings.get("metric"), self.settings.get("affinity")
         return any(str(value).startswith(PRECOMPUTED) for value in given)
 
+    @property
+    def has_scales(self) -> bool:
+        """Whether wide features count for more: not for covariances that follow the scales."""
+        covariances = self.settings.get("covariance_type", "spherical")
+        return covariances == "spherical" and not self.of_distances
+
+    def check_weights(self, weights: str | None) -> None:
+        """Refuse weights where the algorithm has none."""
+        if weights is not None and "sample_weight" not in self.settings:
+            raise CliError(f"--weights is no option of {self.name}: rows of its graph count alike")
+
     def check_outputs(self, outputs: Outputs) -> None:
         """Refuse a model that could label no other rows."""
         if outputs.model is not None and self.settings.get("affinity", LANDMARKS) != LANDMARKS:
@@ -180,22 +190,22 @@ class Job:
                 "of the fit have labels"
             )
 
-    def steps(self, n: int) -> int:
-        """Return how far the callback counts at most with n rows."""
+    def steps(self, n: int, k: int) -> int:
+        """Return how far the callback counts at most with n rows and k clusters."""
         if self.counted == "bisections":
-            return self.n_clusters - 1
+            return k - 1
         most: int = self.settings["max_iter"]
         if self.counted == "batches":
             return most * n // min(self.settings["batch_size"], n)
         return most
 
-    def run(self, X: Any, weights: Any, callback: Any) -> Fitted:
-        """Do it."""
+    def run(self, X: Any, k: int, weights: Any, callback: Any) -> Fitted:
+        """Fit k clusters."""
         settings = self.settings | {"sample_weight": weights, "callback": callback}
-        return FAMILY[self.name].fit(X, self.n_clusters, settings)
+        return FAMILY[self.name].fit(X, k, settings)
 
 
-def job(name: str, n_clusters: int, seed: int | None, options: Mapping[str, Any]) -> Job:
+def job(name: str, seed: int | None, options: Mapping[str, Any]) -> Job:
     """Choose an algorithm; options that are None get its own defaults, without a seed one is drawn.
 
     Raises
@@ -218,5 +228,4 @@ def job(name: str, n_clusters: int, seed: int | None, options: Mapping[str, Any]
     metrics = (*NAMES, PRECOMPUTED)
     if given.get("metric", NAMES[0]) not in metrics:
         raise CliError(f"--metric must be one of {', '.join(metrics)}, got {given['metric']!r}")
-    seed = secrets.randbits(32) if seed is None else seed
-    return Job(name, n_clusters, own | given | {"rng": seed})
+    return Job(name, given, secrets.randbits(32) if seed is None else seed)

@@ -2,24 +2,19 @@
 
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
-from kmeans_xp.cli.errors import CliError, complain, optional
+from kmeans_xp.cli.clusters import KRange, recommended, selected
+from kmeans_xp.cli.errors import CliError, optional
 from kmeans_xp.cli.family import Fitted, Job
-from kmeans_xp.cli.inputs import Choice, Data, Format, choose
 from kmeans_xp.cli.model_file import Model
-from kmeans_xp.cli.opening import read
 from kmeans_xp.cli.outputs import Outputs, write_labels
 from kmeans_xp.cli.picture import draw
 from kmeans_xp.cli.progress import progress
 from kmeans_xp.cli.report import Summary, show
-from kmeans_xp.cli.scaling import Scaling, estimate_spreads, measure
-from kmeans_xp.cli.target import Target, device_name
-
-# Standard deviations that differ by this factor are worth a note.
-WIDE = 100
+from kmeans_xp.cli.source import Rows, Source
+from kmeans_xp.cli.target import device_name
 
 
 @dataclass(frozen=True)
@@ -35,31 +30,26 @@ class Talk:
             optional("rich")
 
 
-def fit(
-    spec: str,
-    form: Format,
-    choice: Choice,
-    job: Job,
-    target: Target,
-    standardize: bool,
-    outputs: Outputs,
-    talk: Talk,
-) -> None:
+def fit(source: Source, job: Job, clusters: int | KRange, outputs: Outputs, talk: Talk) -> None:
     """Run the command."""
     talk.check()
-    outputs.check(spec)
+    outputs.check(source.spec)
     job.check_outputs(outputs)
+    job.check_weights(source.choice.weights)
     if job.of_distances:
-        refuse_features(outputs, standardize=standardize)
-    target.check()
-    source = read(spec, form)
-    outputs.check_label_name(source)
-    data = choose(source, choice)
-    scaling = measure(data.rows, data.weights) if standardize else None
-    fitted, seconds, X = _cluster(data, scaling, job, target, talk)
-    model = _model(data, scaling, fitted, job)
+        refuse_features(outputs, standardize=source.standardize)
+    opened = source.open()
+    outputs.check_label_name(opened)
+    rows = source.rows(opened)
+    if isinstance(clusters, KRange):
+        selection = selected(rows, job, clusters, bar=not talk.quiet)
+        k = recommended(selection, source.spec)
+    else:
+        selection, k = None, clusters
+    fitted, seconds = _cluster(rows, job, k, talk)
+    model, data = _model(rows, fitted, job), rows.data
     if outputs.labels is not None:
-        write_labels(outputs.labels, source, fitted.labels, outputs.label_name)
+        write_labels(outputs.labels, opened, fitted.labels, outputs.label_name)
     if outputs.model is not None:
         model.save(outputs.model)
     if outputs.plot is not None:
@@ -71,15 +61,16 @@ def fit(
         labels=fitted.labels,
         objective=fitted.objective,
         seconds=seconds,
-        backend=target.backend,
-        device=device_name(X),
+        backend=source.target.backend,
+        device=device_name(rows.X),
         kernel=fitted.kernel,
         history=fitted.history,
         told=fitted.told,
+        selection=selection,
         outputs=outputs.written(),
     )
-    if not (talk.quiet or standardize):
-        _mention_scales(data, job)
+    if job.has_scales and not talk.quiet:
+        rows.mention_scales()
     show(summary, as_json=talk.json, quiet=talk.quiet)
 
 
@@ -91,48 +82,27 @@ def refuse_features(outputs: Outputs, *, standardize: bool = False) -> None:
             raise CliError(f"{option} needs features, not given distances or affinities")
 
 
-def _mention_scales(data: Data, job: Job) -> None:
-    """Say so where a feature is so wide that others count for nothing beside it."""
-    # Full, tied and diagonal covariances follow the scales; colours have one.
-    follows = job.settings.get("covariance_type", "spherical") != "spherical"
-    if follows or job.of_distances or data.source.image is not None:
-        return
-    spreads = estimate_spreads(data.rows, data.weights)
-    wide = int(spreads.argmax())
-    narrow = int(np.where(spreads > 0, spreads, np.inf).argmin())  # constant ones do not matter
-    if spreads[wide] >= WIDE * spreads[narrow] > 0:
-        complain(
-            f"{data.columns[wide]!r} varies {spreads[wide] / spreads[narrow]:.3g} times as much as "
-            f"{data.columns[narrow]!r}, which hardly counts; --standardize gives equal weight",
-            kind="note",
-        )
-
-
-def _cluster(
-    data: Data, scaling: Scaling | None, job: Job, target: Target, talk: Talk
-) -> tuple[Fitted, float, Any]:
-    X = target.place(target.prepare(data.rows, scaling))
-    weights = None if data.weights is None else target.place(data.weights)
-    steps = job.steps(len(data.rows))
+def _cluster(rows: Rows, job: Job, k: int, talk: Talk) -> tuple[Fitted, float]:
+    steps = job.steps(len(rows.data.rows), k)
     with progress(steps, job.counted, wanted=not talk.quiet) as callback:
         begun = perf_counter()
-        fitted = job.run(X, weights, callback)
-    return fitted, perf_counter() - begun, X
+        fitted = job.run(rows.X, k, rows.weights, callback)
+    return fitted, perf_counter() - begun
 
 
-def _model(data: Data, scaling: Scaling | None, fitted: Fitted, job: Job) -> Model:
-    centers, nothing = fitted.rule.centers, np.zeros(0)
+def _model(rows: Rows, fitted: Fitted, job: Job) -> Model:
+    centers, scaling, nothing = fitted.rule.centers, rows.scaling, np.zeros(0)
     return Model(
         algorithm=job.name,
         rule=fitted.rule,
         centers=centers if scaling is None else scaling.undo(centers),
         mean=nothing if scaling is None else scaling.mean,
         scale=nothing if scaling is None else scaling.scale,
-        columns=np.array(data.columns),
-        named=data.source.named,
+        columns=np.array(rows.data.columns),
+        named=rows.data.source.named,
         objective=fitted.objective,
         n_iter=fitted.n_iter,
         converged=fitted.converged,
         dtype=str(centers.dtype),
-        seed=job.settings["rng"],
+        seed=job.seed,
     )

@@ -7,6 +7,9 @@ import typer
 
 from kmeans_xp.cli.errors import CliError
 
+# Options that are not spelled as the argument that they stand for.
+SPELLED = {"algorithm": "kernel", "bisecting_strategy": "strategy"}
+
 INPUT = "Input"
 FIT = "How to fit; what is left out has the default of the algorithm's Python function"
 SOME = "What only some algorithms have"
@@ -22,7 +25,42 @@ Spec = Annotated[
         "sample:iris or the photograph sample:china.",
     ),
 ]
-NClusters = Annotated[int, typer.Option("--n-clusters", "-k", min=1, help="How many clusters.")]
+NClusters = Annotated[
+    str,
+    typer.Option(
+        "--n-clusters",
+        "-k",
+        metavar="K|MIN:MAX|auto",
+        help="How many clusters; or a range such as 2:12, both ends included, or auto, which is "
+        "1:10, to fit the number that choose-k recommends of it.",
+    ),
+]
+Min = Annotated[int, typer.Option("--min", min=1, help="The smallest number of clusters to try.")]
+Max = Annotated[
+    int | None,
+    typer.Option(
+        "--max",
+        min=1,
+        help="The largest; by default 10, or one less than there are rows if this is less.",
+    ),
+]
+Criteria = Annotated[
+    str | None,
+    typer.Option(
+        help="What to go by, separated by commas: gap, bic, silhouette, calinski_harabasz, elbow, "
+        "davies_bouldin, aic, kmeans_bic or prediction_strength; for kmedoids silhouette, "
+        "medoid_silhouette or elbow; for spectral eigengap or silhouette. By default the first "
+        "five, or what suits the algorithm.",
+    ),
+]
+SampleSize = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="How many rows the gap, mixtures, silhouettes and prediction strength look at, at "
+        "most; 5000 if left out.",
+    ),
+]
 Algorithm = Annotated[
     str,
     typer.Option(
@@ -261,6 +299,15 @@ Plot = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+PlotChoice = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot",
+        help="Draw a .png: each criterion over the numbers of clusters and, below, the silhouettes "
+        "of the recommended clusters, or of the silhouette's own choice where one is recommended.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Compile = Annotated[
     bool,
     typer.Option("--compile", help="Compile every Numba kernel, so that no fit waits for it."),
@@ -304,6 +351,11 @@ Model = Annotated[
     Path | None,
     typer.Option(help="Write the model to .npz, for predict.", rich_help_panel=OUTPUT),
 ]
+
+
+def names(text: str | None) -> tuple[str, ...] | None:
+    """Return what ``--criteria`` means."""
+    return None if text is None else tuple(name.strip() for name in text.split(","))
 
 
 def count_or_auto(text: str | None) -> int | str | None:

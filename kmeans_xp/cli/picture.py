@@ -1,7 +1,8 @@
-"""``--plot``: an image beside its k colours, or rows coloured by cluster."""
+"""``--plot``: an image beside its k colours, rows coloured by cluster, or a choice of k."""
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,19 +11,20 @@ from kmeans_xp.cli.images import RGB
 from kmeans_xp.cli.inputs import Array, Data
 from kmeans_xp.cli.model_file import Model
 from kmeans_xp.cli.outputs import atomic
-from kmeans_xp.plotting import plot_clusters, plot_palette
+from kmeans_xp.plotting import plot_choice_of_k, plot_clusters, plot_palette, plot_silhouettes
+from kmeans_xp.plotting.choice import choice_size
 from kmeans_xp.rows.numpy import gather
+from kmeans_xp.selection.result import KSelection, Profile
 
 DPI = 130
 DRAWN_ROWS = 20_000
+# Height of a panel of silhouettes, in inches.
+SILHOUETTES = 3.2
 
 
 def draw(path: Path, data: Data, labels: Array, model: Model) -> None:
     """Draw a clustering into a PNG file."""
-    # Matplotlib logs that it builds its font cache, which is nobody's error.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    # A bare figure draws without a screen, whatever pyplot's backend is.
-    figure = optional("matplotlib.figure", "plot").Figure(figsize=(8, 6), layout="constrained")
+    figure = _figure(8, 6)
     if data.source.image is not None and data.columns == RGB:
         image = data.rows.reshape(*data.source.image, 3)
         plot_palette(image, labels, model.centers, figure=figure)
@@ -33,6 +35,44 @@ def draw(path: Path, data: Data, labels: Array, model: Model) -> None:
         names = _names(data, model)
         plot_clusters(rows, members, centers, covariances=spread, ax=ax, feature_names=names)
         ax.set_title(_title(data, len(labels), len(rows), model))
+    _save(figure, path)
+
+
+def draw_choice(path: Path, selection: KSelection, data: Data) -> None:
+    """Draw the criteria of a choice of k, and below the silhouettes of its k, into a PNG file."""
+    width, height = choice_size(selection)
+    if selection.profile is None:
+        figure = above = _figure(width, height)
+    else:
+        figure = _figure(width, height + SILHOUETTES)
+        above, below = figure.subfigures(2, 1, height_ratios=[height, SILHOUETTES])
+        _draw_silhouettes(below.add_subplot(), selection.profile, selection)
+    plot_choice_of_k(selection, fig=above)
+    title = f"{data.source.name}, {selection.n_rows:,} rows\n{above.get_suptitle()}"
+    above.suptitle(title, fontsize=11, parse_math=False)
+    _save(figure, path)
+
+
+def _draw_silhouettes(ax: Any, profile: Profile, selection: KSelection) -> None:
+    """Draw the silhouettes, and say so if they are not of the recommended k or not of all rows."""
+    plot_silhouettes(profile, ax=ax)
+    if profile.k != selection.k:
+        title = f"{ax.get_title(loc='left')}, which is the silhouette's own choice"
+        ax.set_title(title, fontsize=10, loc="left")
+    looked_at = len(profile.values)
+    if looked_at < selection.n_rows:
+        ax.set_ylabel(f"cluster (of {looked_at:,} rows looked at)", fontsize=9)
+
+
+def _figure(width: float, height: float) -> Any:
+    """Return a bare figure, which draws without a screen, whatever pyplot's backend is."""
+    # Matplotlib logs that it builds its font cache, which is nobody's error.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    figure = optional("matplotlib.figure", "plot").Figure
+    return figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure: Any, path: Path) -> None:
     with atomic(path) as file:
         figure.savefig(file, format="png", dpi=DPI)
 

@@ -21,8 +21,17 @@ OBJECTIVES = {
 Callback = Callable[[Any], None]
 
 
+def objective(iteration: Any) -> str:
+    """Describe an iteration of a loop."""
+    run = f"run {iteration.run}, " if iteration.run > 1 else ""
+    name = OBJECTIVES.get(type(iteration), "inertia")
+    return f"{run}{name.replace('_', '-')} {getattr(iteration, name):.6g}"
+
+
 @contextmanager
-def progress(steps: int, counted: str, *, wanted: bool) -> Iterator[Callback | None]:
+def progress(
+    steps: int, counted: str, *, wanted: bool, describe: Callable[[Any], str] = objective
+) -> Iterator[Callback | None]:
     """Yield a callback for the loop that moves a bar on standard error, or None.
 
     Parameters
@@ -33,6 +42,8 @@ def progress(steps: int, counted: str, *, wanted: bool) -> Iterator[Callback | N
         What it counts.
     wanted : bool
         False for no bar at all.
+    describe : callable
+        Returns what to say of a step; steps have a `number`, from 1.
     """
     if not (wanted and sys.stderr.isatty()):
         yield None
@@ -47,13 +58,10 @@ def progress(steps: int, counted: str, *, wanted: bool) -> Iterator[Callback | N
         rich.TimeElapsedColumn(),
     ]
     bar = rich.Progress(*columns, console=console, transient=True)
-    task = bar.add_task("seeding", total=steps)
+    task = bar.add_task("starting", total=steps)
 
-    def advance(iteration: Any) -> None:
-        run = f"run {iteration.run}, " if iteration.run > 1 else ""
-        name = OBJECTIVES.get(type(iteration), "inertia")
-        text = f"{run}{name.replace('_', '-')} {getattr(iteration, name):.6g}"
-        bar.update(task, completed=iteration.number, description=text)
+    def advance(step: Any) -> None:
+        bar.update(task, completed=step.number, description=describe(step))
 
     timer = Timer(PATIENCE, bar.start)
     timer.daemon = True

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp import __version__
+from kmeans_xp.cli.clusters import reason
 from kmeans_xp.cli.errors import one_line, optional
 from kmeans_xp.cli.images import RGB
 from kmeans_xp.cli.inputs import Array, Data
 from kmeans_xp.cli.model_file import Model
 from kmeans_xp.plotting import cluster_colors
+from kmeans_xp.selection.result import KSelection
 
 # Of more clusters than this the largest are shown.
 SHOWN = 16
@@ -38,6 +40,7 @@ class Summary:
     kernel: str | None = None
     history: tuple[float, ...] = ()
     told: Mapping[str, Any] = field(default_factory=dict)
+    selection: KSelection | None = None
 
     @cached_property
     def sizes(self) -> Array:
@@ -46,17 +49,9 @@ class Summary:
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything in types that JSON has."""
-        model, data = self.model, self.data
+        model = self.model
         facts: dict[str, Any] = {
-            "command": self.command,
-            "kmeans_xp": __version__,
-            "input": data.source.name,
-            "rows": len(self.labels),
-            "features": list(data.columns),
-            "left_out": list(data.left_out),
-            "index": [name for name in data.left_out if name in data.source.index],
-            "weighted_by": data.weighted_by,
-            "image": None if data.source.image is None else list(data.source.image),
+            **facts_of_input(self.command, self.data),
             "algorithm": model.algorithm,
             "n_clusters": len(model.centers),
             model.rule.objective: self.objective,
@@ -74,7 +69,24 @@ class Summary:
             facts |= {"n_iter": model.n_iter, "converged": model.converged}
             facts |= {"kernel": self.kernel, "seed": model.seed, **self.told}
             facts["history"] = list(self.history)
+        if self.selection is not None:
+            facts["choice"] = self.selection.to_dict()
         return facts
+
+
+def facts_of_input(command: str, data: Data) -> dict[str, Any]:
+    """Return what a summary says of a command and its input, in types that JSON has."""
+    return {
+        "command": command,
+        "kmeans_xp": __version__,
+        "input": data.source.name,
+        "rows": len(data.rows),
+        "features": list(data.columns),
+        "left_out": list(data.left_out),
+        "index": [name for name in data.left_out if name in data.source.index],
+        "weighted_by": data.weighted_by,
+        "image": None if data.source.image is None else list(data.source.image),
+    }
 
 
 def show(summary: Summary, *, as_json: bool, quiet: bool) -> None:
@@ -91,35 +103,48 @@ def print_json(facts: dict[str, Any]) -> None:
 
 
 def _print(summary: Summary) -> None:
-    rich_table, rich_text = optional("rich.table"), optional("rich.text")
     console = optional("rich.console").Console(highlight=False)
-    console.print()
-    title = rich_text.Text("  ")
-    title.append(one_line(summary.data.source.name), style="bold")
-    title.append(f"   {_shape(summary)}", style="dim")
-    console.print(title)
-    console.print()
-    facts = rich_table.Table.grid(padding=(0, 2))
-    facts.add_column(justify="right", style="dim")
-    facts.add_column(overflow="fold")
-    for name, value in _facts(summary).items():
-        facts.add_row(f"  {name}", rich_text.Text(one_line(value)))
-    console.print(facts)
-    console.print()
+    input_and_shape(console, summary.data, _what(summary))
+    print_facts(console, _facts(summary))
     console.print(_sizes(summary, unicode=console.encoding.lower().startswith("utf")))
-    if summary.outputs:
+    print_outputs(console, summary.outputs)
+
+
+def input_and_shape(console: Any, data: Data, what: str) -> None:
+    """Print the name of the input and how large it is; a row holds so many of `what`."""
+    title = optional("rich.text").Text("  ")
+    title.append(one_line(data.source.name), style="bold")
+    title.append(f"   {_shape(data, what)}", style="dim")
+    console.print("", title, "", sep="\n")
+
+
+def print_facts(console: Any, facts: Mapping[str, str]) -> None:
+    """Print names and values in two columns, and an empty line."""
+    text = optional("rich.text").Text
+    grid = optional("rich.table").Table.grid(padding=(0, 2))
+    grid.add_column(justify="right", style="dim")
+    grid.add_column(overflow="fold")
+    for name, value in facts.items():
+        grid.add_row(f"  {name}", text(one_line(value)))
+    console.print(grid)
+    console.print()
+
+
+def print_outputs(console: Any, outputs: Mapping[str, str]) -> None:
+    """Print which files were written, after an empty line."""
+    if outputs:
         console.print()
-    for what, path in summary.outputs.items():
-        line = rich_text.Text(f"  wrote {what} to {one_line(path)}", style="dim")
+    for what, path in outputs.items():
+        line = optional("rich.text").Text(f"  wrote {what} to {one_line(path)}", style="dim")
         console.print(line, soft_wrap=True)
 
 
-def _shape(summary: Summary) -> str:
-    rows, features = len(summary.labels), len(summary.data.columns)
-    if summary.data.source.image is not None:
-        height, width = summary.data.source.image
+def _shape(data: Data, what: str) -> str:
+    rows, features = len(data.rows), len(data.columns)
+    if data.source.image is not None:
+        height, width = data.source.image
         return f"{width} x {height} pixels, {rows:,} rows x {features} features"
-    return f"{rows:,} rows x {features} {_what(summary)}{'s' if features != 1 else ''}"
+    return f"{rows:,} rows x {features} {what}{'s' if features != 1 else ''}"
 
 
 def _what(summary: Summary) -> str:
@@ -128,11 +153,11 @@ def _what(summary: Summary) -> str:
 
 
 def _facts(summary: Summary) -> dict[str, str]:
-    model, left_out = summary.model, summary.data.left_out
-    facts = {f"{_what(summary)}s": _listed(summary.data.columns)}
-    if summary.data.weighted_by is not None:
-        facts["weights"] = summary.data.weighted_by
+    model = summary.model
+    facts = used(summary.data, _what(summary))
     facts |= {"algorithm": model.algorithm, "clusters": str(len(model.centers))}
+    if summary.selection is not None:
+        facts["chosen"] = reason(summary.selection)
     if summary.command == "fit":
         end = "converged" if model.converged else "stopped before it converged (see --max-iter)"
         facts["iterations"] = f"{model.n_iter}, {end}"
@@ -144,15 +169,27 @@ def _facts(summary: Summary) -> dict[str, str]:
     for what, value in model.rule.details().items():
         if what != "weights":
             facts[what.replace("_", " ")] = _worded(value)
-    facts["time"] = _time(summary.seconds)
+    facts["time"] = duration(summary.seconds)
     kernel = f", kernel {summary.kernel}" if summary.kernel else ""
     facts["backend"] = f"{summary.backend} on {summary.device}{kernel}, {model.dtype}"
     if summary.command == "fit":
         facts["seed"] = str(model.seed)
-    index = [name for name in left_out if name in summary.data.source.index]
+    return facts | not_used(summary.data)
+
+
+def used(data: Data, what: str) -> dict[str, str]:
+    """Name the columns that are used, of which each row holds a `what`."""
+    facts = {f"{what}s": _listed(data.columns)}
+    return facts if data.weighted_by is None else facts | {"weights": data.weighted_by}
+
+
+def not_used(data: Data) -> dict[str, str]:
+    """Name the columns that are not."""
+    facts = {}
+    index = [name for name in data.left_out if name in data.source.index]
     if index:
         facts["index"] = f"{_listed(index)} (no feature unless named with --columns)"
-    if others := [name for name in left_out if name not in index]:
+    if others := [name for name in data.left_out if name not in index]:
         facts["not used"] = _listed(others)
     return facts
 
@@ -168,7 +205,8 @@ def _listed(names: Sequence[str], most: int = 6) -> str:
     return f"{', '.join(names[:most])}{more}"
 
 
-def _time(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Write a duration in the unit that suits it."""
     if seconds < 1:
         return f"{seconds * 1000:.3g} ms"
     if seconds < 120:

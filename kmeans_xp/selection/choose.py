@@ -301,8 +301,9 @@ class _Sweep:
         notes = [note for criterion in self.criteria.values() for note in criterion.notes()]
         subject, sampling = self.subject, [n for n in self.criteria if n in SAMPLING]
         n, size = subject.rows.shape[0], subject.sampled_rows.shape[0]
-        if subject.indices is not None and sampling:
-            how = "drawn by weight" if subject.weights.array is not None else "drawn at random"
+        by_weight = subject.weights.array is not None
+        if sampling and (by_weight or size < n):
+            how = "drawn by weight" if by_weight else "drawn at random"
             notes.append(f"Of {size:,} rows of {n:,}, {how}: {', '.join(sampling)}.")
         if len(self.tried) < len(subject.ks):
             notes.append(f"Stopped after k = {self.tried[-1].k}.")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 import pytest
@@ -32,6 +33,19 @@ class Outcome:
         assert self.status == 0, self.err
         assert all(note.startswith("kmeans-xp: note: ") for note in notes), self.err
         return self.out
+
+
+class Terminal:
+    """Standard error that says it is a terminal."""
+
+    def __init__(self, real: TextIO) -> None:
+        self.real = real
+
+    def isatty(self) -> bool:
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
 
 
 Run = Callable[..., Outcome]

@@ -447,10 +447,10 @@ ENDS = {
 @pytest.mark.parametrize("name", ENDS)
 def test_the_bar_ends_where_the_callback_does(wine, name):
     options, end = ENDS[name]
-    job = family.job(name, 9, 0, options)
+    job = family.job(name, 0, options)
     numbers = []
-    job.run(wine, None, lambda iteration: numbers.append(iteration.number))
-    assert job.steps(len(wine)) == numbers[-1] == end
+    job.run(wine, 9, None, lambda iteration: numbers.append(iteration.number))
+    assert job.steps(len(wine), 9) == numbers[-1] == end
 
 
 @pytest.mark.parametrize("name", EACH)

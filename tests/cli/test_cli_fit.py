@@ -245,9 +245,9 @@ def test_names_cannot_style_or_break_the_summary(run):
 
 @pytest.mark.parametrize("seconds", [0.0123, 3.21, 200.0])
 def test_times_are_readable(seconds):
-    from kmeans_xp.cli.report import _time
+    from kmeans_xp.cli.report import duration
 
-    assert _time(seconds) in {"12.3 ms", "3.21 s", "3 min 20 s"}
+    assert duration(seconds) in {"12.3 ms", "3.21 s", "3 min 20 s"}
 
 
 def test_ctrl_c_is_one_line_and_leaves_nothing(run, monkeypatch):

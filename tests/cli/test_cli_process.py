@@ -14,6 +14,7 @@ import kmeans_xp
 from kmeans_xp.cli import main
 from kmeans_xp.cli.outputs import atomic
 from kmeans_xp.cli.progress import progress
+from tests.cli.conftest import Terminal
 
 ROOT = Path(kmeans_xp.__file__).parent.parent
 
@@ -203,21 +204,11 @@ def test_version_and_help(capsys):
     assert capsys.readouterr().out == f"kmeans_xp {kmeans_xp.__version__}\n"
     assert main([]) == 0
     assert "predict" in capsys.readouterr().out
-    assert main(["fit", "--help"]) == 0
-    assert "--standardize" in capsys.readouterr().out
-
-
-class Terminal:
-    """Standard error that says it is a terminal."""
-
-    def __init__(self, real):
-        self.real = real
-
-    def isatty(self):
-        return True
-
-    def __getattr__(self, name):
-        return getattr(self.real, name)
+    for command in ("fit", "choose-k"):
+        assert main([command, "--help"]) == 0
+        shown = capsys.readouterr().out
+        for option in ("--standardize", "--kernel", "--strategy", "--no-mixing"):
+            assert option in shown
 
 
 @pytest.mark.parametrize(("patience", "shown"), [(0.0, True), (60.0, False)])
