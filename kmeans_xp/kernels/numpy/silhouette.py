@@ -254,7 +254,10 @@ def _measured(
         pieces[piece] = first, sums
 
     work = _Shared(measure, len(chunks))
-    source.team(work, work)
+    if len(chunks) == 1:  # Which takes no longer than to wake another thread.
+        work()
+    else:
+        source.team(work, work)
     across = np.zeros((len(ordered.ends) - 1 - label, stop - start))
     for piece in range(len(chunks)):
         first, sums = pieces[piece]
