@@ -71,6 +71,11 @@ def calinski_harabasz_score(
     """
     found = _dispersion(X, labels, sample_weight, squared=True)
     n, k = found.masses.sum(), len(found.masses)
+    if n <= k:
+        raise ValueError(
+            f"sample_weight must add up to more than the {k} clusters, since it says how many "
+            f"copies of each row there are, got the sum {n}. Divide them by the least one."
+        )
     within = found.spreads.sum()
     mean = found.masses @ found.means / n
     between = found.masses @ ((found.means - mean) ** 2).sum(axis=1)
@@ -174,7 +179,8 @@ def _dispersion(
         totals = _totals(rows, clusters, weights, engine, origin)
         sums, masses = to_host(totals.sums).astype(np.float64), to_host(totals.weights)
         some = masses > 0
-        clusters.check_count(weights.common * float(masses.sum()), int(some.sum()))
+        copies = max(weights.count, weights.common * float(masses.sum()))
+        clusters.check_count(copies, int(some.sum()))
         means = sums / np.where(some, masses, 1.0)[:, None]
         places = rows.small(means, rows.wide) + rows.xp.astype(origin, rows.wide)
         spreads = _spreads(rows, clusters, weights, engine, prepare(places), squared=squared)

@@ -215,7 +215,8 @@ def _open(X: Array, *, sampled: bool = False) -> Rows:
 def _silhouettes(rows: Rows, clusters: Clusters, weights: Weights, metric: Metric) -> Array:
     """Return the silhouette of each row, (n,) in the widest float; checks the rows."""
     xp, k = rows.xp, clusters.count
-    engine = engine_for_silhouette(xp, rows.shape, k, metric, rows.wide, device=rows.device)
+    where = {"in_memory": rows.in_memory, "device": rows.device}
+    engine = engine_for_silhouette(xp, rows.shape, k, metric, rows.wide, **where)
     with rows.together(), full_precision(xp), quiet():
         check_measurable(rows, metric)
         labels = clusters.numbers(clusters.labels)

@@ -95,6 +95,18 @@ def test_equal_weights(backend, score):
     assert_allclose(threes, expected, rtol=1e-9 if backend.float64 else 1e-4)
 
 
+def test_weights_that_are_parts_of_a_row():
+    w = np.random.default_rng(5).uniform(0.1, 1, 300)
+    plain = davies_bouldin_score(X, LABELS, sample_weight=w)
+    scaled = davies_bouldin_score(X, LABELS, sample_weight=w / w.sum())
+    assert_allclose(scaled, plain, rtol=1e-12)
+    refuses(
+        lambda: calinski_harabasz_score(X, LABELS, sample_weight=w / w.sum()),
+        "sample_weight",
+        "5 clusters",
+    )
+
+
 @each_score
 def test_rows_without_weight_are_not_there(score):
     far = np.concatenate([X, np.full((20, 3), 1e9)])

@@ -150,12 +150,19 @@ def engine_for_neighbors(
 
 
 def engine_for_silhouette(
-    xp: Namespace, shape: tuple[int, int], k: int, metric: Metric, dtype: Any, *, device: Any = None
+    xp: Namespace,
+    shape: tuple[int, int],
+    k: int,
+    metric: Metric,
+    dtype: Any,
+    *,
+    in_memory: bool,
+    device: Any = None,
 ) -> Engine:
     """Return the engine for the distances of all rows to k clusters, measured once."""
     n, d = shape
     if is_numpy_namespace(xp) and metric in NAMES:
-        by_cluster = regimes.measures_by_cluster(n, k, metric)
+        by_cluster = in_memory and regimes.measures_by_cluster(n, k, metric)
         group, pairs = (SILHOUETTE, n * n // 2) if by_cluster else (MEDOIDS, n * n)
         if regimes.measures_by_difference(d, str(metric)):
             compiling.repaid(pairs * (d + 8), dtype, group)

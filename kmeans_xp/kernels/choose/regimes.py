@@ -27,8 +27,9 @@ NARROW_FROM = 5
 NARROW_LEAST, NARROW_MOST = 1e-12, 1e15
 
 # Distances to clusters are added up cluster by cluster, for both rows of a pair at once, where
-# clusters have so many rows on average: of fewer, calls take longer than distances.
-ROWS_OF_A_CLUSTER = 128
+# clusters have so many rows on average: of fewer, calls take longer than distances. Of 20,000 rows
+# with k = 300, 1000 and 2000 it takes 0.4, 0.9 and 1.5 times as long as row by row.
+ROWS_OF_A_CLUSTER = 20
 
 
 def low_d_up_to(k: int) -> int:

@@ -13,7 +13,7 @@ from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.simd.distance_tiles import ROWS, distance_tile
 from kmeans_xp.kernels.numba.simd.vector import LANES, load, root, spread, store, times_plus
 from kmeans_xp.kernels.numpy import silhouette
-from kmeans_xp.kernels.numpy.silhouette import BothSums, Strip
+from kmeans_xp.kernels.numpy.silhouette import BothSums, Others, Strip
 
 
 class Tiles(Strip):
@@ -25,14 +25,19 @@ class Tiles(Strip):
         self._tiles = _filled(rows, ROWS).reshape(-1, ROWS, rows.shape[1])
         self._tile_weights = _filled(weights, ROWS)
 
-    def sums(self, others: np.ndarray, weights: np.ndarray) -> BothSums:
-        """Return weighted sums of distances on either side."""
-        m, d = others.shape
-        columns = _filled(others, LANES).reshape(-1, LANES, d).transpose(0, 2, 1).copy()
-        heavy = _filled(weights, LANES)
-        across, down = np.empty(len(self._tile_weights)), np.zeros(len(heavy))
-        _sum(self._tiles, columns, self._tile_weights, heavy, self.squared, across, down)
-        return across[: len(self.rows)], down[:m]
+    def sums(self, others: Others) -> BothSums:
+        """Return weighted sums of distances, on either side."""
+        (m, d), sizes = others.rows.shape, np.diff(others.bounds)
+        # Each cluster in vectors of its own, of which numbers that are not there weigh nothing.
+        vectors = np.concatenate([[0], np.cumsum(-(-sizes // LANES))])
+        places = np.arange(m) + np.repeat(LANES * vectors[:-1] - others.bounds[:-1], sizes)
+        rows, weights = np.zeros((LANES * vectors[-1], d)), np.zeros(LANES * vectors[-1])
+        rows[places], weights[places] = others.rows, others.weights
+        columns = rows.reshape(-1, LANES, d).transpose(0, 2, 1).copy()
+        across, down = np.empty((len(sizes), len(self._tile_weights))), np.zeros(len(weights))
+        given = self._tiles, columns, self._tile_weights, weights, vectors
+        _sum(*given, self.squared, across, down)
+        return across[:, : len(self.rows)], down[places]
 
 
 def _filled(rows: np.ndarray, size: int) -> np.ndarray:
@@ -44,9 +49,19 @@ def _filled(rows: np.ndarray, size: int) -> np.ndarray:
 
 @compiling.entry
 def _sum(
-    tiles: Any, columns: Any, row_weights: Any, weights: Any, squared: Any, across: Any, down: Any
+    tiles: Any,
+    columns: Any,
+    row_weights: Any,
+    weights: Any,
+    vectors: Any,
+    squared: bool,
+    across: Any,
+    down: Any,
 ) -> None:
-    """Write weighted sums of distances for each row, and add those for each column."""
+    """Write weighted sums of distances to each cluster, and add those for each column.
+
+    The columns of a cluster are from one of the `vectors` up to the next.
+    """
     count = len(columns)
     squares, room = np.empty(count * ROWS * LANES), np.empty(LANES)
     for tile in range(len(tiles)):
@@ -54,22 +69,25 @@ def _sum(
             distance_tile(tiles[tile], columns, part, squares)
         for r in range(ROWS):
             i = tile * ROWS + r
-            total, weight = spread(0.0), spread(row_weights[i])
-            for part in range(count):
-                distances = load(squares, (part * ROWS + r) * LANES)
-                if not squared:
-                    distances = root(distances)
-                total = times_plus(distances, load(weights, part * LANES), total)
-                below = times_plus(distances, weight, load(down, part * LANES))
-                store(down, part * LANES, below)
-            store(room, 0, total)
-            across[i] = room.sum()
+            weight = spread(row_weights[i])
+            for cluster in range(len(across)):
+                total = spread(0.0)
+                for part in range(vectors[cluster], vectors[cluster + 1]):
+                    distances = load(squares, (part * ROWS + r) * LANES)
+                    if not squared:
+                        distances = root(distances)
+                    total = times_plus(distances, load(weights, part * LANES), total)
+                    below = times_plus(distances, weight, load(down, part * LANES))
+                    store(down, part * LANES, below)
+                store(room, 0, total)
+                across[cluster, i] = room.sum()
 
 
 def signatures(_dtype: Any) -> dict[str, tuple[Any, ...]]:
     """Return the types of the arguments of the compiled function, the same for every dtype."""
-    cube, line = types.f8[:, :, ::1], types.f8[::1]
-    return {"_sum": (cube, cube, line, line, types.boolean, line, line)}
+    cube, line, numbers = types.f8[:, :, ::1], types.f8[::1], types.int64[::1]
+    given = cube, cube, line, line, numbers, types.boolean
+    return {"_sum": (*given, types.f8[:, ::1], line)}
 
 
 cluster_distances_all = partial(silhouette.cluster_distances_all, strip=Tiles)

@@ -37,8 +37,26 @@ MANY = 1 / 16
 # Seconds after which a thread that waits for others looks whether these have failed.
 PATIENCE = 0.05
 
-# Sums over the others for each row of a strip, and over the strip for each of the others.
+# Of the rows of a strip sums over the others of each cluster, (c, r); and of the others over the
+# strip, (m,).
 BothSums = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Others:
+    """Rows in the order of their clusters, to which a strip is measured.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (m, d), float64
+    weights : ndarray of shape (m,)
+    bounds : ndarray of shape (c + 1,)
+        Where the rows of each of c clusters begin, and the end.
+    """
+
+    rows: np.ndarray
+    weights: np.ndarray
+    bounds: np.ndarray
 
 
 class Strip(ABC):
@@ -50,8 +68,8 @@ class Strip(ABC):
         self.squared = squared
 
     @abstractmethod
-    def sums(self, others: np.ndarray, weights: np.ndarray) -> BothSums:
-        """Return weighted sums of distances to others, (m, d), on either side: (r,) and (m,)."""
+    def sums(self, others: Others) -> BothSums:
+        """Return weighted sums of distances, on either side."""
 
 
 class Products(Strip):
@@ -67,23 +85,26 @@ class Products(Strip):
         self._rounding = MARGIN * prepare(rows).gamma
         self._floor = MARGIN * rows.shape[1] * float(np.finfo(np.float64).smallest_normal)
 
-    def sums(self, others: np.ndarray, weights: np.ndarray) -> BothSums:
-        """Return weighted sums of distances on either side."""
-        m, d = others.shape
+    def sums(self, others: Others) -> BothSums:
+        """Return weighted sums of distances, on either side."""
+        m, d = others.rows.shape
         right = scratch("others", (m, d + 2), np.float64)
-        shifted = np.subtract(others, self._origin, out=right[:, :d])
+        shifted = np.subtract(others.rows, self._origin, out=right[:, :d])
         norms = np.vecdot(shifted, shifted, out=right[:, d])
         right[:, d + 1] = 1
-        across, down = np.empty(len(self.rows)), np.zeros(m)
+        sizes = np.diff(others.bounds)
+        members = np.zeros((m, len(sizes)))
+        members[np.arange(m), np.repeat(np.arange(len(sizes)), sizes)] = others.weights
+        across, down = np.empty((len(sizes), len(self.rows))), np.zeros(m)
         for part in parts(len(self.rows), TOGETHER):
             found = scratch("distances", (len(self.rows[part]), m), np.float64)
             np.matmul(self._left[part], right.T, out=found)
             least = (self._norms[part] + norms.max()) * self._rounding + self._floor
             if not found.min() > least.max():
-                _mend(found, least, self.rows[part], others)
+                _mend(found, least, self.rows[part], others.rows)
             if not self.squared:
                 np.sqrt(found, out=found)
-            np.matmul(found, weights, out=across[part])
+            across[:, part] = (found @ members).T
             down += self.weights[part] @ found
         return across, down
 
@@ -121,10 +142,12 @@ class _Ordered:
     rows: Callable[[np.ndarray], np.ndarray]
     weights: np.ndarray
 
-    def cut(self, label: int, start: int, size: int) -> list[tuple[int, int]]:
-        """Return the parts, from `start` on, that a cluster is cut into."""
-        first, last = max(start, int(self.ends[label])), int(self.ends[label + 1])
-        return [(part, min(part + size, last)) for part in range(first, last, size)]
+    def others(self, start: int, stop: int) -> tuple[int, Others]:
+        """Return some of the rows, and the first of their clusters."""
+        first, last = np.searchsorted(self.ends, [start, stop - 1], side="right") - 1
+        bounds = np.clip(self.ends[first : last + 2], start, stop) - start
+        rows = self.rows(self.order[start:stop])
+        return int(first), Others(rows, self.weights[start:stop], bounds)
 
 
 @quiet()
@@ -183,15 +206,15 @@ def _all_strips(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what `cluster_distances_all` does, in the order of the clusters."""
     (n, d), k = source.shape, len(masses)
-    strip_rows, chunk_rows = (max(1, min(most, ENTRIES // d)) for most in (STRIP_ROWS, CHUNK_ROWS))
+    size = max(1, min(STRIP_ROWS, ENTRIES // max(d, k)))
     own, other = np.zeros(n), np.full(n, np.inf)
     for label in range(k):
-        end = int(ordered.ends[label + 1])
+        first, end = int(ordered.ends[label]), int(ordered.ends[label + 1])
         # What rows of later clusters are from all of this one.
         toward = np.zeros(n - end)
-        for start, stop in ordered.cut(label, 0, strip_rows):
-            chunks = [ordered.cut(to, start, chunk_rows) for to in range(label, k)]
-            across, down = _measured(ordered, start, stop, chunks, strip, source)
+        for part in parts(end - first, size) if end > first else ():
+            start, stop = first + part.start, first + part.stop
+            across, down = _measured(ordered, label, start, stop, strip, source)
             own[start:stop] += across[0]
             means = across[1:] / masses[label + 1 :, None]
             other[start:stop] = np.minimum(other[start:stop], means.min(axis=0, initial=np.inf))
@@ -203,35 +226,43 @@ def _all_strips(
 
 def _measured(
     ordered: _Ordered,
+    label: int,
     start: int,
     stop: int,
-    chunks: list[list[tuple[int, int]]],
     strip: Callable[..., Strip],
     source: Source,
 ) -> BothSums:
-    """Measure a strip to chunks of several clusters.
+    """Measure a strip of the cluster `label` to its own rows and all that come after them.
 
     Returns
     -------
-    across : ndarray of shape (len(chunks), stop - start)
-        Sums of distances of the strip's rows to each cluster.
+    across : ndarray of shape (k - label, stop - start)
+        Sums of distances of the strip's rows to those rows of each cluster.
     down : ndarray of shape (n - stop,)
         Sums of distances to the strip, of the rows after it.
     """
+    n, d = source.shape
     measured = strip(ordered.rows(ordered.order[start:stop]), ordered.weights[start:stop])
-    pieces = [chunk for cluster in chunks for chunk in cluster]
-    across = np.empty((len(pieces), stop - start))
-    down = np.empty(len(ordered.order))
+    chunks = list(parts(n - start, min(CHUNK_ROWS, ENTRIES // d)))
+    pieces: dict[int, tuple[int, np.ndarray]] = {}
+    down = np.empty(n - start)
 
     def measure(piece: int) -> None:
-        some = slice(*pieces[piece])
-        others = ordered.rows(ordered.order[some])
-        across[piece], down[some] = measured.sums(others, ordered.weights[some])
+        some = chunks[piece]
+        first, others = ordered.others(start + some.start, start + some.stop)
+        sums, down[some] = measured.sums(others)
+        pieces[piece] = first, sums
 
-    work = _Shared(measure, len(pieces))
-    source.team(work, work)
-    firsts = np.cumsum([0, *map(len, chunks[:-1])])
-    return np.add.reduceat(across, firsts, axis=0), down[stop:]
+    work = _Shared(measure, len(chunks))
+    if len(chunks) == 1:  # Which takes no longer than to wake another thread.
+        work()
+    else:
+        source.team(work, work)
+    across = np.zeros((len(ordered.ends) - 1 - label, stop - start))
+    for piece in range(len(chunks)):
+        first, sums = pieces[piece]
+        across[first - label : first - label + len(sums)] += sums
+    return across, down[stop - start :]
 
 
 class _Shared:
