@@ -30,6 +30,9 @@ from kmeans_xp.selection.prediction_strength import ENOUGH, prediction_strength
 
 # Of the gap; as in `gap_statistic`.
 REFERENCE_SETS, REFERENCE, RULE = 20, "pca", "firstSEmax"
+# Rows, and entries of them, beyond which it looks at a part: rows without clusters in many features
+# take k-means many iterations.
+GAP_ROWS, GAP_ENTRIES = 500, 1 << 16
 # Starts of k-means that criteria make themselves.
 STARTS = 3
 
@@ -240,23 +243,38 @@ class DaviesBouldin(_OfAllRows, _Lowest):
 
 @final
 class Gap(Criterion):
-    """The gap statistic of the sample (Tibshirani, Walther & Hastie 2001)."""
+    """The gap statistic of the sample, or of a part (Tibshirani, Walther & Hastie 2001)."""
 
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
         generator = np.random.default_rng(subject.seeds("references", 0))
-        self._gaps = Gaps(subject.sampled_rows, subject.ks, REFERENCE_SETS, REFERENCE, generator)
+        self._rows = rows = subject.sampled_rows
+        most = max(max(subject.ks), GAP_ROWS, GAP_ENTRIES // rows.shape[1])
+        if most < rows.shape[0]:
+            some = generator.choice(rows.shape[0], most, replace=False, shuffle=False)
+            self._rows = rows.copied(np.sort(some))
+        self._gaps = Gaps(self._rows, subject.ks, REFERENCE_SETS, REFERENCE, generator)
 
     def value(self, found: Found) -> float:
         """Take in the inertia of k clusters; the gaps are known when all are."""
-        subject, objective = self.subject, found.objective
-        # What was found already, if it is what the references are compared by.
-        same = subject.algorithm == "kmeans" and subject.indices is None
-        if not (same and dict(subject.options) == {"n_init": STARTS}):
-            seed = subject.seeds("sample", found.k)
-            objective = kmeans(subject.sample, found.k, n_init=STARTS, rng=seed).inertia
-        self._gaps.add(found.k, objective, STARTS)
+        self._gaps.add(found.k, self._inertia(found), STARTS)
         return math.nan
+
+    def _inertia(self, found: Found) -> float:
+        """Return the inertia of as many starts as the references have."""
+        subject, rows = self.subject, self._rows
+        whole = subject.indices is None and rows is subject.sampled_rows
+        if whole and subject.algorithm == "kmeans" and subject.options == {"n_init": STARTS}:
+            return found.objective / subject.weights.common
+        everything = rows.block(0, rows.shape[0])
+        return kmeans(
+            everything, found.k, n_init=STARTS, rng=subject.seeds("sample", found.k)
+        ).inertia
+
+    def notes(self) -> list[str]:
+        """Say how many rows were looked at, if these are fewer than of the sample."""
+        size, n = self._rows.shape[0], self.subject.sampled_rows.shape[0]
+        return [f"The gap is of {size:,} rows, drawn at random."] if size < n else []
 
     @cached_property
     def result(self) -> Any:

@@ -155,7 +155,23 @@ def test_many_rows_are_sampled_and_it_says_so() -> None:
     assert len(found.profile.values) == 200
     whole = choose_k(rows, [3], sample_size=None, rng=0)
     assert whole.n_sampled == 900
-    assert not whole.notes[:0]
+    assert whole.notes == (
+        "No elbow: there must be a k on either side of it: got fewer than 3 ks.",
+    )
+
+
+def test_the_gap_looks_at_a_part_of_wide_rows() -> None:
+    rows, _ = blobs(600, 150, 3, seed=2)
+    found = choose_k(rows, [1, 3, 4], criteria=["gap", "silhouette"], rng=0)
+    assert found.k == 3
+    assert found.notes == ("The gap is of 500 rows, drawn at random.",)
+    assert found.gap.log_w[1] < np.log(found.inertias[1])
+
+
+def test_weights_that_are_all_equal_change_no_gap() -> None:
+    plain = choose_k(X, [1, 4], criteria=["gap"], rng=0)
+    tripled = choose_k(X, [1, 4], criteria=["gap"], sample_weight=np.full(150, 3.0), rng=0)
+    assert_allclose(tripled.scores["gap"], plain.scores["gap"])
 
 
 def test_weights_are_copies() -> None:
