@@ -25,7 +25,7 @@ from kmeans_xp.kernels.shared.prepared_centers import prepare
 
 # Rows of a strip and of a chunk at most, and their entries: with fewer rows threads wait for the
 # interpreter's lock, with more their distances leave the cache.
-STRIP_ROWS, CHUNK_ROWS, ENTRIES = 1024, 512, 1 << 20
+STRIP_ROWS, CHUNK_ROWS, ENTRIES = 2048, 512, 1 << 20
 # Rows of a strip whose distances to a chunk are computed at a time.
 TOGETHER = 256
 # Rows of which the median is a point amid those of a strip.
