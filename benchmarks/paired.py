@@ -46,9 +46,9 @@ def _seeding(problem: Problem) -> Call:
     return Call("kmeans_plusplus", options={"rng": problem.seed})
 
 
-def _fit(problem: Problem, *, estimator: str) -> Call:
-    options = {"max_iter": problem.max_iter, "random_state": problem.seed}
-    return Call(estimator, "fit", options)
+def _fit(problem: Problem, *, estimator: str, **options: Any) -> Call:
+    given = {"max_iter": problem.max_iter, "random_state": problem.seed, **options}
+    return Call(estimator, "fit", given)
 
 
 def _minibatch(problem: Problem) -> Call:
@@ -103,6 +103,7 @@ CALLS: dict[str, Callable[[Problem], Call]] = {
     "lloyd": _lloyd,
     "seeding": _seeding,
     "fit": partial(_fit, estimator="KMeans"),
+    "starts": partial(_fit, estimator="KMeans", n_init=10),
     "predict": _predict,
     "minibatch": _minibatch,
     "bisecting": partial(_fit, estimator="BisectingKMeans"),

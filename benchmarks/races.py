@@ -160,6 +160,17 @@ RACES = {
             new_seeds=True,
         ),
         Race(
+            "starts",
+            "Ten starts, KMeans(k, n_init=10, random_state=seed).fit(X)",
+            (
+                *_ours(partial(ours.fit, n_init=10)),
+                Entry("scikit-learn", partial(scikit_learn.fit, n_init=10)),
+            ),
+            new_seeds=True,
+            sets=("normal:200x10@5", "blobs:1000x4@10", "digits"),
+            quick_sets=("normal:200x10@5",),
+        ),
+        Race(
             "predict",
             "Labels of all rows from given centres",
             (

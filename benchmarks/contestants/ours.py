@@ -47,10 +47,18 @@ def seeding(problem: Problem, *, backend: str = "numpy", device: str | None = No
     return run
 
 
-def fit(problem: Problem, *, backend: str = "numpy", device: str | None = None) -> Run:
+def fit(
+    problem: Problem,
+    *,
+    n_init: int | str = "auto",
+    backend: str = "numpy",
+    device: str | None = None,
+) -> Run:
     from kmeans_xp import KMeans
 
-    model = KMeans(problem.k, max_iter=problem.max_iter, random_state=problem.seed)
+    model = KMeans(
+        problem.k, n_init=n_init, max_iter=problem.max_iter, random_state=problem.seed
+    )
     return _fitting(model, "n_iter_", _place(problem.X, backend, device))
 
 

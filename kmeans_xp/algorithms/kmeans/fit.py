@@ -68,7 +68,7 @@ class KMeansResult:
     sizes : array of shape (k,), int64
         How many rows each cluster has, where X lives.
     kernel : str
-        The kernel that ran.
+        The kernel that ran; "batch" where all starts were made at once.
     """
 
     __module__ = "kmeans_xp"  # Pickles outlive moves.
@@ -113,7 +113,7 @@ def kmeans(
         callable gets (X, n_clusters, rng) and returns an array of shape (k, d).
     n_init : int or "auto"
         How many starts to try; the least inertia is kept. "auto" is 10 for "random" and a
-        callable, else 1.
+        callable, else 1. Of few rows all starts are made at once, unless a callback watches.
     max_iter : int
         The most iterations of one start.
     tol : float
