@@ -56,9 +56,7 @@ def fit(
 ) -> Run:
     from kmeans_xp import KMeans
 
-    model = KMeans(
-        problem.k, n_init=n_init, max_iter=problem.max_iter, random_state=problem.seed
-    )
+    model = KMeans(problem.k, n_init=n_init, max_iter=problem.max_iter, random_state=problem.seed)
     return _fitting(model, "n_iter_", _place(problem.X, backend, device))
 
 

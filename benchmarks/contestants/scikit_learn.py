@@ -41,9 +41,7 @@ def seeding(problem: Problem) -> Run:
 def fit(problem: Problem, *, n_init: int | str = "auto") -> Run:
     from sklearn.cluster import KMeans
 
-    model = KMeans(
-        problem.k, n_init=n_init, max_iter=problem.max_iter, random_state=problem.seed
-    )
+    model = KMeans(problem.k, n_init=n_init, max_iter=problem.max_iter, random_state=problem.seed)
 
     def run() -> Outcome:
         model.fit(problem.X)

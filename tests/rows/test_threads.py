@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from kmeans_xp import (
     minibatch_kmeans,
     soft_kmeans,
 )
+from kmeans_xp.rows import open_rows
 from tests.data import cloud, some_rows
 
 SHAPES = [(60_000, 3, 8), (20_000, 24, 70), (3000, 200, 50), (30_000, 1, 150)]
@@ -170,3 +172,28 @@ def test_the_same_bits_in_processes_of_one_and_of_two_threads():
         answers.add(done.stdout)
     assert len(answers) == 1
     assert len(answers.pop().split()) == 2
+
+
+def test_calls_share_threads_and_come_back_in_order():
+    rows = open_rows(np.zeros((4, 2)), threads=3)
+
+    def call(number):
+        blas = [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"]
+        return number, blas
+
+    found = rows.each([partial(call, i) for i in range(40)])
+    assert [number for number, _ in found] == list(range(40))
+    assert {count for _, counts in found for count in counts} == {1}
+    assert rows.each([lambda: 7]) == [7]
+    # A call may itself have calls to share.
+    nested = rows.each([lambda i=i: sum(rows.each([lambda: i, lambda: 1])) for i in range(3)])
+    assert nested == [1, 2, 3]
+
+
+def test_a_call_that_fails_fails_for_the_caller():
+    def fail():
+        raise ValueError("no such thing")
+
+    rows = open_rows(np.zeros((4, 2)), threads=2)
+    with pytest.raises(ValueError, match="no such thing"):
+        rows.each([lambda: 1, fail, lambda: 2])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from kmeans_xp.algorithms.spectral import eigenvectors
 from kmeans_xp.algorithms.spectral import embedding as module
 from kmeans_xp.algorithms.spectral.affinities import linked
 from kmeans_xp.algorithms.spectral.eigenvectors import scattered
@@ -141,3 +142,29 @@ def test_a_start_has_no_pattern(backend):
     assert_allclose(np.corrcoef(found.T), np.eye(6), atol=0.03)
     for lag in (1, 2, 1000, 46_337):
         assert abs(np.corrcoef(found[lag:, 0], found[:-lag, 0])[0, 1]) < 0.03
+
+
+def test_large_blocks_are_made_orthogonal_in_parts(monkeypatch):
+    graph = neighbor_graph(cloud(700, 3, seed=1), 10)
+    expected = embed(graph, 4, solver(), None)
+    monkeypatch.setattr(eigenvectors, "AT_ONCE", 1)
+    monkeypatch.setattr(eigenvectors, "SHARED", 1)
+    monkeypatch.setattr(eigenvectors, "TOGETHER", 1400)
+    found = embed(graph, 4, solver(), None)
+    check(graph, found, 4)
+    assert_allclose(found.coordinates, expected.coordinates, atol=1e-9)
+
+
+def test_vectors_that_depend_on_others_are_made_orthogonal_all_the_same(monkeypatch, backend):
+    backend.need("eager")
+    monkeypatch.setattr(eigenvectors, "AT_ONCE", 1)
+    vectors = cloud(90, 4, seed=2)
+    vectors[:, 3] = vectors[:, 0] - vectors[:, 1]
+    known = np.full((90, 1), 90**-0.5)
+    given = backend.asarray(vectors), backend.asarray(known)
+    found = backend.to_numpy(eigenvectors._orthonormal(*given))
+    atol = 1e-12 if backend.float64 else 1e-5
+    assert_allclose(found.T @ found, np.eye(4), atol=atol)
+    assert_allclose(known.T @ found, 0, atol=atol)
+    off = vectors - known @ (known.T @ vectors)
+    assert_allclose(found @ (found.T @ off), off, atol=10 * atol)
