@@ -74,11 +74,16 @@ class _Range(Totals):
 
 
 def _principal_axes(rows: Rows, moments: Moments, block_rows: int) -> Array:
-    """Return the principal components of rows, (d, d), a column each."""
+    """Return the principal components of rows, (d, d), a column each.
+
+    Libraries differ in their signs: the largest entry of each is made positive.
+    """
+    xp = rows.xp
     step = partial(_products_step, center=rows.small(moments.mean, rows.wide))
     products = rows.fold(step, block_rows=block_rows).products
-    # Along a feature whose scale is far below the others' an axis would be rounding.
-    return rows.xp.linalg.eigh(products)[1]
+    axes = xp.linalg.eigh(products)[1]
+    largest = xp.argmax(xp.abs(axes), axis=0)[None, :]
+    return axes * xp.sign(xp.take_along_axis(axes, largest, axis=0))
 
 
 def _products_step(block: Array, *, center: Array) -> _Squares:
