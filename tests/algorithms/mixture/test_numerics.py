@@ -293,7 +293,7 @@ def test_the_command_line_keeps_a_finite_model():
     for scale in (1e20, 1e-24):
         X = (cloud(100, 2) * scale).astype(np.float32)
         for name in ("gmm", "soft"):
-            found = job(name, 2, 0, {"reg_covar": 0.0}).run(X, None, None)
+            found = job(name, 0, {"reg_covar": 0.0}).run(X, 2, None, None)
             stored = {n: np.asarray(v) for n, v in found.rule.stored().items()}
             again = Likeliest.restored(stored | {"fitted_centers": found.rule.centers})
             assert_array_equal(again.label(X)[0], found.labels)
