@@ -1,12 +1,21 @@
-"""Information criteria of Gaussian mixtures, as the best of several types of covariance."""
+"""Information criteria of Gaussian mixtures, as the best of several types of covariance.
+
+A Gaussian that has no width but what regularization adds, around a few rows that happen to have the
+same value somewhere, is as likely as one wants, and no cluster (G. McLachlan and D. Peel, *Finite
+Mixture Models*, 2000, on spurious maxima). Such mixtures count for nothing, unless the rows
+themselves have no width along some direction.
+"""
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
+
+import numpy as np
 
 from kmeans_xp.algorithms.mixture.fit import gaussian_mixture
 from kmeans_xp.algorithms.mixture.parameters import CollapsedCovariance, parameter_count
-from kmeans_xp.arrays import Array
+from kmeans_xp.arrays import Array, to_host
 
 COVARIANCES = ("full", "tied", "diag", "spherical")
 # Starts of each mixture. With one, four clusters of 25 or 50 rows in three dimensions are found in
@@ -75,29 +84,51 @@ class Mixtures:
         return bic, aic
 
     def _fit(self, covariance_type: str, k: int, seed: int) -> tuple[float, float] | None:
-        """Return BIC and AIC; None if a covariance collapses, as of too few rows."""
+        """Return BIC and AIC of the best start; None if all starts collapse."""
+        generator = np.random.default_rng(seed)
+        starts = [self._start(covariance_type, k, generator) for _ in range(STARTS)]
+        likely = [log_likelihood for log_likelihood in starts if log_likelihood is not None]
+        if not likely:
+            self.left[covariance_type] = k
+            return None
         n, d = self.X.shape
+        parameters = parameter_count(covariance_type, k, d)
+        deviance = -2 * n * max(likely)
+        bic = deviance + parameters * math.log(n)
+        self._types[covariance_type].values.append(bic)
+        return bic, deviance + 2 * parameters
+
+    def _start(self, covariance_type: str, k: int, generator: np.random.Generator) -> float | None:
+        """Return the mean log-likelihood of a mixture; None if one of its Gaussians collapses."""
         try:
             found = gaussian_mixture(
                 self.X,
                 k,
                 covariance_type=covariance_type,
-                n_init=STARTS,
                 reg_covar=self.reg_covar,
-                rng=seed,
+                rng=generator,
             )
         except CollapsedCovariance:
-            self.left[covariance_type] = k
             return None
-        parameters = parameter_count(covariance_type, k, d)
-        deviance = -2 * n * found.log_likelihood
-        bic = deviance + parameters * math.log(n)
-        self._types[covariance_type].values.append(bic)
-        return bic, deviance + 2 * parameters
+        flat = least_variance(to_host(found.covariances), covariance_type) <= 2 * self.reg_covar
+        return None if flat and not self._is_flat else found.log_likelihood
+
+    @cached_property
+    def _is_flat(self) -> bool:
+        """Return whether the rows themselves have no width along some direction."""
+        whole = gaussian_mixture(self.X, 1, reg_covar=self.reg_covar, rng=0)
+        return least_variance(to_host(whole.covariances), "full") <= 2 * self.reg_covar
 
     def notes(self) -> list[str]:
         """Return which types were left, and when."""
         if not self.left:
             return []
         said = ", ".join(f"{name!r} after k = {k}" for name, k in self.left.items())
-        return [f"Mixtures of these covariances fell far behind and were left: {said}."]
+        return [f"Mixtures of these covariances fell far behind, or collapsed: {said}."]
+
+
+def least_variance(covariances: np.ndarray, covariance_type: str) -> float:
+    """Return the least variance that Gaussians have along any direction."""
+    if covariance_type in ("full", "tied"):
+        covariances = np.linalg.eigvalsh(covariances)
+    return float(covariances.min())

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.datasets import load_iris
 
 from kmeans_xp import (
     GaussianMixture,
@@ -85,6 +86,17 @@ def test_a_covariance_that_falls_behind_is_left_and_named() -> None:
     (note,) = found.notes
     assert "'spherical' after k =" in note
     assert "'tied'" not in note
+
+
+def test_gaussians_without_width_count_for_nothing() -> None:
+    # Lengths to a tenth: a Gaussian may be as thin as it likes around rows that share one.
+    rows = load_iris().data
+    for seed in range(3, 8):
+        found = choose_k(rows, range(1, 7), criteria=["bic"], rng=seed)
+        assert found.k == 2
+    # Where the rows have no width themselves, they are no less clusters.
+    flat = np.concatenate([X, np.ones((150, 1))], axis=1)
+    assert choose_k(flat, KS, criteria=["bic"], rng=0).k == 4
 
 
 def test_the_recommendation_is_the_lower_median_of_some() -> None:
