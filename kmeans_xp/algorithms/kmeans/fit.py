@@ -30,7 +30,7 @@ from kmeans_xp.arrays.checks import (
     check_nonnegative,
 )
 from kmeans_xp.arrays.draws import as_generator, check_rng
-from kmeans_xp.arrays.precision import quiet
+from kmeans_xp.arrays.precision import full_precision, quiet
 from kmeans_xp.kernels.choose.lloyd import LloydMethod, find_lloyd, suits_batch
 from kmeans_xp.kernels.interface import Engine, LloydRun
 from kmeans_xp.kernels.portable.batch import batch_rows
@@ -256,7 +256,8 @@ class Problem:
         clusters, or a cluster lost all its rows.
         """
         before = self.generator.bit_generator.state
-        found = self._best_at_once(init, starts, max_iter)
+        with full_precision(self.rows.xp), quiet():
+            found = self._best_at_once(init, starts, max_iter)
         if found is None:  # The same draws are made again, start by start.
             self.generator.bit_generator.state = before
         return found
