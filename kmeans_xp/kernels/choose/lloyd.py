@@ -405,7 +405,9 @@ def suits_batch(rows: Source, k: int, algorithm: str = "auto") -> bool:
     JAX would compile anew for each number of fits that are left.
     """
     alone = algorithm != "auto" or k == 1 or not rows.in_memory or is_jax_namespace(rows.xp)
-    compiled = is_numpy_namespace(rows.xp) and compiling.any_ready()
+    compiled = is_numpy_namespace(rows.xp) and any(
+        compiling.ready(rows.dtype, group) for group in (LOW_D, PRODUCT)
+    )
     scores, work = BATCH_IF_COMPILED if compiled else BATCH
     n, d = rows.shape
     return not alone and n * k <= scores and n * k * d <= work
