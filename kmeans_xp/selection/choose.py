@@ -318,11 +318,10 @@ class _Sweep:
             return None
         for k in (recommended, choices["silhouette"]):
             if k is not None:
-                result = self.results[ks.index(k)]
-                values = criterion.samples(result)
+                labels = self.subject.sampled(self.results[ks.index(k)].labels)
+                values = criterion.samples(labels)
                 if len(values):
-                    labels = to_host(self.subject.sampled(result.labels))
-                    return Profile(k, labels, values)
+                    return Profile(k, to_host(labels), values)
         return None
 
 

@@ -22,7 +22,7 @@ from kmeans_xp.rows.arguments import Weights
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.open import open_rows
 from kmeans_xp.selection.elbow import ElbowResult, elbow
-from kmeans_xp.selection.family import FAMILY
+from kmeans_xp.selection.family import FAMILY, STARTS
 from kmeans_xp.selection.gap import Gaps
 from kmeans_xp.selection.information import kmeans_bic
 from kmeans_xp.selection.mixtures import Mixtures
@@ -33,8 +33,6 @@ REFERENCE_SETS, REFERENCE, RULE = 20, "pca", "firstSEmax"
 # Rows, and entries of them, beyond which it looks at a part: rows without clusters in many features
 # take k-means many iterations.
 GAP_ROWS, GAP_ENTRIES = 500, 1 << 16
-# Starts of k-means that criteria make themselves.
-STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -182,16 +180,15 @@ class Silhouette(_Highest):
 
     def value(self, found: Found) -> float:
         """Return it; NaN for one cluster."""
-        values = self.samples(found.result)
-        sizes = np.unique_counts(to_host(self.subject.sampled(found.result.labels))).counts
-        if sizes.min() == 1:
+        labels = self.subject.sampled(found.result.labels)
+        if np.unique_counts(to_host(labels)).counts.min() == 1:
             self._with_single_rows.add(found.k)
+        values = self.samples(labels)
         return float(values.mean(dtype=np.float64)) if len(values) else math.nan
 
-    def samples(self, result: Any) -> np.ndarray:
-        """Return the silhouette of each row of the sample, on the host; none for one cluster."""
+    def samples(self, labels: Array) -> np.ndarray:
+        """Return the silhouettes of the sample by its labels, on the host; none for one cluster."""
         subject = self.subject
-        labels = subject.sampled(result.labels)
         if not _are_several(subject.sampled_rows, labels):
             return np.empty(0)
         metric = subject.options.get("metric", "euclidean")

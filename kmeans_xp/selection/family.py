@@ -59,11 +59,11 @@ def _less_likely(result: Any) -> float:
 
 
 DEFAULT = ("gap", "bic", "silhouette", "calinski_harabasz", "elbow")
-# Three starts, as of the references that the gap compares with.
-STARTS = {"n_init": 3}
+# Of k-means, also where criteria run it: the gap compares with references of as many.
+STARTS = 3
 INERTIA = attrgetter("inertia")
 FAMILY = {
-    "kmeans": Member("kmeans", INERTIA, OF_CENTERS, DEFAULT, STARTS),
+    "kmeans": Member("kmeans", INERTIA, OF_CENTERS, DEFAULT, {"n_init": STARTS}),
     "minibatch": Member("minibatch_kmeans", INERTIA, OF_CENTERS, DEFAULT),
     "bisecting": Member("bisecting_kmeans", INERTIA, OF_CENTERS, DEFAULT),
     "soft": Member("soft_kmeans", _less_likely, OF_MIXTURES, ("gap", "bic", "silhouette")),

@@ -8,6 +8,7 @@ import numpy as np
 
 from kmeans_xp.algorithms.kmeans.sets import inertias_of_sets
 from kmeans_xp.algorithms.moments import Moments, moments_of
+from kmeans_xp.algorithms.spectral.embedding import with_signs
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_like
 from kmeans_xp.kernels.choose.engine import find_engine
 from kmeans_xp.rows.base import Rows
@@ -74,16 +75,10 @@ class _Range(Totals):
 
 
 def _principal_axes(rows: Rows, moments: Moments, block_rows: int) -> Array:
-    """Return the principal components of rows, (d, d), a column each.
-
-    Libraries differ in their signs: the largest entry of each is made positive.
-    """
-    xp = rows.xp
+    """Return the principal components of rows, (d, d), a column each, with fixed signs."""
     step = partial(_products_step, center=rows.small(moments.mean, rows.wide))
     products = rows.fold(step, block_rows=block_rows).products
-    axes = xp.linalg.eigh(products)[1]
-    largest = xp.argmax(xp.abs(axes), axis=0)[None, :]
-    return axes * xp.sign(xp.take_along_axis(axes, largest, axis=0))
+    return with_signs(rows.xp.linalg.eigh(products)[1])
 
 
 def _products_step(block: Array, *, center: Array) -> _Squares:

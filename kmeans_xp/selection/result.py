@@ -49,8 +49,9 @@ class KSelection:
     ks : tuple of int
         What was tried, ascending.
     k : int or None
-        The recommendation: the lower median of the choices of "gap", "bic" and "silhouette", those
-        that were asked for and chose. None if none did.
+        The recommendation: the lower median of the choices of "gap", "bic" and "silhouette", of
+        medoids also of "medoid_silhouette", of spectral clustering of "eigengap"; those that were
+        asked for and chose. None if none did.
     choices : dict of str to (int or None)
         What each criterion chooses, in the order in which they were asked for; None if it finds
         nothing to choose.

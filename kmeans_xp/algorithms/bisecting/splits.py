@@ -9,7 +9,7 @@ import numpy as np
 
 from kmeans_xp.algorithms.bisecting.tree import Tree
 from kmeans_xp.algorithms.bisecting.two_means import Divided, Division
-from kmeans_xp.algorithms.kmeans.fit import Problem
+from kmeans_xp.algorithms.kmeans.fit import TIE, Problem
 from kmeans_xp.algorithms.loop import Report
 from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.algorithms.seeding.fit import Init
@@ -20,9 +20,6 @@ from kmeans_xp.rows.base import Rows
 
 # Rows of a cluster that a callable start is shown at most.
 SHOWN = 1 << 14
-# Part of a cluster's squares that rounding may change. Of starts that end so close the first is
-# kept: most find the same two halves, often in the other order, which rounding must not choose.
-TIE = 2.0**-40
 
 
 @dataclass(frozen=True)

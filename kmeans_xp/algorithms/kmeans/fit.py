@@ -40,9 +40,9 @@ from kmeans_xp.rows.arguments import open_weights
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.open import beside_x, open_rows
 
-# The part of the total squares by which a start must be better than one before it: less may be
-# rounding, by which the same clusters in another order differ.
-BETTER = 2.0**-40
+# Part of the total squares that rounding may change. Of starts that end so close the first is kept:
+# most find the same clusters, often in another order, which rounding must not choose.
+TIE = 2.0**-40
 # Starts that are drawn for all runs at once.
 AT_ONCE = ("k-means++", "random")
 
@@ -247,7 +247,7 @@ class Problem:
 
     def is_better(self, inertia: float, before: float) -> bool:
         """Return whether an inertia is less than the one before, by more than rounding."""
-        return inertia < before - BETTER * self.moments.total
+        return inertia < before - TIE * self.moments.total
 
     def best_at_once(self, init: str, starts: int, max_iter: int) -> KMeansResult | None:
         """Return the best of starts that are all made at once.

@@ -18,6 +18,7 @@ import numpy as np
 from kmeans_xp.algorithms.loop import Report, iterate
 from kmeans_xp.arrays import Array, namespace_of, to_host, to_like
 from kmeans_xp.kernels.shared.blocks import parts
+from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.open import open_rows
 
 # Vectors of the block beyond those that are wanted, as a part of these and at least: what the last
@@ -116,7 +117,15 @@ def by_filter(
     eps = float(namespace_of(start).finfo(start.dtype).eps)
     block = _rotated(matrix, _orthonormal(start, known))
     del start
-    step = partial(_step, matrix=matrix, known=known, count=count, tol=tol, floor=ROUNDING * eps)
+    step = partial(
+        _step,
+        matrix=matrix,
+        rows=open_rows(known),
+        known=known,
+        count=count,
+        tol=tol,
+        floor=ROUNDING * eps,
+    )
     run = iterate(step, block, max_iter=max_iter, tell=tell)
     ended = run.state
     return Eigenvectors(
@@ -129,11 +138,18 @@ def by_filter(
 
 
 def _step(
-    block: _Block, *, matrix: Matrix, known: Array, count: int, tol: float, floor: float
+    block: _Block,
+    *,
+    matrix: Matrix,
+    rows: Rows,
+    known: Array,
+    count: int,
+    tol: float,
+    floor: float,
 ) -> tuple[_Block, Report]:
     before = float(block.residuals[:count].max())
     goal = _goal(block, count, tol, floor)
-    block = _rotated(matrix, _orthonormal(_filtered(matrix, block, count, goal), known))
+    block = _rotated(matrix, _orthonormal(_filtered(matrix, rows, block, count, goal), known))
     residual = float(block.residuals[:count].max())
     converged = residual <= _goal(block, count, tol, floor)
     return block, Report(before, residual, converged)
@@ -144,12 +160,11 @@ def _goal(block: _Block, count: int, tol: float, floor: float) -> float:
     return max(tol * float(block.values[count - 1] - block.values[count]), floor)
 
 
-def _filtered(matrix: Matrix, block: _Block, count: int, goal: float) -> Array:
-    """Return the block after a Chebyshev filter, which threads make of some vectors each."""
+def _filtered(matrix: Matrix, rows: Rows, block: _Block, count: int, goal: float) -> Array:
+    """Return the block after a Chebyshev filter; threads of `rows` make some vectors each."""
     xp, (n, b) = namespace_of(block.vectors), block.vectors.shape
     cut = min(float(block.values[-1]), 1 - 1e-14)
     degree = _degree(block, count, goal, (cut - 1) / 2, (cut + 1) / 2)
-    rows = open_rows(block.vectors)
     shared = n * b >= SHARED and rows.concurrency is not None
     size = min(TOGETHER // n, -(-b // rows.concurrency)) if shared else b
     some = [

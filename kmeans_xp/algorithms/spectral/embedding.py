@@ -113,7 +113,7 @@ def embed(graph: Graph, count: int, solver: Solver, nearest: Nearest | None) -> 
     values, n_iter, converged = np.ones(vectors.shape[1]), 0, True
     if vectors.shape[1] < count:
         found = _leading(matrix, vectors, count - vectors.shape[1], solver)
-        vectors = xp.concat([vectors, _with_signs(found.vectors)], axis=1)
+        vectors = xp.concat([vectors, with_signs(found.vectors)], axis=1)
         values = np.concatenate([values, found.values])
         n_iter, converged = found.n_iter, found.converged
     off = matrix @ vectors - vectors * to_like(values, vectors, vectors.dtype)
@@ -144,7 +144,7 @@ def _leading(matrix: Matrix, known: Array, count: int, solver: Solver) -> Eigenv
     )
 
 
-def _with_signs(vectors: Array) -> Array:
+def with_signs(vectors: Array) -> Array:
     """Return vectors, (n, q), with signs that make the largest entry of each positive."""
     xp = namespace_of(vectors)
     where = xp.argmax(xp.abs(vectors), axis=0)[None, :]
