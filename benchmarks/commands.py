@@ -18,6 +18,7 @@ from benchmarks import (
     peers,
     scaling,
     selection,
+    small,
 )
 from benchmarks.contest import Settings
 from benchmarks.datasets import GENERATED, UnavailableError, check
@@ -53,6 +54,7 @@ def _parser(parents: Sequence[argparse.ArgumentParser]) -> argparse.ArgumentPars
         (memory, _memory_options(), _memory),
         (compare, _compare_options(), _compare),
         (selection, _selection_options(), _selection),
+        (small, _small_options(), _small),
     ):
         summary = (module.__doc__ or "").partition(": ")[2].strip()
         command = commands.add_parser(
@@ -155,6 +157,15 @@ def _selection_options() -> argparse.ArgumentParser:
     seeds = f"draws of each scenario; default: {selection.SEEDS}"
     add("--seeds", type=_positive_int, metavar="N", help=seeds)
     add("--scenarios", nargs="+", choices=list(SCENARIOS), default=list(SCENARIOS))
+    return options
+
+
+def _small_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    add = options.add_argument
+    add("--calls", nargs="+", choices=list(small.SETS), default=list(small.SETS))
+    rounds = f"calls that are timed in each process; default: {small.ROUNDS}"
+    add("--rounds", type=_positive_int, metavar="N", help=rounds)
     return options
 
 
@@ -280,6 +291,19 @@ def _selection(options: argparse.Namespace, command: str) -> int:
     )
     # A few seeds show that it runs, and decide nothing.
     return 0 if selection.run(plan) or options.quick else 1
+
+
+def _small(options: argparse.Namespace, command: str) -> int:
+    plan = small.Plan(
+        calls=options.calls,
+        quick=options.quick,
+        rounds=options.rounds or (3 if options.quick else small.ROUNDS),
+        command=command,
+        name=_name(options),
+        folder=options.out,
+    )
+    # A few calls show that it runs, and decide nothing.
+    return 0 if small.run(plan) or options.quick else 1
 
 
 def _targets(named: Sequence[str] | None) -> list[grid.Target]:

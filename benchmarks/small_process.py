@@ -1,0 +1,133 @@
+"""The process that `benchmarks.small` starts: ours and scikit-learn's by turns, on one array."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.datasets import blobs
+from benchmarks.timing import timed, turns
+
+Call = Callable[[], Any]
+# What scikit-learn brings, as it brings it.
+BROUGHT = {
+    "iris": "load_iris",
+    "wine": "load_wine",
+    "cancer": "load_breast_cancer",
+    "digits": "load_digits",
+}
+
+
+def main() -> None:
+    """Print the medians of the case that standard input names, in seconds."""
+    # Few iterations, or clusters that stay empty, are no concern here.
+    warnings.simplefilter("ignore")
+    task = json.load(sys.stdin)
+    if not task["numba"]:
+        sys.modules["numba"] = None  # type: ignore[assignment]
+    X = rows(task["rows"], task["k"])
+    ours, peer = CALLS[task["call"]](X, task["k"])
+    taken: tuple[list[float], list[float]] = ([], [])
+    for order in turns(2, task["warm_up"] + task["rounds"]):
+        for which in order:
+            taken[which].append(timed((ours, peer)[which])[0])
+    medians = [median(seconds[task["warm_up"] :]) for seconds in taken]
+    kernel = getattr(ours(), "kernel_", "")
+    print(json.dumps({"ours": medians[0], "peer": medians[1], "kernel": kernel}))
+
+
+def rows(name: str, k: int) -> NDArray[Any]:
+    """The rows of a set: as scikit-learn brings it, or NxD blobs, with an f at the end float32."""
+    if name in BROUGHT:
+        from sklearn import datasets
+
+        return np.ascontiguousarray(getattr(datasets, BROUGHT[name])().data)
+    n, d = map(int, name.removesuffix("f").split("x"))
+    found = blobs(n, d, k)
+    return found if name.endswith("f") else found.astype(np.float64)
+
+
+def _fit(X: NDArray[Any], k: int) -> tuple[Call, Call]:
+    import sklearn.cluster
+
+    import kmeans_xp
+
+    models = (module.KMeans(k, random_state=0) for module in (kmeans_xp, sklearn.cluster))
+    return _fitting(X, *models)
+
+
+def _from_start(X: NDArray[Any], k: int) -> tuple[Call, Call]:
+    import sklearn.cluster
+
+    import kmeans_xp
+
+    start = np.ascontiguousarray(X[np.random.default_rng(0).permutation(len(X))[:k]])
+    models = (module.KMeans(k, init=start, n_init=1) for module in (kmeans_xp, sklearn.cluster))
+    return _fitting(X, *models)
+
+
+def _minibatch(X: NDArray[Any], k: int) -> tuple[Call, Call]:
+    import sklearn.cluster
+
+    import kmeans_xp
+
+    models = (module.MiniBatchKMeans(k, random_state=0) for module in (kmeans_xp, sklearn.cluster))
+    return _fitting(X, *models)
+
+
+def _bisecting(X: NDArray[Any], k: int) -> tuple[Call, Call]:
+    import sklearn.cluster
+
+    import kmeans_xp
+
+    models = (module.BisectingKMeans(k, random_state=0) for module in (kmeans_xp, sklearn.cluster))
+    return _fitting(X, *models)
+
+
+def _predict(X: NDArray[Any], k: int) -> tuple[Call, Call]:
+    import sklearn.cluster
+
+    import kmeans_xp
+
+    start = np.ascontiguousarray(X[np.random.default_rng(0).permutation(len(X))[:k]])
+    ours, peer = (
+        module.KMeans(k, init=start, n_init=1, max_iter=2).fit(X)
+        for module in (kmeans_xp, sklearn.cluster)
+    )
+    return lambda: ours.predict(X), lambda: peer.predict(X)
+
+
+def _seeding(X: NDArray[Any], k: int) -> tuple[Call, Call]:
+    import sklearn.cluster
+
+    import kmeans_xp
+
+    def ours() -> Any:
+        return kmeans_xp.kmeans_plusplus(X, k, rng=0)
+
+    return ours, lambda: sklearn.cluster.kmeans_plusplus(X, k, random_state=0)
+
+
+def _fitting(X: NDArray[Any], ours: Any, peer: Any) -> tuple[Call, Call]:
+    return lambda: ours.fit(X), lambda: peer.fit(X)
+
+
+CALLS: dict[str, Callable[[NDArray[Any], int], tuple[Call, Call]]] = {
+    "fit": _fit,
+    "fit from a start": _from_start,
+    "predict": _predict,
+    "seeding": _seeding,
+    "minibatch": _minibatch,
+    "bisecting": _bisecting,
+}
+
+
+if __name__ == "__main__":
+    main()
