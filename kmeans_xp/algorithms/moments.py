@@ -8,6 +8,7 @@ import numpy as np
 from kmeans_xp.arrays import Array, Totals, to_host
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels.interface import Engine
+from kmeans_xp.kernels.shared.prepared_centers import amid
 from kmeans_xp.rows import Rows
 from kmeans_xp.rows.checks import check_rows, range_error
 
@@ -42,7 +43,7 @@ class Moments:
         difference = self.mean - to_host(self.origin).astype(np.float64)
         return self.total + self.weight * float(difference @ difference)
 
-    @property
+    @cached_property
     def variance(self) -> float:
         """Return the mean of the features' variances."""
         return float(np.mean(self.squares)) / self.weight
@@ -80,7 +81,7 @@ def moments_of(rows: Rows, weights: Array | None, engine: Engine) -> Moments:
 
 
 def middle_of(rows: Rows, weights: Array | None) -> Array:
-    """Return the median of a few rows, feature by feature, which no outlier moves.
+    """Return a point amid the rows, by a few of them.
 
     They are spread evenly over the weight of the rows: about a point amid rows that weigh next to
     nothing, the squares of all others would cancel.
@@ -89,7 +90,7 @@ def middle_of(rows: Rows, weights: Array | None) -> Array:
         few = rows.evenly(FEW)
     else:
         few = rows.take(rows.sample(weights, (np.arange(FEW) + 0.5) / FEW)[0])
-    return rows.xp.sort(few, axis=0)[few.shape[0] // 2, :]
+    return amid(few)
 
 
 def _moments_step(

@@ -15,7 +15,7 @@ from kmeans_xp.arrays.threads import one_blas_thread
 from kmeans_xp.rows.base import COMPACT, Indices, Kept, Rows, Step, add, draw_from
 
 # Entries of mass that one cumulative sum spans while sampling.
-SPAN = 1 << 11
+SPAN = 1 << 13
 
 
 class MemoryRows(Rows):

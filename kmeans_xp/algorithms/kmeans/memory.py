@@ -82,14 +82,13 @@ def _one_block_row(d: int, k: int, item: int) -> int:
 
 def _searched_by_numpy(size: int, d: int, k: int, item: int, *, sums_all: bool) -> int:
     """Return what a block takes: scores of a piece of it, rows that are summed, and the rest."""
-    of_row = k * item * (1 if k <= numpy_nearest.CENTER_MAJOR_UP_TO else 2)
-    piece = min(size, max(256, numpy_nearest.SCORE_BYTES // of_row))
+    piece = min(size, max(256, numpy_nearest.PIECE_BYTES // (item * (d + 2 * k))))
     summed = (
         size
         if sums_all
         else min(size, numpy_hamerly.GATHERED_ENTRIES // d, numpy_nearest.BLOCK_ROWS)
     )
-    scores = piece * (k * (item + 1) + (d + 2) * item)
+    scores = piece * (k * (2 * item + 1) + (d + 2) * item)
     return scores + summed * (d * (item + WIDE) + STEP) + size * STEP
 
 

@@ -6,6 +6,10 @@ the other modules of this folder before an engine is called.
 
 from kmeans_xp.kernels.shared.projection import width_of
 
+# Entries of rows, times centres, up to which all their differences are taken: these take 1 ns each,
+# NumPy's calls around a product 50 us.
+DIRECT_UP_TO = 1 << 16
+
 # Sixteen rows at a time visit centres one by one, which a product of tiles beats where features are
 # many: with 32 features they are level at k = 64. Products make little use of few centres, so that
 # up to 16 of them the limit is 96 features (digits, d = 64, k = 10: a fit 3.1 -> 2.5 ms).
@@ -30,6 +34,11 @@ NARROW_LEAST, NARROW_MOST = 1e-12, 1e15
 # clusters have so many rows on average: of fewer, calls take longer than distances. Of 20,000 rows
 # with k = 300, 1000 and 2000 it takes 0.4, 0.9 and 1.5 times as long as row by row.
 ROWS_OF_A_CLUSTER = 20
+
+
+def is_direct(entries: int, k: int) -> bool:
+    """Return whether NumPy compares rows of so many entries with k centres by all differences."""
+    return entries * k <= DIRECT_UP_TO
 
 
 def low_d_up_to(k: int) -> int:

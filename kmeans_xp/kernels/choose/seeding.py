@@ -12,7 +12,12 @@ from kmeans_xp.kernels.choose.verdict import Verdict
 from kmeans_xp.kernels.interface import Engine, Potential, Seeder, Source
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.compiling import LOW_D_SEEDING, QUANTISED
-from kmeans_xp.kernels.numpy.seeding import BLOCK_ENTRIES, PIECE_ROWS, SketchSeeder
+from kmeans_xp.kernels.numpy.seeding import (
+    BLOCK_ENTRIES,
+    PIECE_ROWS,
+    ProductPotential,
+    SketchSeeder,
+)
 from kmeans_xp.kernels.portable.seeding import TOGETHER, ComputedPotential, RememberedPotential
 from kmeans_xp.kernels.shared.projection import directions_of, directions_up_to
 from kmeans_xp.kernels.shared.quantised import BYTES_UP_TO, candidate_share
@@ -20,6 +25,8 @@ from kmeans_xp.kernels.shared.quantised import BYTES_UP_TO, candidate_share
 # Entries that are remembered of all rows: where there would be more, nothing is. It bounds what
 # seeding takes beside X, to half a gigabyte in single precision.
 ENTRIES = 1 << 27
+# Entries of rows, and of their distances to candidates, up to which one product of all rows serves.
+ONE_PRODUCT = 1 << 18
 # With fewer features than this, or so few entries of X, all are remembered: unless in bytes.
 LOW_D, SMALL = 24, 1 << 20
 # With fewer centres than this a projection does not pay, nor do bytes.
@@ -82,6 +89,12 @@ class Seeding:
         return d >= LOW_D and n * d > SMALL
 
     @property
+    def is_small(self) -> bool:
+        """Return whether all rows are compared with each candidate by one product."""
+        (n, d), trials = self.rows.shape, self.together
+        return trials == self.trials and n * (d + trials) <= ONE_PRODUCT
+
+    @property
     def has_usual_scale(self) -> bool:
         """Return whether squared distances are far from what single precision can hold."""
         return 2.0**-40 < self.variance < 2.0**40
@@ -127,6 +140,8 @@ class SeedingMethod:
 def find_potential(seeding: Seeding, engine: Engine, first: int) -> Potential:
     """Return the potential from a first centre on: remembered where that pays, else computed."""
     if is_remembered(seeding, engine):
+        if seeding.is_small:
+            return ProductPotential(seeding.rows, seeding.weights, seeding.origin, first)
         seeder = find_seeder(seeding)
         if seeder is not None:
             remembered = RememberedPotential(seeding.rows, seeding.weights, seeder)
@@ -162,6 +177,19 @@ def find_method(seeding: Seeding) -> tuple[SeedingMethod, Verdict]:
     """Return how the potential of NumPy's rows is kept, and why."""
     answers = ((method, method.suits(seeding)) for method in SEEDING_METHODS)
     return next((method, verdict) for method, verdict in answers if verdict)
+
+
+def _suits_small(seeding: Seeding) -> Verdict:
+    (n, d), trials = seeding.rows.shape, seeding.together
+    compared = "are" if seeding.is_small else "are not"
+    return Verdict(
+        seeding.is_small, f"{n} rows of {d} features and {trials} candidates {compared} few"
+    )
+
+
+def _small_bytes(seeding: Seeding) -> int:
+    """Return the bytes of rows in double precision, and of their distances to candidates."""
+    return 8 * (seeding.rows.shape[1] + 2 + 3 * seeding.together)
 
 
 def _suits_low_d(seeding: Seeding) -> Verdict:
@@ -284,6 +312,14 @@ def _no_bytes(_: Seeding) -> int:
 
 # The first one that suits is taken.
 SEEDING_METHODS: tuple[SeedingMethod, ...] = (
+    SeedingMethod(
+        "numpy product",
+        "few rows: one product in double precision of all rows with the candidates",
+        _suits_small,
+        _no_seeder,
+        _small_bytes,
+        _no_bytes,
+    ),
     SeedingMethod(
         "numba columns",
         "few features: sixteen rows at a time, from a copy that lies feature by feature",

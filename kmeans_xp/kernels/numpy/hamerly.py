@@ -7,7 +7,7 @@ import numpy as np
 
 from kmeans_xp.kernels.numpy import nearest as numpy_nearest
 from kmeans_xp.kernels.numpy.memory import gathered, rows_at
-from kmeans_xp.kernels.numpy.nearest import BINCOUNT_UP_TO, BLOCK_ROWS, Shortlist
+from kmeans_xp.kernels.numpy.nearest import BINCOUNT_UP_TO, BLOCK_ROWS, Operands, Shortlist
 from kmeans_xp.kernels.shared.blocks import even_blocks, parts
 from kmeans_xp.kernels.shared.cluster_totals import Changes
 from kmeans_xp.kernels.shared.hamerly import ROUNDING, HamerlyBounds, remember, underflow, unsettled
@@ -29,9 +29,6 @@ GATHERED_ENTRIES = 1 << 18
 DENSE_OPERATIONS = 1 << 18
 # With more features few rows are nearer to their centre than half its distance to the next one.
 SEPARATION_UP_TO = 8
-# Up to this many entries of X a run keeps augmented rows: a third of an iteration, for as much
-# memory again.
-AUGMENTED_UP_TO = 1 << 18
 
 
 class Search(NamedTuple):
@@ -45,17 +42,15 @@ class Search(NamedTuple):
     own_distances: np.ndarray
 
 
-def bounds_of(n: int, d: int, k: int, dtype: Any) -> HamerlyBounds[np.ndarray | None]:
+def bounds_of(n: int, d: int, k: int) -> HamerlyBounds[np.ndarray | None]:
     """Return the bounds of a run over n rows of d features with k centres."""
     separated = d <= SEPARATION_UP_TO and k <= numpy_nearest.CENTER_MAJOR_UP_TO
-    beside = (np.empty((n, d + 2), dtype),) if n * d <= AUGMENTED_UP_TO else ()
     return HamerlyBounds(
         advance,
         n,
         k,
         block_rows=block_rows(n, k, d),
         derive=half_separations_of if separated else no_half_separations,
-        beside=beside,
     )
 
 
@@ -71,7 +66,6 @@ def advance(
     weights: np.ndarray | None,
     labels: np.ndarray,
     bound_gaps: np.ndarray,
-    augmented: np.ndarray | None = None,
     *,
     prepared: PreparedCenters,
     drift_limits: np.ndarray,
@@ -79,13 +73,11 @@ def advance(
 ) -> Changes:
     """Search the rows whose gap is used up; write `labels` and `bound_gaps`; return the changes.
 
-    `augmented`, (B, d + 2), keeps the augmented rows, which the first step writes. `derived`, (k,),
-    are half separations: a row that is nearer to its centre than that keeps its label.
+    `derived`, (k,), are half separations: a row that is nearer to its centre than that keeps its
+    label.
     """
-    if augmented is not None and labels[0] < 0:
-        augmented[...] = numpy_nearest.augment(block, prepared)
     before = labels.copy()
-    _search_unsettled(block, labels, bound_gaps, augmented, prepared, drift_limits, derived)
+    _search_unsettled(block, labels, bound_gaps, prepared, drift_limits, derived)
     return changes(block, weights, before, labels, prepared)
 
 
@@ -107,11 +99,10 @@ def search(
     rows: np.ndarray,
     before: np.ndarray,
     prepared: PreparedCenters,
-    augmented: np.ndarray | None = None,
     *,
     max_changing: float = 1.0,
 ) -> Search:
-    """Search rows whose labels were `before`, or -1; `augmented` if they are augmented already.
+    """Search rows whose labels were `before`, or -1.
 
     Bounds remain unknown where a larger share of the rows than `max_changing` may change its label.
     """
@@ -119,10 +110,10 @@ def search(
     gaps, own = np.full(len(rows), -np.inf, dtype), np.full(len(rows), np.inf, dtype)
     for part in numpy_nearest.pieces(rows, prepared):
         piece = rows[part]
-        x = numpy_nearest.augment(piece, prepared) if augmented is None else augmented[part]
+        x = numpy_nearest.operands(piece, prepared)
         scores = _search_piece(piece, x, labels[part], prepared, max_changing)
         if scores is not None:
-            own[part], gaps[part] = _distance_bounds(x[:, -2], scores, prepared)
+            own[part], gaps[part] = _distance_bounds(x.norms, scores, prepared)
     return Search(labels, gaps, own)
 
 
@@ -158,7 +149,6 @@ def _search_unsettled(
     block: np.ndarray,
     labels: np.ndarray,
     bound_gaps: np.ndarray,
-    augmented: np.ndarray | None,
     prepared: PreparedCenters,
     drift_limits: np.ndarray,
     half_separations: np.ndarray | None,
@@ -166,7 +156,7 @@ def _search_unsettled(
     """Search the rows whose gap is used up; write `labels` and `bound_gaps`."""
     active = unsettled(labels, bound_gaps, drift_limits)
     if len(active) * (1 + GATHER_COST / len(drift_limits)) > len(block):
-        found = search(block, labels, prepared, augmented, max_changing=MAX_CHANGING)
+        found = search(block, labels, prepared, max_changing=MAX_CHANGING)
         labels[:] = found.labels
         remember(bound_gaps, slice(None), found.gaps, labels, drift_limits)
         return
@@ -178,8 +168,7 @@ def _search_unsettled(
             stays, leaves = np.flatnonzero(gaps > 0), np.flatnonzero(~(gaps > 0))
             remember(bound_gaps, which.take(stays), gaps.take(stays), labels, drift_limits)
             which, rows = which.take(leaves), gathered(rows, leaves)
-        x = None if augmented is None else gathered(augmented, which)
-        found = search(rows, labels.take(which), prepared, x, max_changing=MAX_CHANGING)
+        found = search(rows, labels.take(which), prepared, max_changing=MAX_CHANGING)
         labels[which] = found.labels
         remember(bound_gaps, which, found.gaps, labels, drift_limits)
 
@@ -198,17 +187,17 @@ def _gaps_by_separation(
 
 def _search_piece(
     rows: np.ndarray,
-    augmented: np.ndarray,
+    x: Operands,
     labels: np.ndarray,
     prepared: PreparedCenters,
     max_changing: float,
 ) -> _ScoreBounds | None:
     """Write the nearest centres to `labels`; return bounds of scores, None where many change."""
     if labels[0] < 0:
-        shortlist = numpy_nearest.search(augmented, prepared)
+        shortlist = numpy_nearest.search(x, prepared)
         labels[:] = shortlist.labels(rows, prepared)
         return _bounds_of_shortlist(shortlist) if max_changing >= 1 else None
-    bounds, shortlist_of = _compare(augmented, labels, prepared)
+    bounds, shortlist_of = _compare(x, labels, prepared)
     which = np.flatnonzero(~(bounds.others > bounds.own))
     bounded = len(which) <= max_changing * len(rows)
     if len(which) > SEARCH_ALL_ABOVE * len(rows):
@@ -222,14 +211,14 @@ def _search_piece(
 
 
 def _compare(
-    augmented: np.ndarray, labels: np.ndarray, prepared: PreparedCenters
+    x: Operands, labels: np.ndarray, prepared: PreparedCenters
 ) -> tuple[_ScoreBounds, Callable[[np.ndarray], Shortlist]]:
     """Compare the scores of the labels' centres with all others, which is cheaper than a search.
 
     The function returned makes a shortlist for the rows at indices, from the same product.
     """
-    lower = numpy_nearest.scores(augmented, prepared)
-    (n, k), norms = (len(augmented), len(prepared.columns)), augmented[:, -2]
+    lower = numpy_nearest.scores(x, prepared)
+    n, k = len(x.rows), len(prepared.centers)
     center_major = numpy_nearest.is_center_major(prepared)
     start = np.arange(n) if center_major else np.arange(0, n * k, k)
     at = start + (labels * np.intp(n) if center_major else labels)
@@ -237,15 +226,15 @@ def _compare(
     own_lower = flat.take(at)
     flat[at] = np.inf
     others = lower.min(axis=0) if center_major else flat.take(start + lower.argmin(axis=1))
-    slack = prepared.slack.max(axis=0) if center_major else prepared.slack.take(labels, axis=0).T
-    own = norms * (slack[0] + norms * prepared.tie)
-    own += slack[1]
-    own += own_lower
+    slack = numpy_nearest.slack_of(x.norms, labels, prepared)
+    own = own_lower + slack
+    if center_major:
+        others -= 0.5 * slack
 
     def shortlist_of(which: np.ndarray) -> Shortlist:
         flat[at[which]] = own_lower[which]
         scores = lower if len(which) == n else lower.take(which, axis=int(center_major))
-        return numpy_nearest.shortlist(scores, norms[which], prepared)
+        return numpy_nearest.shortlist(scores, x.norms[which], prepared)
 
     return _ScoreBounds(own, others), shortlist_of
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels.interface import FusedIteration
+from kmeans_xp.kernels.numpy.centers import means
 from kmeans_xp.kernels.numpy.memory import in_float64, rows_in_scratch
 from kmeans_xp.kernels.numpy.nearest import BLOCK_ENTRIES, CENTER_MAJOR_UP_TO, DIFFERENCE_ENTRIES
 from kmeans_xp.kernels.shared.blocks import parts
@@ -19,6 +20,9 @@ from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals, Move
 from kmeans_xp.kernels.shared.hamerly import CANCELLATION_LIMIT, ROUNDING
 from kmeans_xp.kernels.shared.prepared_centers import tied
 
+# Rows, and their entries, up to which one product is as fast as those of several threads, though a
+# block has fewer.
+FEW_ROWS, FEW_ENTRIES = 1 << 12, 1 << 22
 # From so many operations of a search on, gaps repay the calls that they take.
 GAPS_FROM = 1 << 19
 # No gaps are taken where a larger share of the rows changed its label: they would not last.
@@ -37,7 +41,9 @@ BLAS_COLUMNS = 4
 
 def most_rows(d: int, k: int) -> int:
     """Return up to how many rows this way of iterating serves."""
-    return BLOCK_ENTRIES // max(d, k) if k <= CENTER_MAJOR_UP_TO else 0
+    if k > CENTER_MAJOR_UP_TO:
+        return 0
+    return min(BLOCK_ENTRIES // k, max(BLOCK_ENTRIES // d, min(FEW_ROWS, FEW_ENTRIES // d)))
 
 
 class OneBlockIteration(FusedIteration):
@@ -62,13 +68,13 @@ class OneBlockIteration(FusedIteration):
         self.row_labels = np.full(n, -1, np.int32)
         self._block = block
         self._weights = None if weights is None else weights.astype(np.float64, copy=False)
-        self._origin, self._wide_origin = origin, origin.astype(np.float64)
-        # Half the squared distances are products of (x', ‖x'‖²/2, 1) and (-c', 1, ‖c'‖²/2).
-        self._rows = np.empty((n, d + 2), block.dtype)
-        shifted = np.subtract(block, origin, out=self._rows[:, :d])
-        squares = np.vecdot(shifted, shifted)
-        self._rows[:, d], self._rows[:, d + 1] = squares * 0.5, 1
-        self._columns = np.ones((math.ceil(k / BLAS_COLUMNS) * BLAS_COLUMNS, d + 2), block.dtype)
+        self._wide_origin = origin.astype(np.float64)
+        # Half the squared distances less ‖x'‖²/2 are products of x' and -c', plus ‖c'‖²/2.
+        self._origin = origin
+        self._rows = block - origin if origin.any() else np.ascontiguousarray(block)
+        squares = np.vecdot(self._rows, self._rows)
+        self._half_squares = squares * 0.5
+        self._columns = np.zeros((math.ceil(k / BLAS_COLUMNS) * BLAS_COLUMNS, d), block.dtype)
         self._scores = np.empty(len(self._columns) * n, block.dtype)
         self._near, self._near_codes = np.empty(k * n, np.bool_), np.empty(k * n, np.uint16)
         self._codes = CODE + np.arange(k, dtype=np.uint16)[:, None]
@@ -81,7 +87,8 @@ class OneBlockIteration(FusedIteration):
         self._largest_square = float(info.max) / 4
         self._errors[~(squares < self._largest_square)] = np.inf
         self._sums, self._cluster_weights = np.zeros((k, d)), np.zeros(k)
-        self._max_norm, self._rounding_mass = math.sqrt(float(squares.max()) + underflow), 0.0
+        self._rounding_mass = 0.0
+        self._max_norm = math.sqrt(float(squares.max()) + underflow)
         # Gaps and their drift limit are those of roots of half the squared distances.
         self._keeps_gaps, self._has_gaps = k > 1 and n * k * (d + 8) >= GAPS_FROM, False
         self._gaps, self._drift_limit, self._gap_rounding = squares, 0.0, 4 * float(info.eps)
@@ -94,17 +101,20 @@ class OneBlockIteration(FusedIteration):
 
     def step(self, centers: np.ndarray) -> Move:
         """Search the rows whose label may change, and move each centre to the mean of its rows."""
-        k, d = centers.shape
+        k = len(centers)
         shifted = centers - self._wide_origin
-        squares = np.vecdot(shifted, shifted)
-        np.subtract(self._origin, centers, out=self._columns[:k, :d])
-        self._columns[:k, d + 1] = squares * 0.5
+        columns = np.subtract(self._origin, centers, out=self._columns[:k])
+        squares = np.vecdot(columns, columns)
         which = self._unsettled(centers) if self._has_gaps else None
         if which is None or which.size:
             largest = max(squares.tolist())
             bounded = largest < self._largest_square
-            self._assign(which, centers, self._relative_error * largest if bounded else math.inf)
-        moved, empty = self._means(centers)
+            error = self._relative_error * largest if bounded else math.inf
+            self._assign(which, centers, squares * 0.5, error)
+        if not self._cluster_weights.all():
+            # Where no row remains, the sums are rounding errors.
+            self._sums[self._cluster_weights == 0] = 0
+        moved, empty = means(self.totals, centers, self._wide_origin)
         drift = np.subtract(moved, centers, dtype=np.float64)
         # A centre without rows adds nothing, however far it is.
         gain = np.vdot(shifted, self._cluster_weights[:, None] * shifted - 2 * self._sums)
@@ -120,7 +130,9 @@ class OneBlockIteration(FusedIteration):
         (which,) = (~(self._gaps > self._drift_limit)).nonzero()
         return None if len(which) > SEARCH_ALL_ABOVE * len(self.row_labels) else which
 
-    def _assign(self, which: np.ndarray | None, centers: np.ndarray, error: float) -> None:
+    def _assign(
+        self, which: np.ndarray | None, centers: np.ndarray, halves: np.ndarray, error: float
+    ) -> None:
         """Label rows by their nearest centre, and take those that changed to its cluster."""
         rows, errors, old = self._rows, self._errors, self.row_labels
         if which is not None:
@@ -128,6 +140,7 @@ class OneBlockIteration(FusedIteration):
         m, k = len(rows), len(centers)
         scores = self._scores[: len(self._columns) * m].reshape(-1, m)
         scores = np.matmul(self._columns, rows.T, out=scores)[:k]
+        scores += halves[:, None]
         errors = errors + error
         upper = np.minimum.reduce(scores, axis=0)
         upper += errors
@@ -176,9 +189,11 @@ class OneBlockIteration(FusedIteration):
         at = labels * np.intp(len(labels))
         at += self._indices[: len(labels)]
         scores.reshape(-1)[at] = np.inf
+        half_squares = self._half_squares if which is None else self._half_squares.take(which)
         gaps = np.minimum.reduce(scores, axis=0)
-        gaps -= errors
+        gaps += half_squares - errors
         np.sqrt(np.maximum(gaps, 0, out=gaps), out=gaps)
+        upper += half_squares
         gaps -= np.sqrt(upper, out=upper)
         gaps += self._drift_limit
         gaps *= 1 - self._gap_rounding
@@ -231,16 +246,3 @@ class OneBlockIteration(FusedIteration):
         wide = in_float64(rows_in_scratch(self._block, which, "rows"))
         wide -= self._wide_origin
         return wide
-
-    def _means(self, centers: np.ndarray) -> tuple[np.ndarray, int]:
-        """Return the mean of each cluster, and how many are empty: their centres stay."""
-        weights = self._cluster_weights
-        empty = len(centers) - int(np.count_nonzero(weights))
-        if not empty:
-            means = self._sums / weights[:, None]
-            means += self._wide_origin
-            return means.astype(centers.dtype), 0
-        # Where no row remains, the sums are rounding errors.
-        self._sums[weights == 0] = 0
-        means = self._wide_origin + self._sums / np.where(weights > 0, weights, 1)[:, None]
-        return np.where(weights[:, None] > 0, means.astype(centers.dtype), centers), empty

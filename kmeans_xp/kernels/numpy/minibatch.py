@@ -2,15 +2,34 @@
 
 import numpy as np
 
+from kmeans_xp.arrays.threads import one_blas_thread
 from kmeans_xp.kernels.interface import Batch, BatchSums, Learned
 from kmeans_xp.kernels.numpy import nearest
 from kmeans_xp.kernels.numpy.memory import scratch
 from kmeans_xp.kernels.portable.minibatch import learn_by_block
+from kmeans_xp.kernels.shared.prepared_centers import prepare
+
+# Operations up to which a product with a dense matrix beats one with a sparse matrix, which takes
+# longer to build.
+DENSE_OPERATIONS = 1 << 18
 
 
 def learn(batch: Batch) -> Learned:
     """Let running means learn from a batch."""
-    return learn_by_block(batch, nearest.labels, sum_batch, nearest.block_rows)
+    rows, drawn, centers = batch.rows, batch.drawn, batch.centers
+    block_rows = nearest.block_rows(*centers.shape)
+    size = rows.shape[0] if drawn is None else len(drawn)
+    if not rows.in_memory or size > block_rows:
+        return learn_by_block(batch, nearest.labels, sum_batch, nearest.block_rows)
+    block = rows.take(np.arange(size) if drawn is None else drawn)
+    prepared = prepare(centers.astype(rows.dtype, copy=False), batch.origin)
+    with one_blas_thread():
+        labels = nearest.labels(block, prepared)
+        sums = sum_batch(block, labels, batch.weights, centers)
+    counts = batch.counts + sums.weights
+    moved = sums.differences / np.where(counts > 0, counts, 1.0)[:, None]
+    shift = float(np.vdot(moved, moved))
+    return Learned(centers + moved, counts, counts.copy(), float(sums.cost), shift)
 
 
 def sum_batch(
@@ -27,5 +46,9 @@ def sum_batch(
         cost = np.vdot(differences, differences)
     else:
         cost = np.vecdot(differences, differences) @ weights
-    sums = nearest.members(labels, weights, k) @ differences
+    if k * differences.size <= DENSE_OPERATIONS:
+        members = (labels == np.arange(k)[:, None]).astype(np.float64)
+        sums = (members if weights is None else members * weights) @ differences
+    else:
+        sums = nearest.members(labels, weights, k) @ differences
     return BatchSums(sums, totals, np.asarray(cost))

@@ -5,20 +5,20 @@ One matrix product gives lower bounds of all scores, as described in
 the others, among which direct differences in float64 decide.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from kmeans_xp.kernels.choose import regimes
+from kmeans_xp.kernels.numpy import direct
 from kmeans_xp.kernels.numpy.memory import in_float64, rows_in_scratch, scratch
 from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, tied
 
-# Bytes of scores that one product makes: they must stay in the last-level cache, but each call of
-# NumPy waits for the interpreter's lock. Half as many are a third slower on color.
-SCORE_BYTES = 1 << 21
 # Limits on a block: it should repay the fixed costs of a step, and still be in the last-level
 # cache when its rows are summed.
 BLOCK_ENTRIES, BLOCK_ROWS = 1 << 19, 1 << 15
@@ -26,10 +26,13 @@ BLOCK_ENTRIES, BLOCK_ROWS = 1 << 19, 1 << 15
 SUM_BLOCK_ENTRIES = 1 << 18
 # Up to this many centres scores are laid out (k, B), so that SIMD lanes run over rows.
 CENTER_MAJOR_UP_TO = 128
-# With fewer features rows are laid out (d, B) for the same reason.
-FEATURE_MAJOR_BELOW = 24
 # Up to this many features `bincount` of each is faster than a sparse product: 9.8 → 2.6 ms.
 BINCOUNT_UP_TO = 3
+# Features from which norms take no longer to find than the largest value.
+NORMS_FROM = 48
+# Bytes of rows and their scores that are looked at at a time: of half as many, calls and what BLAS
+# does before it starts take up to a tenth longer.
+PIECE_BYTES = 1 << 22
 # Entries of direct differences at a time, which stay in the cache next to a core.
 DIFFERENCE_ENTRIES = 1 << 15
 # Several short rows are centred as one of about so many entries, since NumPy's loops over a few
@@ -47,15 +50,19 @@ def block_rows(k: int, d: int) -> int:
 
 def labels(block: np.ndarray, prepared: PreparedCenters) -> np.ndarray:
     """Return the index of the nearest centre of each row, (B,) int32; the lowest of equals."""
+    if regimes.is_direct(block.size, len(prepared.centers)):
+        return direct.nearest(block, prepared)[0]
     labels = np.empty(len(block), np.int32)
     for part in pieces(block, prepared):
         rows = block[part]
-        labels[part] = search(augment(rows, prepared), prepared).labels(rows, prepared)
+        labels[part] = search(_bounded_operands(rows, prepared), prepared).labels(rows, prepared)
     return labels
 
 
 def nearest(block: np.ndarray, prepared: PreparedCenters) -> tuple[np.ndarray, np.ndarray]:
     """Return labels, (B,) int32, and squared distances, (B,) float64."""
+    if regimes.is_direct(block.size, len(prepared.centers)):
+        return direct.nearest(block, prepared)
     found = labels(block, prepared)
     return found, own_distances(block, prepared, found)
 
@@ -85,12 +92,13 @@ def distances(block: np.ndarray, prepared: PreparedCenters, dtype: Any) -> np.nd
     Differences also serve where terms are next to subnormal, which have no digits to lose.
     """
     d = block.shape[1]
-    augmented = augment(block, prepared)
-    norms = np.square(augmented[:, -2], out=augmented[:, -2])
+    x, norms = operands(block, prepared)
+    norms = np.square(norms)
     shifted = prepared.columns[:, :d]
     squares = np.vecdot(shifted, shifted)
-    columns = np.column_stack([2 * shifted, np.ones_like(squares), squares])
-    products = columns @ augmented.T
+    products = (2 * shifted) @ x.T
+    products += squares[:, None]
+    products += norms
     margin = 2.0**20 if block.dtype == np.float64 else 2.0**6
     doubtful = (norms + squares.max()) * (margin * prepared.gamma)
     doubtful += margin * d * np.finfo(block.dtype).smallest_normal
@@ -204,94 +212,142 @@ class Shortlist:
         return self.best
 
 
+class Operands(NamedTuple):
+    """Rows as a product takes them.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (B, d)
+        About the origin of the centres: as they lie where that is zero, else in scratch memory.
+    norms : ndarray of shape (B,), or float
+        Their norms, or at least the largest of these.
+    """
+
+    rows: np.ndarray
+    norms: Any
+
+
 def pieces(block: np.ndarray, prepared: PreparedCenters) -> Iterator[slice]:
-    """Return parts of a block whose scores fit the cache."""
-    row_bytes = len(prepared.centers) * block.itemsize * (1 if is_center_major(prepared) else 2)
-    return parts(len(block), max(256, SCORE_BYTES // row_bytes))
+    """Return parts of a block whose rows and scores are looked at several times."""
+    d, k = block.shape[1], len(prepared.centers)
+    return parts(len(block), max(256, PIECE_BYTES // (block.itemsize * (d + 2 * k))))
 
 
-def augment(rows: np.ndarray, prepared: PreparedCenters) -> np.ndarray:
-    """Return (x', ‖x'‖, 1), (B, d + 2): a transposed view of few features, else scratch memory."""
-    n, d = rows.shape
-    if d < FEATURE_MAJOR_BELOW:
-        columns = np.empty((d + 2, n), rows.dtype)
-        np.subtract(rows.T, prepared.origin[:, None], out=columns[:d])
-        np.sqrt(np.einsum("ij,ij->j", columns[:d], columns[:d]), out=columns[d])
-        columns[d + 1] = 1
-        return columns.T
-    augmented = scratch("rows", (n, d + 2), rows.dtype)
-    np.subtract(rows, prepared.origin, out=augmented[:, :d])
-    np.sqrt(np.vecdot(augmented[:, :d], augmented[:, :d]), out=augmented[:, d])
-    augmented[:, d + 1] = 1
-    return augmented
+def operands(rows: np.ndarray, prepared: PreparedCenters) -> Operands:
+    """Return rows as a product takes them."""
+    x = _about_origin(rows, prepared)
+    return Operands(x, np.sqrt(np.vecdot(x, x)))
 
 
-def search(augmented: np.ndarray, prepared: PreparedCenters) -> Shortlist:
-    """Return the candidates of rows that `augment` prepared."""
-    return shortlist(scores(augmented, prepared), augmented[:, -2], prepared)
+def _bounded_operands(rows: np.ndarray, prepared: PreparedCenters) -> Operands:
+    """Return the same with a single bound of the norms, if that takes less time to find."""
+    d = rows.shape[1]
+    if d >= NORMS_FROM or not is_center_major(prepared):
+        return operands(rows, prepared)
+    x = _about_origin(rows, prepared)
+    return Operands(x, max(float(x.max()), -float(x.min())) * math.sqrt(d))
+
+
+def _about_origin(rows: np.ndarray, prepared: PreparedCenters) -> np.ndarray:
+    if prepared.derive(_has_no_origin):
+        return rows
+    x = scratch("rows", rows.shape, rows.dtype)
+    x[...] = rows
+    _subtract_tiled(x, prepared.origin, max(1, TILE_ENTRIES // rows.shape[1]))
+    return x
+
+
+def _has_no_origin(prepared: PreparedCenters) -> bool:
+    return not prepared.origin.any()
+
+
+def search(x: Operands, prepared: PreparedCenters) -> Shortlist:
+    """Return the candidates of rows."""
+    return shortlist(scores(x, prepared), x.norms, prepared)
 
 
 def is_center_major(prepared: PreparedCenters) -> bool:
     """Return whether scores are laid out (k, B) rather than (B, k)."""
-    return len(prepared.columns) <= CENTER_MAJOR_UP_TO
+    return len(prepared.centers) <= CENTER_MAJOR_UP_TO
 
 
-def scores(augmented: np.ndarray, prepared: PreparedCenters) -> np.ndarray:
-    """Return lower bounds of the scores, (k, B) or (B, k), in scratch memory."""
-    n, k = len(augmented), len(prepared.columns)
+def scores(x: Operands, prepared: PreparedCenters) -> np.ndarray:
+    """Return scores, (k, B), or lower bounds of them, (B, k), in scratch memory.
+
+    Of many centres one may be far from all others, so that each has a bound of its own.
+    """
+    n, (k, d) = len(x.rows), prepared.centers.shape
+    columns = prepared.columns
     if is_center_major(prepared):
-        lower = scratch("scores", (k, n), augmented.dtype)
-        return np.matmul(prepared.columns, augmented.T, out=lower)
-    lower = scratch("scores", (n, k), augmented.dtype)
-    return np.matmul(augmented, prepared.columns.T, out=lower)
+        found = scratch("scores", (k, n), x.rows.dtype)
+        np.matmul(columns[:, :d], x.rows.T, out=found)
+        found += columns[:, d + 1 :]
+        return found
+    found = scratch("scores", (n, k), x.rows.dtype)
+    np.matmul(x.rows, columns[:, :d].T, out=found)
+    found += columns[:, d + 1]
+    found += np.multiply.outer(x.norms, columns[:, d])
+    return found
 
 
-def shortlist(lower: np.ndarray, norms: np.ndarray, prepared: PreparedCenters) -> Shortlist:
+def shortlist(scores: np.ndarray, norms: Any, prepared: PreparedCenters) -> Shortlist:
     """Return the candidates by what `scores` returned, which is overwritten."""
-    find = _shortlist_by_center if is_center_major(prepared) else _shortlist_by_row
-    return find(lower, norms, prepared)
+    if is_center_major(prepared):
+        return _shortlist_by_center(scores, slack_of(norms, None, prepared))
+    return _shortlist_by_row(scores, lambda best: slack_of(norms, best, prepared))
 
 
-def _shortlist_by_center(
-    lower: np.ndarray, norms: np.ndarray, prepared: PreparedCenters
-) -> Shortlist:
-    """Return the candidates by scores that are laid out (k, B).
+def slack_of(norms: Any, labels: np.ndarray | None, prepared: PreparedCenters) -> Any:
+    """Return how far above the score of a row's own centre that of a candidate may be.
+
+    Where scores are (k, B) it is the same for all centres, which their `labels` are then not.
+    """
+    of_centers = prepared.slack
+    if labels is None or is_center_major(prepared):
+        of_each, beside = of_centers.max(axis=0)
+    else:
+        of_each, beside = of_centers.take(labels, axis=0).T
+    return norms * (of_each + norms * prepared.tie) + beside
+
+
+def _shortlist_by_center(scores: np.ndarray, slack: Any) -> Shortlist:
+    """Return the candidates by scores that are laid out (k, B): all up to `slack` above the least.
+
+    The slack is that of two scores, so that one by itself is off by half as much.
 
     Where a score is NaN, so is the row's minimum, to which nothing compares: the row counts no
     candidate and is undecided among all centres.
     """
-    k, n = lower.shape
-    slack = prepared.slack.max(axis=0)
-    upper = lower.min(axis=0)
-    upper += norms * (slack[0] + norms * prepared.tie)
-    upper += slack[1]
-    near = np.less_equal(lower, upper, out=scratch("near", (k, n), np.bool_))
+    k, n = scores.shape
+    upper = np.minimum.reduce(scores, axis=0)
+    upper += slack
+    near = np.less_equal(scores, upper, out=scratch("near", (k, n), np.bool_))
     # To count and to rank bytes, 64 of them in a SIMD instruction, is faster than to search.
     bits = near.view(np.uint8)
     undecided = np.flatnonzero(np.add.reduce(bits, axis=0, dtype=np.uint8) != 1)
     candidates = near[:, undecided].T
     candidates = candidates | ~candidates.any(axis=1, keepdims=True)
     bits *= np.arange(k, 0, -1, dtype=np.uint8)[:, None]
-    best = k - bits.max(axis=0).astype(np.int32)
+    best = k - np.maximum.reduce(bits, axis=0).astype(np.int32)
 
     def others() -> np.ndarray:
-        lower[best % k, np.arange(n)] = np.inf
-        return lower.min(axis=0)
+        scores[best % k, np.arange(n)] = np.inf
+        return np.minimum.reduce(scores, axis=0) - 0.5 * slack
 
     return Shortlist(best, upper, undecided, candidates, others)
 
 
-def _shortlist_by_row(lower: np.ndarray, norms: np.ndarray, prepared: PreparedCenters) -> Shortlist:
+def _shortlist_by_row(
+    lower: np.ndarray, slack_of: Callable[[np.ndarray], np.ndarray | float]
+) -> Shortlist:
     """Return the candidates by scores that are laid out (B, k), by way of the two least ones.
 
-    ``argmin`` takes a NaN for the least.
+    They are up to the slack of the least above it. ``argmin`` takes a NaN for the least.
     """
     rows = np.arange(len(lower))
     best = lower.argmin(axis=1)
-    slack = prepared.slack[best]
     upper = lower[rows, best]
-    upper += norms * (slack[:, 0] + norms * prepared.tie)
-    upper += slack[:, 1]
+    upper += slack_of(best)
     lower[rows, best] = np.inf
     second = lower[rows, lower.argmin(axis=1)]
     undecided = np.flatnonzero(~(second > upper))

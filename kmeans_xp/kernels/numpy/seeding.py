@@ -12,7 +12,7 @@ from typing import final
 
 import numpy as np
 
-from kmeans_xp.kernels.interface import CandidateGains, Seeder, SeedingStep
+from kmeans_xp.kernels.interface import CandidateGains, Potential, Seeder, SeedingStep, Source
 from kmeans_xp.kernels.numpy.memory import rows_at
 from kmeans_xp.kernels.shared.blocks import parts
 
@@ -28,6 +28,65 @@ MIN_PRECISION = {4: 2.0**5, 8: 2.0**17}
 # Where the bound leaves a larger share of the pairs of rows and candidates, one product with all
 # features is faster than the differences of each pair.
 MAX_PAIRS = 0.125
+
+
+@final
+class ProductPotential(Potential):
+    """The potential of few rows, whose distances to candidates are one product in float64.
+
+    To skip rows that no candidate can lower, as seeders do, takes more calls than it saves.
+
+    Parameters
+    ----------
+    rows : Source
+        In memory.
+    weights : ndarray of shape (n,) or None
+    origin : ndarray of shape (d,)
+        A point amid the rows.
+    first : int
+        The row that is the first centre.
+    """
+
+    def __init__(
+        self, rows: Source, weights: np.ndarray | None, origin: np.ndarray, first: int
+    ) -> None:
+        (n, d), self._weights = rows.shape, weights
+        # (x', 1, ‖x'‖²)
+        self._rows = np.ones((n, d + 2))
+        self._rows[:, :d] = rows.take(np.arange(n))
+        shifted = np.subtract(self._rows[:, :d], origin, out=self._rows[:, :d])
+        np.vecdot(shifted, shifted, out=self._rows[:, -1])
+        # So much less of both squares that a row at a centre has no potential.
+        self._kept = 1 - 2 * (d + 8) * float(np.finfo(np.float64).eps)
+        self.potential = np.full(n, np.inf)
+        self.gains([first])
+        self.keep([first], 0)
+
+    def gains(self, drawn: list[int]) -> np.ndarray:
+        """Return by how much some rows, as centres, would lower the sum of the potential."""
+        self._lowered = np.minimum(self._potentials(drawn), self.potential)
+        return -np.add.reduce(self._lowered, axis=1)
+
+    def keep(self, drawn: list[int], best: int) -> None:
+        """Take in one of the candidates that `gains` was just asked about."""
+        before, self.potential = self.potential, self._lowered[best]
+        # Where a product says nothing, since rows are as near as rounding, differences do.
+        (near,) = ((self.potential <= 0) & (before > 0)).nonzero()
+        if len(near) > 1:
+            differences = self._rows[near, :-2] - self._rows[drawn[best], :-2]
+            squares = np.vecdot(differences, differences)
+            potential = squares if self._weights is None else squares * self._weights[near]
+            self.potential[near] = np.minimum(potential, before[near])
+
+    def _potentials(self, drawn: list[int]) -> np.ndarray:
+        """Return the potential of all rows with each of some rows for their only centre, (T, n)."""
+        factors = self._rows.take(drawn, axis=0)
+        factors[:, :-2] *= -2
+        factors[:, -2] = factors[:, -1] * self._kept
+        factors[:, -1] = self._kept
+        found = factors @ self._rows.T
+        np.maximum(found, 0.0, out=found)
+        return found if self._weights is None else np.multiply(found, self._weights, out=found)
 
 
 @final

@@ -25,6 +25,10 @@ from kmeans_xp.arrays.precision import product_rounding, quiet
 
 Made = TypeVar("Made")
 
+# Points are near zero if their squared norms are up to so many times their squared distances from
+# their median, by the size of the dtype: so many times more rows may be left undecided.
+NEAR_ZERO = {4: 8.0, 8: 256.0}
+
 
 @dataclass(frozen=True)
 class Derivable:
@@ -59,14 +63,8 @@ class PreparedCenters(Derivable):
 
     @cached_property
     def origin(self) -> Array:
-        """Return the shared origin, (d,).
-
-        By default the median of the centres by feature, which unlike the mean stays with the bulk
-        of them when one is far away.
-        """
-        if self.given_origin is not None:
-            return self.given_origin
-        return namespace_of(self.centers).sort(self.centers, axis=0)[self.centers.shape[0] // 2, :]
+        """Return the shared origin, (d,); by default a point amid the centres."""
+        return amid(self.centers) if self.given_origin is None else self.given_origin
 
     @cached_property
     def wide_centers(self) -> Array:
@@ -135,6 +133,22 @@ def _columns_and_slack(
     columns = xp.concat([-shifted, (-gamma * norms)[:, None], last[:, None]], axis=1)
     slack = [2 * gamma * norms, (gamma + 2 * tie) * squares + 2 * delta]
     return columns, xp.stack(slack, axis=1)
+
+
+@quiet()
+def amid(points: Array) -> Array:
+    """Return a point amid some points, (m, d): zero if they are near it, else their median.
+
+    The median of each feature, unlike the mean, stays with the bulk of them when one is far away.
+    From zero nothing is to be taken off, so that rows need no copy.
+    """
+    xp = namespace_of(points)
+    middle = xp.sort(points, axis=0)[points.shape[0] // 2, :]
+    differences = points - middle
+    squares = xp.stack([xp.sum(a * a, axis=1) for a in (points, differences)])
+    from_zero, spread = (xp.sort(squares, axis=1)[i, points.shape[0] // 2] for i in (0, 1))
+    near = from_zero < NEAR_ZERO[xp.finfo(points.dtype).bits // 8] * spread
+    return xp.where(near, xp.zeros_like(middle), middle)
 
 
 def tied(d: int, eps: float = sys.float_info.epsilon) -> float:

@@ -34,6 +34,7 @@ def test_names_are_there_once_and_say_what_is_compiled() -> None:
         # Tiles have many centres, which NumPy's iteration of one block can do without.
         ((500, 97), 16, "numpy hamerly"),
         ((6000, 97), 16, "numba wide"),
+        ((4000, 784), 16, "numpy hamerly"),
         ((4000, 33), 17, "numba wide"),
         # More than one centre for sixteen rows.
         ((400, 2), 26, "numba wide"),
@@ -66,7 +67,10 @@ def test_projections_where_few_directions_hold_most(
 ) -> None:
     monkeypatch.setattr(compiling, "worthwhile", lambda *_: compiled)
     start = "numba" if compiled else "numpy"
-    assert _chosen(correlated(1000, 64), 60) == f"{start} projection"
+    assert _chosen(correlated(1000, 64), 60) == (
+        "numba projection" if compiled else "numpy hamerly"
+    )
+    assert _chosen(correlated(1000, 256), 96) == f"{start} projection"
     for X, k in ((correlated(1000, 47), 60), (correlated(1000, 64), 47), (cloud(1000, 64), 60)):
         assert not _chosen(X, k).endswith("projection")
 

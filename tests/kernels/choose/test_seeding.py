@@ -7,11 +7,18 @@ from kmeans_xp.kernels.choose import seeding as choose_seeding
 from kmeans_xp.kernels.choose.seeding import Seeding, find_potential, find_seeder
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numpy.engine import NUMPY
+from kmeans_xp.kernels.numpy.seeding import ProductPotential
 from kmeans_xp.kernels.portable.engine import PORTABLE
 from kmeans_xp.kernels.portable.seeding import ComputedPotential, RememberedPotential
 from kmeans_xp.rows import open_rows
 from tests.data import cloud
 from tests.kernels.problems import correlated
+
+
+@pytest.fixture(autouse=True)
+def _no_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let few rows stand for many."""
+    monkeypatch.setattr(choose_seeding, "ONE_PRODUCT", 0)
 
 
 def _of(X: np.ndarray, k: int = 60, weights: np.ndarray | None = None) -> Seeding:
@@ -101,6 +108,16 @@ def test_what_cannot_be_remembered_is_computed() -> None:
     )
     for potential in computed:
         assert isinstance(potential, ComputedPotential)
+
+
+def test_few_rows_are_compared_by_one_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = cloud(300, 5)
+    monkeypatch.setattr(choose_seeding, "ONE_PRODUCT", 300 * (5 + 5))
+    assert isinstance(find_potential(_of(X), NUMPY, 0), ProductPotential)
+    assert isinstance(find_potential(_of(cloud(301, 5)), NUMPY, 0), RememberedPotential)
+    # Neither on other engines, nor where single precision has not the range for others' potential.
+    assert isinstance(find_potential(_of(X), PORTABLE, 0), ComputedPotential)
+    assert isinstance(find_potential(_of(1e-18 * X), NUMPY, 0), ComputedPotential)
 
 
 def test_the_potential_takes_half_the_memory_where_single_precision_has_the_range() -> None:
