@@ -412,6 +412,7 @@ def _subtract_tiled(
     """Subtract `origin` in place; return a view of the rows `together` at a time, and the rest."""
     whole = len(rows) // together * together
     tiles, rest = rows[:whole].reshape(-1, together * len(origin)), rows[whole:]
-    tiles -= np.tile(origin, together)
-    rest -= origin
+    if origin.any():
+        tiles -= np.tile(origin, together)
+        rest -= origin
     return tiles, rest

@@ -144,6 +144,8 @@ def amid(points: Array) -> Array:
     """
     xp = namespace_of(points)
     middle = xp.sort(points, axis=0)[points.shape[0] // 2, :]
+    if widest_float(xp, device_of(points)) != xp.float64:  # Sums have no digits to spare.
+        return middle
     differences = points - middle
     squares = xp.stack([xp.sum(a * a, axis=1) for a in (points, differences)])
     from_zero, spread = (xp.sort(squares, axis=1)[i, points.shape[0] // 2] for i in (0, 1))
