@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kmeans_xp.kernels.choose import regimes
 from kmeans_xp.kernels.choose.engine import ENGINES
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.numba import compiling
@@ -63,6 +64,12 @@ def _params(engine: Engine, backends: list[Backend], names: list[str]) -> list[A
             label = f"{engine.name}-{backend.name}-{backend.device}-{name}".removesuffix("-")
             params.append(pytest.param(*[values[n] for n in names], id=label))
     return params
+
+
+@pytest.fixture(autouse=True)
+def _no_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the few rows of a problem stand for many, of which not all differences are taken."""
+    monkeypatch.setattr(regimes, "DIRECT_UP_TO", 0)
 
 
 @pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])

@@ -1,7 +1,7 @@
 """Hard problems: rows and centres on which every implementation of an operation must be right."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,8 @@ class Problem:
     centers: np.ndarray
     of_float32: bool = True
     everywhere: bool = False
+    # Whether rows are taken as they lie, however far from zero that is.
+    about_zero: bool = False
 
     @property
     def k(self) -> int:
@@ -28,12 +30,13 @@ class Problem:
 
     @property
     def origin(self) -> np.ndarray:
-        """A point amid the rows."""
-        return self.X[len(self.X) // 2]
+        """A point amid the rows, or zero."""
+        middle = self.X[len(self.X) // 2]
+        return np.zeros_like(middle) if self.about_zero else middle
 
     def cast(self, dtype: type) -> "Problem":
         """The same in the given precision."""
-        return Problem(self.X.astype(dtype), self.centers.astype(dtype))
+        return replace(self, X=self.X.astype(dtype), centers=self.centers.astype(dtype))
 
 
 def correlated(n: int, d: int, seed: int = 0) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Runs of Lloyd's algorithm: whatever bounds remember, every iteration is that of a full search."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from kmeans_xp.kernels.interface import Engine, FusedIteration, LloydRun
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.engine import NUMBA
 from kmeans_xp.kernels.numpy import hamerly_one_block
+from kmeans_xp.kernels.numpy.direct import DirectIteration
 from kmeans_xp.kernels.numpy.engine import NUMPY
 from kmeans_xp.kernels.numpy.nearest import CENTER_MAJOR_UP_TO
 from kmeans_xp.kernels.portable.lloyd import BoundedSearch, FullSearch
@@ -47,6 +48,8 @@ class Kind:
 
     method: BoundMethod
     fused: bool
+    # Whether rows are taken as they lie.
+    about_zero: bool = False
 
     def takes(self, k: int) -> bool:
         one_block = self.method.fused is not None and self.method.group is None
@@ -65,13 +68,19 @@ def _param(kind: Kind | BoundMethod) -> object:
     method = kind.method if isinstance(kind, Kind) else kind
     lacking = method.group is not None and not compiling.installed()
     skip = pytest.mark.skipif(lacking, reason=f"numba is not installed, so no {method.name}")
-    name = method.name + (" at once" if isinstance(kind, Kind) and kind.fused else "")
+    name = method.name
+    if isinstance(kind, Kind):
+        name += " at once" * kind.fused + " about zero" * kind.about_zero
     return pytest.param(kind, id=name, marks=skip)
 
 
 KINDS = [Kind(method, False) for method in BOUND_METHODS]
 FUSED = [Kind(method, True) for method in BOUND_METHODS if method.fused is not None]
-each_kind = pytest.mark.parametrize("kind", [_param(kind) for kind in KINDS + FUSED])
+# NumPy takes rows as they lie where they are near zero, and looks at all differences of few.
+HAMERLY = next(method for method in BOUND_METHODS if method.name == "numpy hamerly")
+DIRECT = replace(HAMERLY, name="numpy direct", fused=lambda *args: DirectIteration(*args[:-1]))
+NUMPYS = [Kind(HAMERLY, False, True), Kind(HAMERLY, True, True), Kind(DIRECT, True)]
+each_kind = pytest.mark.parametrize("kind", [_param(kind) for kind in KINDS + FUSED + NUMPYS])
 each_bounds = pytest.mark.parametrize("kind", [_param(kind) for kind in KINDS])
 each_method = pytest.mark.parametrize("method", [_param(method) for method in BOUND_METHODS])
 
@@ -127,7 +136,7 @@ def test_every_iteration_is_that_of_a_full_search(
     # Gaps are kept, however small the work.
     monkeypatch.setattr(hamerly_one_block, "GAPS_FROM", 0)
     monkeypatch.setattr(hamerly_one_block, "MAX_CHANGING", 0.5)
-    case = problem.cast(dtype)
+    case = replace(problem.cast(dtype), about_zero=kind.about_zero)
     w = zero_weights(len(case.X)) if weighted else np.ones(len(case.X))
     run = kind.start(open_rows(case.X), w if weighted else None, case.k, case.origin)
     for _ in range(6):
@@ -138,7 +147,7 @@ def test_every_iteration_is_that_of_a_full_search(
         if not kind.fused:
             _check_bounds(run, squares)
         _check_move(moved, run.totals, _labels(run), w, case)
-        case = Problem(case.X, moved.centers)
+        case = replace(case, centers=moved.centers)
     with quiet():
         assert_array_equal(run.labels(case.centers), nearest_to(case.X, case.centers))
 

@@ -54,7 +54,8 @@ def _check_labels(labels: np.ndarray, case: Problem, backend: Backend) -> None:
 def test_labels_are_exact(engine: Engine, backend: Backend, problem: Problem) -> None:
     for case in _cases(problem, backend):
         block, centers = backend.asarray(case.X), backend.asarray(case.centers)
-        for origin in (None, backend.asarray(case.origin))[: 2 if backend.name == "numpy" else 1]:
+        origins = (None, backend.asarray(case.origin), backend.asarray(0 * case.origin))
+        for origin in origins[: 3 if backend.name == "numpy" else 1]:
             with _as_in_a_sweep(backend):
                 found = engine.labels(block, prepare(centers, origin))
             _check_labels(backend.to_numpy(found), case, backend)

@@ -12,10 +12,10 @@ from kmeans_xp.algorithms.seeding import fit as seeding_fit
 from kmeans_xp.arrays import to_host
 from kmeans_xp.kernels.choose import seeding as choose_seeding
 from kmeans_xp.kernels.choose.seeding import Seeding, computed_potential
-from kmeans_xp.kernels.interface import Engine, Seeder
+from kmeans_xp.kernels.interface import Engine, Potential, Seeder
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numpy import seeding as numpy_seeding
-from kmeans_xp.kernels.numpy.seeding import SketchSeeder
+from kmeans_xp.kernels.numpy.seeding import ProductPotential, SketchSeeder
 from kmeans_xp.kernels.portable.engine import PORTABLE
 from kmeans_xp.kernels.portable.seeding import TOGETHER, RememberedPotential
 from kmeans_xp.kernels.shared.projection import directions_of
@@ -92,7 +92,7 @@ def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numpy_seeding, "PIECE_ROWS", 100)
 
 
-def _check(potential: RememberedPotential, X: np.ndarray, w: np.ndarray, rtol: float) -> None:
+def _check(potential: Potential, X: np.ndarray, w: np.ndarray, rtol: float) -> None:
     """From the row 5 on, by direct differences."""
     wide = X.astype(np.float64)
     exact = w * np.square(wide - wide[5]).sum(axis=1)
@@ -148,6 +148,29 @@ def test_what_is_remembered_is_the_potential(
         assert potential.start(5)
         rtol = 1e-5 if dtype == np.float32 or not weighted else 1e-9
         _check(potential, X, np.ones(len(X)) if w is None else w, rtol)
+
+
+@weightings
+@pytest.mark.parametrize("name", DATA)
+def test_one_product_is_the_potential(name: str, dtype: type, weighted: bool) -> None:
+    X = DATA[name].astype(dtype)
+    w = zero_weights(len(X)) if weighted else None
+    potential = ProductPotential(open_rows(X), w, X.mean(axis=0, dtype=np.float64), 5)
+    _check(potential, X, np.ones(len(X)) if w is None else w, 1e-9)
+
+
+def test_a_product_tells_rows_apart_that_are_next_to_each_other() -> None:
+    near = cloud(6, 3)[:, None] + np.array([0, 1e-9, 3e-9])[:, None]
+    X = np.repeat(near.reshape(-1, 3), 2, axis=0)
+    potential = ProductPotential(open_rows(X), None, X.mean(axis=0), 0)
+    for drawn in range(6, 36, 6):
+        potential.gains([drawn])
+        potential.keep([drawn], 0)
+    # One of three different rows in each place is a centre, and so is its duplicate.
+    exact = np.square(X - X[::6].repeat(6, axis=0)).sum(axis=1)
+    assert_allclose(potential.potential, exact, rtol=1e-6)
+    assert (potential.potential.reshape(6, 6)[:, :2] == 0).all()
+    assert (potential.potential.reshape(6, 6)[:, 2:] > 0).all()
 
 
 @weightings
