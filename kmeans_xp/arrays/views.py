@@ -6,13 +6,14 @@ said here alone. `kmeans_xp.rows.open.beside_x` is the door at which X and what 
 views and results become what X is, so that nothing behind it knows of either.
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 import array_api_compat
 import numpy as np
@@ -176,10 +177,18 @@ class _TorchOnCuda(_OnCuda):
     @contextmanager
     def context(self) -> Iterator[None]:
         """Compute on PyTorch's current stream, in whose order its memory is used again."""
-        stream = self.xp.cuda.current_stream(self.device).cuda_stream
-        cuda = self.cupy.cuda
-        with cuda.Device(self.number), cuda.ExternalStream(stream, self.number):
+        # PyTorch shows others nothing but what is on its current device.
+        with self.xp.cuda.device(self.device), self.cupy.cuda.Device(self.number), self._stream():
             yield
+
+    def _stream(self) -> AbstractContextManager[Any]:
+        cuda, pointer = self.cupy.cuda, self.xp.cuda.current_stream(self.device).cuda_stream
+        if pointer == 0:
+            return cast(AbstractContextManager[Any], cuda.Stream.null)
+        with warnings.catch_warnings():
+            # What CuPy 14 recommends instead would destroy the stream, which is PyTorch's.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return cast(AbstractContextManager[Any], cuda.ExternalStream(pointer, self.number))
 
 
 class _JaxOnCuda(_OnCuda):
@@ -192,12 +201,11 @@ class _JaxOnCuda(_OnCuda):
         import jax
 
         dtype = jax.dtypes.canonicalize_dtype(array.dtype)
-        rows = self.cupy.ascontiguousarray(array.astype(dtype, copy=False))
-        return jax.dlpack.from_dlpack(rows)
+        return jax.dlpack.from_dlpack(self.cupy.ascontiguousarray(array.astype(dtype, copy=False)))
 
     @contextmanager
     def context(self) -> Iterator[None]:
-        """Wait at the end for what reads X, whose memory JAX may use again in an order of its own."""
+        """Wait at the end for what reads X: JAX may use its memory again in an order of its own."""
         with self.cupy.cuda.Device(self.number):
             try:
                 yield

@@ -12,7 +12,7 @@ import numpy as np
 from kmeans_xp.arrays import Array, as_array, device_of, namespace_of
 from kmeans_xp.arrays.checks import check_matrix
 from kmeans_xp.arrays.device import current
-from kmeans_xp.arrays.views import view_beside, without_views
+from kmeans_xp.arrays.views import View, view_beside, without_views
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.memory import ArrayRows, MemoryRows
 from kmeans_xp.rows.numpy import NumpyRows
@@ -74,11 +74,13 @@ def beside_x(call: Call) -> Call:
         # The usual kinds first: to rule out all others takes a tenth of a small prediction.
         if type(X) is np.ndarray or type(X) is NumpyRows:
             return call(*args, **kwargs)
-        viewed = None if _asks_for_portable(kwargs) else _viewed(X, names[0])
-        if viewed is None:
-            with _beside(X), without_views() if _asks_for_portable(kwargs) else nullcontext():
+        portable = _asks_for_portable(kwargs)
+        view = None if portable else _view(X, names[0])
+        if view is None:
+            with _beside(X), without_views() if portable else nullcontext():
                 return call(*args, **kwargs)
-        with viewed.view.context():
+        with view.context():
+            viewed = Viewed(X, view)
             given = [viewed.argument(a, n) for a, n in zip(args[1:], names[1:], strict=False)]
             named = {n: viewed.argument(a, n) for n, a in kwargs.items() if n != names[0]}
             return viewed.result(call(viewed.seen, *given, **named))
@@ -93,15 +95,13 @@ def _asks_for_portable(arguments: Mapping[str, Any]) -> bool:
     return PORTABLE in (arguments.get("algorithm"), inner)
 
 
-def _viewed(X: Any, name: str) -> Viewed | None:
-    """Return the call with X as a view; None where there is none."""
+def _view(X: Any, name: str) -> View | None:
+    """Return how X, or what its rows are of, is seen; None where it stays what it is."""
     if isinstance(X, MemoryRows):
-        view = view_beside(X.X)
-    elif array_api_compat.is_torch_array(X) or array_api_compat.is_jax_array(X):
-        view = view_beside(as_array(X, name))
-    else:
-        return None
-    return None if view is None else Viewed(X, view)
+        return view_beside(X.X)
+    if array_api_compat.is_torch_array(X) or array_api_compat.is_jax_array(X):
+        return view_beside(as_array(X, name))
+    return None
 
 
 def _beside(X: Any) -> AbstractContextManager[Any]:
