@@ -264,6 +264,15 @@ def test_results_come_back_where_they_are(home):
     assert pointer_of(back) == pointer_of(aligned)
 
 
+def test_rows_of_several_blocks_come_back_as_jax_arrays_where_they_are():
+    jax = find("jax", "default")
+    if not isinstance(jax, Backend):
+        pytest.skip(jax)
+    rows = NumpyRows(np.zeros((1000, 1)))
+    (kept,) = rows.map(lambda block: (block + 1,), block_rows=100)
+    assert pointer_of(views.view_beside(jax.asarray(X)).back(kept)) == pointer_of(kept)
+
+
 def test_results_that_tensors_cannot_be_are_copied(torch):
     view = views.view_beside(torch.from_numpy(X.copy()))
     locked = X.copy()
@@ -439,7 +448,7 @@ def test_distances_and_affinities_get_arrays_of_the_users_library(home):
 
 
 def test_what_a_distance_returns_is_named_where_it_is_wrong(home):
-    with pytest.raises(ValueError, match=r"metric must return .*\(120, 3\)|shape"):
+    with pytest.raises(ValueError, match=r"metric must return .* like those it gets"):
         kmedoids(home.asarray(X), 3, metric=lambda a, b: a, rng=0)
     with pytest.raises(ValueError, match="the array that init returns must have the shape"):
         kmeans(home.asarray(X), 3, init=lambda a, k, rng: a)
@@ -462,30 +471,20 @@ PORTABLE = {
 
 
 @pytest.mark.parametrize("name", PORTABLE)
-def test_what_is_portable_computes_in_the_users_library(home, name, monkeypatch):
+def test_what_is_portable_computes_in_the_users_library(torch, name, monkeypatch):
     libraries = set()
+    for kind in (ArrayRows, NumpyRows):
 
-    def spy(kind):
-        class Rows:
-            def __init__(self, *args, **kwargs):
-                pass
-
-        opened = kind.__init__
-
-        def init(self, rows, *args, **kwargs):
-            libraries.add(type(rows).__module__.partition(".")[0])
+        def init(self, rows, *args, opened=kind.__init__, **kwargs):
+            libraries.add(type(rows))
             opened(self, rows, *args, **kwargs)
 
         monkeypatch.setattr(kind, "__init__", init)
-
-    spy(ArrayRows)
-    spy(NumpyRows)
-    assert PORTABLE[name](home.asarray(X)) == "portable"
-    assert libraries == {type(home.asarray(X)).__module__.partition(".")[0]}
+    assert PORTABLE[name](torch.from_numpy(X.copy())) == "portable"
+    assert libraries == {torch.Tensor}
 
 
-def test_views_are_switched_off_where_that_is_asked_for():
-    torch = pytest.importorskip("torch")
+def test_views_are_switched_off_where_that_is_asked_for(torch):
     rows = torch.from_numpy(X.copy())
     with views.without_views():
         assert kmeans(rows, 3, rng=0).kernel == "portable"

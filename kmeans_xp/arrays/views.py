@@ -21,8 +21,8 @@ import numpy as np
 from kmeans_xp.arrays.namespace import Array, Namespace, device_of, is_array, namespace_of
 from kmeans_xp.arrays.sparse import SparseMatrix
 
-# What DLPack calls devices.
-CPU, CUDA = 1, 2
+# What DLPack calls NVIDIA's GPUs.
+CUDA = 2
 # Dtypes that all these libraries have. bfloat16 and other floats that NumPy lacks are copied as
 # float32, and integers of four bits as int8.
 COMMON = frozenset(
@@ -214,20 +214,23 @@ class _JaxOnCuda(_OnCuda):
 
 
 def _view_of_torch(X: Array) -> View | None:
-    place = X.__dlpack_device__()[0]
-    if place == CPU:
+    if X.device.type == "cpu":
         return _TorchOnCpu(X)
-    return _TorchOnCuda(X) if place == CUDA and _cupy() else None
+    # On a GPU of AMD's too the device is called "cuda".
+    return _TorchOnCuda(X) if X.device.type == "cuda" and _is_cupys(X) else None
 
 
 def _view_of_jax(X: Array) -> View | None:
-    # A TPU has no DLPack; keys of random draws have no dtype of NumPy's.
-    if X.device.platform not in ("cpu", "gpu", "cuda") or not isinstance(X.dtype, np.dtype):
+    if not isinstance(X.dtype, np.dtype):  # Keys of random draws.
         return None
-    place = X.__dlpack_device__()[0]
-    if place == CPU:
+    if X.device.platform == "cpu":
         return _JaxOnCpu(X)
-    return _JaxOnCuda(X) if place == CUDA and _cupy() else None
+    return _JaxOnCuda(X) if X.device.platform == "gpu" and _is_cupys(X) else None
+
+
+def _is_cupys(array: Array) -> bool:
+    """Return whether an array on a GPU can be one of CuPy's."""
+    return array.__dlpack_device__()[0] == CUDA and _cupy() is not None
 
 
 def numpy_dtype(dtype: Any) -> np.dtype[Any]:
