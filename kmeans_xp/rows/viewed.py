@@ -18,6 +18,8 @@ from kmeans_xp.rows.numpy import NumpyRows
 # Arguments that may be functions of the user's. Of what a callback returns only the truth is asked.
 CALLBACK = "callback"
 FUNCTIONS = ("affinity", "init", "metric", CALLBACK)
+# Kinds of arguments that stay what they are, most of all: to ask each takes as long as a prediction.
+PLAIN = frozenset({bool, float, int, str, type(None), np.ndarray, np.random.Generator})
 # What a function of the user's returns, as errors call it.
 RETURNED = {"init": "the array that init returns"}
 
@@ -48,6 +50,8 @@ class Viewed:
         Arrays of X's library become views, and functions of the user's get arrays of that library.
         NumPy arrays and lists, which are small or live on the same host, stay what they are.
         """
+        if type(value) in PLAIN:
+            return value
         if name in FUNCTIONS and callable(value):
             return self._function(value, name)
         if is_array(value):
@@ -96,7 +100,7 @@ class Viewed:
         Integers are computed in the default float of their own library.
         """
         seen = self.view.seen(self.view.like)
-        if seen.ndim != 2 or 0 in seen.shape:  # This is refused where it is opened.
+        if seen.dtype.kind not in "biu" or seen.ndim != 2 or 0 in seen.shape:
             return seen
         dtype = numpy_dtype(working_dtype(self.view.like, "X"))
         return seen if working_dtype(seen, "X") == dtype else _rows(seen, dtype)
