@@ -15,6 +15,7 @@ from kmeans_xp import (
     KMeans,
     KMedoids,
     MiniBatchKMeans,
+    assign,
     bisecting_kmeans,
     choose_k,
     explain,
@@ -482,6 +483,19 @@ def test_what_is_portable_computes_in_the_users_library(torch, name, monkeypatch
         monkeypatch.setattr(kind, "__init__", init)
     assert PORTABLE[name](torch.from_numpy(X.copy())) == "portable"
     assert libraries == {torch.Tensor}
+
+
+def test_arguments_that_there_are_not_are_refused(home):
+    rows = home.asarray(GOOD)
+    with pytest.raises(TypeError, match="positional arguments"):
+        kmeans(rows, 3, "k-means++")
+    with pytest.raises(TypeError, match="positional arguments"):
+        assign(rows, rows[:2, ...], None)
+    with pytest.raises(TypeError, match="unexpected keyword argument"):
+        kmeans(rows, 3, kind="full")
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'n_clusters'"):
+        kmeans(X=rows)
+    assert kmeans(X=rows, n_clusters=3, rng=0).kernel == kmeans(rows, 3, rng=0).kernel
 
 
 def test_views_are_switched_off_where_that_is_asked_for(torch):

@@ -11,14 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, cached_property
 from importlib.util import find_spec
 from typing import Any, cast
 
 import array_api_compat
 import numpy as np
 
-from kmeans_xp.arrays.namespace import Array, Namespace, device_of, is_array, namespace_of
+from kmeans_xp.arrays.namespace import Array, Namespace, device_of, namespace_of
 from kmeans_xp.arrays.sparse import SparseMatrix
 
 # What DLPack calls NVIDIA's GPUs.
@@ -80,8 +80,12 @@ class View(ABC):
     """
 
     def __init__(self, like: Array) -> None:
-        self.like = like
-        self.xp, self.device = namespace_of(like), device_of(like)
+        self.like, self.xp = like, namespace_of(like)
+
+    @cached_property
+    def device(self) -> Any:
+        """Return the device of X."""
+        return device_of(self.like)
 
     @abstractmethod
     def seen(self, array: Array) -> Array:
@@ -101,12 +105,6 @@ class View(ABC):
     def context(self) -> AbstractContextManager[Any]:
         """Return the context in which views are made and computed on."""
         return nullcontext()
-
-    def is_home(self, value: object) -> bool:
-        """Return whether a value is an array that lives where X does."""
-        return (
-            is_array(value) and namespace_of(value) is self.xp and device_of(value) == self.device
-        )
 
     def back_sparse(self, matrix: Any) -> Any:
         """Return a sparse matrix as one of X's library; None where that has none."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from inspect import signature
+from itertools import zip_longest
 from typing import Any, TypeVar, cast
 
 import array_api_compat
@@ -45,7 +46,7 @@ def open_rows(X: object, name: str = "X", *, threads: int | None = None) -> Rows
     TypeError, ValueError
         If `X` is not a two-dimensional array of real numbers with a row and a feature.
     """
-    if isinstance(X, Rows):
+    if type(X) is not np.ndarray and isinstance(X, Rows):
         return X
     array: Array = as_array(X, name)
     check_matrix(array, name)
@@ -81,7 +82,9 @@ def beside_x(call: Call) -> Call:
                 return call(*args, **kwargs)
         with view.context():
             viewed = Viewed(X, view)
-            given = [viewed.argument(a, n) for a, n in zip(args[1:], names[1:], strict=False)]
+            # Arguments beyond the last are for Python to refuse.
+            pairs = zip_longest(args[1:], names[1 : len(args)], fillvalue="")
+            given = [viewed.argument(value, name) for value, name in pairs]
             named = {n: viewed.argument(a, n) for n, a in kwargs.items() if n != names[0]}
             return viewed.result(call(viewed.seen, *given, **named))
 

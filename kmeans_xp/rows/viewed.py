@@ -18,7 +18,7 @@ from kmeans_xp.rows.numpy import NumpyRows
 # Arguments that may be functions of the user's. Of what a callback returns only the truth is asked.
 CALLBACK = "callback"
 FUNCTIONS = ("affinity", "init", "metric", CALLBACK)
-# Kinds of arguments that stay what they are, most of all: to ask each takes as long as a prediction.
+# Kinds of arguments that stay what they are: to ask each for more takes long.
 PLAIN = frozenset({bool, float, int, str, type(None), np.ndarray, np.random.Generator})
 # What a function of the user's returns, as errors call it.
 RETURNED = {"init": "the array that init returns"}
