@@ -19,14 +19,19 @@ import pytest
 from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
+from kmeans_xp.arrays.views import view_beside
+
+# The target of a library whose arrays are not seen as another's, so that what is portable computes.
+PORTABLE = "portable"
+
 # Every target, by library. A device that is absent on this machine is skipped by name.
 # array-api-strict's no_x64 is left out: there its own argmin and cumulative_sum raise. JAX
 # without 64 bits stands for it, in test_import.py.
 DEVICES: dict[str, tuple[str, ...]] = {
     "numpy": ("cpu",),
     "array-api-strict": ("CPU_DEVICE", "device1", "no_float64"),
-    "torch": ("cpu", "cuda"),
-    "jax": ("default",),
+    "torch": ("cpu", "cuda", PORTABLE),
+    "jax": ("default", PORTABLE),
     "dask": ("cpu",),
     "cupy": ("cuda", "stand-in"),
 }
@@ -42,7 +47,7 @@ LACKS: dict[tuple[str, str], frozenset[str]] = {
 
 @dataclass(frozen=True)
 class Backend:
-    """One library on one device."""
+    """One library on one device; `views` says whether its arrays may be seen as another's."""
 
     name: str
     xp: Any
@@ -50,6 +55,7 @@ class Backend:
     lacks: frozenset[str]
     _make: Callable[[np.ndarray, str], Any]
     _read: Callable[[Any], np.ndarray]
+    views: bool = True
 
     @property
     def float64(self) -> bool:
@@ -64,6 +70,15 @@ class Backend:
     def default_float(self) -> str:
         info = self.xp.__array_namespace_info__()
         return self.dtype(info.default_dtypes(device=self.device)["real floating"])
+
+    @property
+    def blocks(self) -> Any:
+        """The library whose arrays kernels get."""
+        if self.name == "dask":
+            return np
+        array = self.asarray([[0.0]])
+        view = view_beside(array) if self.views else None
+        return self.xp if view is None else array_namespace(view.seen(array))
 
     def need(self, capability: str) -> None:
         if capability in self.lacks:
@@ -111,7 +126,7 @@ def _torch(name: str) -> Any:
     torch = import_module("torch")
     if name == "cuda" and not torch.cuda.is_available():
         raise LookupError("torch finds no CUDA device")
-    device = torch.empty(0, device=name).device
+    device = torch.empty(0, device="cpu" if name == PORTABLE else name).device
     return (
         device,
         lambda a, t: torch.asarray(a).to(device),
@@ -173,7 +188,8 @@ def load(name: str, device: str) -> Backend:
     _, make, read = _LOADERS[name](device)
     probe = make(np.zeros((2, 1), dtype="float32"), "float32")
     lacks = LACKS.get((name, device), frozenset())
-    return Backend(name, array_namespace(probe), device_of(probe), lacks, make, read)
+    xp, views = array_namespace(probe), device != PORTABLE
+    return Backend(name, xp, device_of(probe), lacks, make, read, views)
 
 
 @cache

@@ -5,12 +5,14 @@ backend, on those backends, and stops when one of them cannot be used.
 ``pytest --slow`` adds the tests that take tens of seconds or gigabytes.
 """
 
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.backends import DEVICES, Backend, find, use_stand_in_without_gpu
+from kmeans_xp.arrays.views import without_views
+from tests.backends import DEVICES, PORTABLE, Backend, find, use_stand_in_without_gpu
 
 settings.register_profile(
     "kmeans_xp",
@@ -22,6 +24,15 @@ settings.register_profile(
 )
 settings.load_profile("kmeans_xp")
 
+
+# The tests of what algorithms compute, which hold what is portable to the specification too.
+OF_ALGORITHMS = (
+    "tests.algorithms",
+    "tests.metrics",
+    "tests.test_backends",
+    "tests.test_numerics",
+    "tests.test_weights",
+)
 
 # It has the name of an installed package, and is imported by that name.
 collect_ignore = ["cupy_stand_in"]
@@ -51,6 +62,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     targets = []
     for name in wanted:
         for device in DEVICES[name]:
+            if device == PORTABLE and not metafunc.module.__name__.startswith(OF_ALGORITHMS):
+                continue
             found = find(name, device)
             marks = pytest.mark.skip(reason=found) if isinstance(found, str) else ()
             targets.append(pytest.param(found, id=f"{name}-{device}", marks=marks))
@@ -66,6 +79,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="slow: run it with --slow"))
+
+
+@pytest.fixture(autouse=True)
+def _own_library(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let arrays of a target without views be computed on in their own library."""
+    backend = request.getfixturevalue("backend") if "backend" in request.fixturenames else None
+    if isinstance(backend, Backend) and not backend.views:
+        with without_views():
+            yield
+    else:
+        yield
 
 
 @pytest.fixture

@@ -30,7 +30,8 @@ def as_array(value: Any, name: str) -> Array:
     Raises
     ------
     TypeError
-        If `value` is sparse, masked, a `numpy.matrix`, or no array at all.
+        If `value` is sparse, masked, a `numpy.matrix`, without values (a "meta" tensor, or inside a
+        transformation of PyTorch's or JAX's), spread over several devices, or no array at all.
     """
     # The usual kind first: to rule out all others takes longer than a small prediction.
     if type(value) is np.ndarray:
@@ -46,7 +47,9 @@ def as_array(value: Any, name: str) -> Array:
             "supported. Pass numpy.asarray of the values that you mean."
         )
     if array_api_compat.is_torch_array(value):
-        return value.detach()
+        return _from_torch(value, name)
+    if array_api_compat.is_jax_array(value):
+        return _from_jax(value, name)
     if array_api_compat.is_array_api_obj(value):
         return _from_numpy(value, name) if isinstance(value, np.ndarray) else value
     try:
@@ -83,6 +86,42 @@ def _is_sparse(value: object) -> bool:
         return True
     scipy_sparse = sys.modules.get("scipy.sparse")
     return scipy_sparse is not None and bool(scipy_sparse.issparse(value))
+
+
+def _from_torch(value: Any, name: str) -> Any:
+    """Return a tensor without its history; refuse one that is not dense, or has no values."""
+    torch = sys.modules["torch"]
+    if value.layout is not torch.strided or value.is_nested:
+        kind = "nested" if value.is_nested else str(value.layout).removeprefix("torch.")
+        remedy = "torch.nested.to_padded_tensor" if value.is_nested else f"{name}.to_dense()"
+        raise TypeError(f"{name} must be a dense tensor, got a {kind} one. Pass {remedy}.")
+    if value.is_quantized:
+        raise TypeError(
+            f"{name} must hold plain numbers, got a quantized tensor. Pass {name}.dequantize()."
+        )
+    if value.device.type == "meta" or torch._C._functorch.is_functorch_wrapped_tensor(value):
+        raise TypeError(
+            f"{name} must hold values, got a tensor that has none, or none yet (of the device "
+            "'meta', or inside torch.func.vmap or grad). Call kmeans_xp outside of these."
+        )
+    return value.detach()
+
+
+def _from_jax(value: Any, name: str) -> Any:
+    """Return a JAX array; refuse one that has no values yet, or is on several devices."""
+    jax = sys.modules["jax"]
+    if isinstance(value, jax.core.Tracer):
+        raise TypeError(
+            f"{name} must hold values, got a JAX tracer, which has none yet. Call kmeans_xp "
+            "outside of jax.jit, jax.vmap and jax.grad."
+        )
+    count = len(value.sharding.device_set)
+    if count > 1:
+        raise TypeError(
+            f"{name} must be on one device, got a JAX array on {count} of them. Pass "
+            f"jax.device_put({name}, jax.devices()[0]) if it fits there."
+        )
+    return value
 
 
 def _from_numpy(value: np.ndarray, name: str) -> np.ndarray:

@@ -86,10 +86,10 @@ class Mixtures(Algorithm):
 
     def fit(self, X: Any, k: int, settings: Mapping[str, Any]) -> Fitted:
         """Fit k components to rows."""
-        em, run = self.lean(X, k, **settings)
-        mixture = run.state.mixture
-        objective, labels, _ = assigned(em.rows, em.weights, mixture, shares=False)
-        rule = Likeliest(to_host(delivered(em.rows, mixture.means)), mixture)
+        fit = self.lean(X, k, **settings)
+        rows, run, mixture = fit.rows, fit.run, fit.run.state.mixture
+        objective, labels, _ = assigned(rows, fit.weights, mixture, shares=False)
+        rule = Likeliest(to_host(delivered(rows, mixture.means)), mixture)
         return Fitted(rule, to_host(labels), objective, run.n_iter, run.converged, run.history)
 
 

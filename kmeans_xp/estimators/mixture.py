@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from kmeans_xp.algorithms.mixture.em import EM, Delivered, MixtureCallback
+from kmeans_xp.algorithms.mixture.em import Delivered, Fit, MixtureCallback
 from kmeans_xp.algorithms.mixture.em_starts import check_mixing
 from kmeans_xp.algorithms.mixture.expectation import assigned, require_density
 from kmeans_xp.algorithms.mixture.fit import COVARIANCE_TYPES, fit_gaussian_mixture
@@ -170,18 +170,19 @@ class GaussianMixture(Densities):
 
     def fit_predict(self, X: Array, y: None = None, sample_weight: Array | None = None) -> Array:
         """Fit the mixture, and return the component of each row, (n,) int32."""
-        em = self._fit(X, sample_weight)
-        return assigned(em.rows, em.weights, self._mixture, shares=False)[1]
+        fit = self._fit(X, sample_weight)
+        return assigned(fit.rows, fit.weights, self._mixture, shares=False)[1]
 
-    def _fit(self, X: Array, sample_weight: Array | None) -> EM:
+    def _fit(self, X: Array, sample_weight: Array | None) -> Fit:
         """Fit, and return what was fitted to."""
         init = INITS[check_choice(self.init_params, "init_params", tuple(INITS))]
         every = check_count(self.verbose_interval, "verbose_interval")
         goes_on = self.warm_start and not vars(self).keys().isdisjoint(self.PARAMETERS)
         start = self._density() if goes_on else None
         algorithm = partial(fit_gaussian_mixture, init=init, start=start)
-        em, run = self._run(algorithm, X, sample_weight, end=self.max_iter, every=every)
-        parts = Delivered.of(em.rows, run.state.mixture)
+        fit = self._run(algorithm, X, sample_weight, end=self.max_iter, every=every)
+        run = fit.run
+        parts = Delivered.of(fit.rows, run.state.mixture)
         validate_data(self, X, skip_check_array=True)
         self._set_parameters(
             run.state.mixture,
@@ -194,7 +195,7 @@ class GaussianMixture(Densities):
         self.lower_bound_ = run.history[-1]
         self.lower_bounds_ = list(run.history)
         self._set_run(run)
-        return em
+        return fit
 
     def bic(self, X: Array) -> float:
         """Return the Bayesian information criterion of the mixture for `X`; less is better."""

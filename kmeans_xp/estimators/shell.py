@@ -119,7 +119,7 @@ class Shell(BaseEstimator, metaclass=ABCMeta):
             width = self._centers().shape[1]
         rows = open_rows(X)
         expected = rows.shape[1] == width
-        if not (expected and type(X) is np.ndarray) or "feature_names_in_" in held:
+        if not (expected and is_array(X)) or "feature_names_in_" in held:
             validate_data(self, X, reset=False, skip_check_array=True)
         if not expected:
             raise ValueError(
@@ -172,7 +172,7 @@ class Shell(BaseEstimator, metaclass=ABCMeta):
 
     def _remember(self, X: Array) -> None:
         """Keep how many features `X` has, and their names."""
-        if type(X) is np.ndarray:  # It has no names to be asked for.
+        if is_array(X):  # It has no names to be asked for.
             self.n_features_in_ = X.shape[1]
             self.__dict__.pop("feature_names_in_", None)
         else:

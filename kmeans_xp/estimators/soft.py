@@ -114,9 +114,9 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         self.callback = callback
 
     def _fit(self, X: Array, sample_weight: Array | None) -> None:
-        em, run = self._run(fit_soft_kmeans, X, sample_weight, end=self.max_iter)
-        mixture, rows = run.state.mixture, em.rows
-        log_likelihood, labels, _ = assigned(rows, em.weights, mixture, shares=False)
+        fit = self._run(fit_soft_kmeans, X, sample_weight, end=self.max_iter)
+        mixture, rows = fit.run.state.mixture, fit.rows
+        log_likelihood, labels, _ = assigned(rows, fit.weights, mixture, shares=False)
         validate_data(self, X, skip_check_array=True)
         self._set_parameters(
             mixture,
@@ -126,7 +126,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         )
         self.labels_ = labels
         self.log_likelihood_ = log_likelihood
-        self._set_run(run)
+        self._set_run(fit.run)
 
     def _described(self) -> Mixture:
         means = self._centers().astype(np.float64)

@@ -186,7 +186,7 @@ def said_of(
     wanted = block.shape[0], others.shape[0]
     if namespace_of(found) is not xp or tuple(found.shape) != wanted:
         raise ValueError(
-            f"{name} must return an array of {xp.__name__} with the shape {wanted} for blocks "
+            f"{name} must return an array like those it gets, with the shape {wanted} for blocks "
             f"of {wanted[0]} and {wanted[1]} rows, got {type(returned).__name__} with the "
             f"shape {tuple(found.shape)}. Return one {what} for each pair of rows."
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kmeans_xp.arrays.views import OnHost
 from kmeans_xp.selection.elbow import ElbowResult
 from kmeans_xp.selection.gap import GapResult
 
@@ -21,7 +22,7 @@ WIDTH = 12
 
 
 @dataclass(frozen=True)
-class Profile:
+class Profile(OnHost):
     """The silhouette of each row that was looked at, for one clustering; on the host.
 
     Attributes

@@ -1,12 +1,13 @@
 """What k-means would run, and why, in words."""
 
+from dataclasses import replace
 from textwrap import indent
 
 from kmeans_xp.algorithms.kmeans.explanation import Explanation, explain_kmeans
 from kmeans_xp.algorithms.seeding.fit import trials_for
 from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.checks import check_clusters
-from kmeans_xp.rows.open import open_rows
+from kmeans_xp.rows.open import beside_x, open_rows
 
 
 def explain(X: Array, n_clusters: int, *, algorithm: str = "auto") -> str:
@@ -51,6 +52,13 @@ def explain(X: Array, n_clusters: int, *, algorithm: str = "auto") -> str:
 
 def explained(X: Array, n_clusters: int, *, algorithm: str = "auto") -> Explanation:
     """Return the same as `explain`, as data."""
+    place, found = open_rows(X).place, _explained(X, n_clusters, algorithm=algorithm)
+    seen = found.place
+    return found if seen == place else replace(found, place=f"{place}, seen as a {seen}")
+
+
+@beside_x
+def _explained(X: Array, n_clusters: int, *, algorithm: str) -> Explanation:
     rows = open_rows(X)
     k = check_clusters(n_clusters, rows.shape[0])
     return explain_kmeans(rows, k, algorithm, trials_for(k))

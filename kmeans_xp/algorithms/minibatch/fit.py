@@ -252,7 +252,7 @@ def _result(
         rows.deliver(ended.sizes),
         engine.name,
         run.n_iter,
-        means,
+        means.on_host(),
     )
 
 

@@ -189,6 +189,15 @@ class EM:
 
 
 @dataclass(frozen=True)
+class Fit:
+    """What a mixture was fitted to, and where the run ended that was kept."""
+
+    rows: Rows
+    weights: Array | None
+    run: Run[State]
+
+
+@dataclass(frozen=True)
 class Delivered:
     """A mixture's parameters where X lives, in its floating dtype; nobody else holds them."""
 

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmeans_xp.algorithms.loop import Run
-from kmeans_xp.algorithms.mixture.em import EM, Delivered, MixtureCallback, State
+from kmeans_xp.algorithms.mixture.em import EM, Delivered, Fit, MixtureCallback
 from kmeans_xp.algorithms.mixture.em_starts import INITS, GaussianStarts, about, open_given
 from kmeans_xp.algorithms.mixture.expectation import assigned
 from kmeans_xp.algorithms.mixture.parameters import Mixture
@@ -151,7 +150,7 @@ def gaussian_mixture(
     >>> result.responsibilities.shape
     (6, 2)
     """
-    em, run = fit_gaussian_mixture(
+    fit = fit_gaussian_mixture(
         X,
         n_components,
         covariance_type=covariance_type,
@@ -167,9 +166,9 @@ def gaussian_mixture(
         rng=rng,
         callback=callback,
     )
-    found, rows = run.state.mixture, em.rows
-    parts = Delivered.of(rows, found)
-    log_likelihood, labels, shares = assigned(rows, em.weights, found, shares=True)
+    rows, run = fit.rows, fit.run
+    parts = Delivered.of(rows, run.state.mixture)
+    log_likelihood, labels, shares = assigned(rows, fit.weights, run.state.mixture, shares=True)
     return GaussianMixtureResult(
         parts.weights,
         parts.means,
@@ -202,7 +201,7 @@ def fit_gaussian_mixture(
     rng: int | np.random.Generator | None,
     callback: MixtureCallback | None,
     start: Mixture | None = None,
-) -> tuple[EM, Run[State]]:
+) -> Fit:
     """Fit as `gaussian_mixture`, and keep nothing of the size of X.
 
     A `start` takes the place of all others.
@@ -230,4 +229,4 @@ def fit_gaussian_mixture(
     draw = GaussianStarts(rows, weights, moments, reg_covar, X, k, kind, init, generator)
     starts = [about(start, moments)] if start else (draw.one(given) for _ in range(n_init))
     em = EM(rows, weights, moments, kind, tol, reg_covar)
-    return em, em.fit(starts, max_iter=max_iter, callback=callback)
+    return Fit(rows, weights, em.fit(starts, max_iter=max_iter, callback=callback))

@@ -7,6 +7,7 @@ import numpy as np
 
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.arrays.threads import one_blas_thread
+from kmeans_xp.arrays.views import OnHost
 from kmeans_xp.kernels.shared.gaussians import MATRICES
 
 EPS = float(np.finfo(np.float64).eps)
@@ -25,7 +26,7 @@ class CollapsedCovariance(ValueError):  # noqa: N818
 
 
 @dataclass(frozen=True)
-class Mixture:
+class Mixture(OnHost):
     """A Gaussian mixture.
 
     Attributes

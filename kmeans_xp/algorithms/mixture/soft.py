@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kmeans_xp.algorithms.loop import Run
-from kmeans_xp.algorithms.mixture.em import EM, MixtureCallback, State, delivered
+from kmeans_xp.algorithms.mixture.em import EM, Fit, MixtureCallback, delivered
 from kmeans_xp.algorithms.mixture.em_starts import blank
 from kmeans_xp.algorithms.mixture.expectation import LOSS, assigned
 from kmeans_xp.algorithms.mixture.parameters import Mixture
@@ -145,7 +144,7 @@ def soft_kmeans(
            [0., 1.],
            [0., 1.]])
     """
-    em, run = fit_soft_kmeans(
+    fit = fit_soft_kmeans(
         X,
         n_clusters,
         stiffness=stiffness,
@@ -159,8 +158,9 @@ def soft_kmeans(
         rng=rng,
         callback=callback,
     )
-    found, rows = run.state.mixture, em.rows
-    log_likelihood, labels, shares = assigned(rows, em.weights, found, shares=True)
+    rows, run = fit.rows, fit.run
+    found = run.state.mixture
+    log_likelihood, labels, shares = assigned(rows, fit.weights, found, shares=True)
     return SoftKMeansResult(
         delivered(rows, found.means),
         shares,
@@ -189,7 +189,7 @@ def fit_soft_kmeans(
     sample_weight: Array | None,
     rng: int | np.random.Generator | None,
     callback: MixtureCallback | None,
-) -> tuple[EM, Run[State]]:
+) -> Fit:
     """Fit as `soft_kmeans`, and keep nothing of the size of X."""
     rows = open_rows(X)
     k = check_clusters(n_clusters, rows.shape[0])
@@ -211,7 +211,7 @@ def fit_soft_kmeans(
     em = EM(rows, weights, moments, "shared", tol, reg, bool(mixing))
     seeds = (seed(rows, X, k, init, weights, moments, generator, engine) for _ in range(n_init))
     starts = (_start(em, moments, centers, variance, engine) for centers in seeds)
-    return em, em.fit(starts, max_iter=max_iter, callback=callback)
+    return Fit(rows, weights, em.fit(starts, max_iter=max_iter, callback=callback))
 
 
 def _start(

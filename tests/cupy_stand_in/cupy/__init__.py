@@ -13,12 +13,12 @@ import numpy as _numpy
 from cupy import _core, cuda, fft, linalg  # noqa: F401
 from cupy._functions import contents as _contents
 from cupy._functions import ufunc  # noqa: F401
-from cupy._ndarray import array, ndarray
+from cupy._ndarray import array, from_dlpack, ndarray
 from cupy._record import RECORD as _RECORD
 
 __version__ = _RECORD["version"]
 _memory_pool = cuda.MemoryPool()
-globals().update(_contents("cupy", _numpy) | {"array": array})
+globals().update(_contents("cupy", _numpy) | {"array": array, "from_dlpack": from_dlpack})
 
 
 def asarray(

@@ -150,6 +150,14 @@ class ndarray:
             "Please use `.get()` to construct a NumPy array explicitly."
         )
 
+    # To another library. That finds the memory where it is: on the host.
+
+    def __dlpack__(self, **_: Any) -> Any:
+        return self._host.__dlpack__()
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._host.__dlpack_device__()
+
     # To the current device.
 
     def copy(self, order: Any = "C") -> "ndarray":
@@ -260,6 +268,13 @@ def array(
     if blocking:
         counts.add_synchronization("array")
     return found
+
+
+def from_dlpack(array: Any, *, device: Any = None, copy: bool | None = None) -> ndarray:
+    """Return an array on the current device that shares the memory of another library's."""
+    if device is not None:
+        raise NotImplementedError("from_dlpack() does not support device yet.")
+    return _on_device(np.from_dlpack(array), Memory(0))
 
 
 def holds_array(value: Any) -> bool:

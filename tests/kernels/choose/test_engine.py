@@ -29,8 +29,7 @@ def test_the_table_has_a_portable_engine_and_no_name_twice(backend: Backend) -> 
 def test_an_engine_asked_for_by_name_runs_or_raises(backend: Backend, name: str) -> None:
     X = backend.asarray(cloud(300, 3))
     (asked,) = (e for e in ENGINES if e.name == name)
-    # The blocks of a Dask array are NumPy's.
-    if asked.runs_on(np if backend.name == "dask" else backend.xp):
+    if asked.runs_on(backend.blocks):
         assert kmeans(X, 4, rng=0, algorithm=name).kernel == name
     else:
         with pytest.raises(ValueError, match=rf"algorithm.*{name}"):
