@@ -47,6 +47,9 @@ class Group:
                 yield getattr(module, name), types
 
 
+Tell = Callable[[int, int, np.dtype[Any], Group], None]
+
+
 def _group(name: str, *modules: str, saves: float, compile_seconds: float) -> Group:
     names = tuple(f"kmeans_xp.kernels.numba.{module}" for module in modules)
     return Group(name, names, saves, compile_seconds)
@@ -179,9 +182,21 @@ def prepare(dtype: Any, group: Group = LOW_D, *, compile: bool = True) -> bool: 
         return False
 
 
-def compile_all() -> bool:
-    """Compile the kernels for every dtype, and keep them on disk; false without Numba."""
-    return all(prepare(dtype, group) for dtype in DTYPES for group in ALL)
+def compile_all(tell: Tell | None = None) -> bool:
+    """Compile the kernels for every dtype, and keep them on disk; false without Numba.
+
+    Parameters
+    ----------
+    tell : callable, optional
+        (number, count, dtype, group) -> None, called before each group.
+    """
+    wanted = [(dtype, group) for dtype in DTYPES for group in ALL]
+    for number, (dtype, group) in enumerate(wanted, 1):
+        if tell is not None:
+            tell(number, len(wanted), dtype, group)
+        if not prepare(dtype, group):
+            return False
+    return True
 
 
 def _load(dtype: np.dtype[Any], group: Group, *, compile: bool) -> bool:  # noqa: A002
