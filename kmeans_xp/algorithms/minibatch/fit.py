@@ -24,7 +24,6 @@ from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.checks import check_callback, check_clusters, check_count, check_nonnegative
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.kernels.choose.engine import engine_for_batches
-from kmeans_xp.kernels.choose.ledger import passes_of
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.shared.prepared_centers import prepare
 from kmeans_xp.rows.arguments import Weights, open_weights
@@ -189,7 +188,7 @@ def minibatch_kmeans(
         (min(size, rows.shape[0]), rows.shape[1]),
         k,
         rows.dtype,
-        passes=passes_of(max(1, epochs * rows.shape[0] // size)),
+        batches=epochs * rows.shape[0] // size,
         device=rows.device,
     )
     weights = open_weights(rows, sample_weight)

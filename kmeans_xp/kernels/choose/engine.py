@@ -33,6 +33,10 @@ LLOYD = "lloyd"
 # What is done with the distance of a row to another: fits of k-medoids save 12 to 38 ns of each, as
 # much as ten passes over the distances, and a distance that is measured and not kept up to 2.
 OPERATIONS_OF_A_DISTANCE, SWAPS = 4, 10
+# Mini-batches after which a fit may find that they tell nothing new any more.
+BATCHES_OF_A_FIT = 128
+# Passes that look for the nearest centre and save as much as one that keeps all distances.
+KEPT = 5
 
 
 def find_engine(
@@ -110,7 +114,7 @@ def engine_for_distances(
 ) -> Engine:
     """Return the engine for one pass over rows of this shape, which measures them to k centres."""
     n, d = shape
-    _load(xp, "auto", n * k * (d + 8), dtype, LOW_D, passes=1)
+    _load(xp, "auto", n * k * (d + 8), dtype, LOW_D, passes=KEPT)
     return find_engine(xp, device=device)
 
 
@@ -121,12 +125,12 @@ def engine_for_batches(
     k: int,
     dtype: Any,
     *,
-    passes: int = 1,
+    batches: int = 1,
     device: Any = None,
 ) -> Engine:
-    """Return the engine for so many mini-batches of this shape."""
+    """Return the engine for so many mini-batches of this shape, at most."""
     n, d = shape
-    _load(xp, algorithm, n * k * (d + 8), dtype, BATCHES, passes)
+    _load(xp, algorithm, n * k * (d + 8), dtype, BATCHES, max(1, min(batches, BATCHES_OF_A_FIT)))
     return find_engine(xp, algorithm, device=device)
 
 

@@ -17,9 +17,6 @@ from kmeans_xp.kernels.numba.compiling import Group
 # Seconds to import Numba; for what it imports and prepares when it first compiles or loads
 # something; and to load a group from disk (0.01 to 0.07).
 IMPORT, START, LOAD = 0.2, 0.3, 0.04
-# Seconds that compiled code saves a pass over the rows whatever their number, in calls of NumPy: at
-# least, for a prediction of 1,000 rows takes 0.4 ms without and 0.1 ms with it.
-CALLS = 3e-5
 # Iterations of a fit that bounds leave to be searched, in terms of passes over all rows: of up to
 # 60 iterations fits save 35 to 80 times as much as one assignment of the same rows does.
 ITERATIONS = 32
@@ -40,7 +37,7 @@ def passes_of(max_iter: int, starts: int = 1) -> int:
 
 def saving_of(group: Group, work: int, passes: int) -> float:
     """Return the seconds that a group saves passes of so many operations each."""
-    return passes * (CALLS + 1e-9 * group.saves * work)
+    return passes * (1e-6 * group.saves_calls + 1e-9 * group.saves * work)
 
 
 class Ledger:

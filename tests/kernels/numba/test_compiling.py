@@ -79,8 +79,8 @@ import sys, warnings
 {first}
 import numpy as np
 from kmeans_xp import KMeans, GaussianMixture, kmeans
-from kmeans_xp.kernels.choose import ledger
-ledger.CALLS = 1e3
+from kmeans_xp.kernels.choose import loading
+loading.saving_of = lambda *_: 1e3
 X = np.random.default_rng(0).random((3000, 16), np.float32)
 with warnings.catch_warnings(record=True) as told:
     warnings.simplefilter("always", RuntimeWarning)
