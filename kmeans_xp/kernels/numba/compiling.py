@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, TypeVar
 
 import numpy as np
@@ -117,6 +119,9 @@ DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 # What Numba imports when it first compiles or loads a function, which takes as long as itself.
 _AT_START = "numba.np.arraymath"
 
+# What tells Numba to keep compiled code elsewhere than beside the sources.
+_PLACES, _SETTINGS = ("NUMBA_CACHE_DIR", "NUMBA_CACHE_LOCATOR_CLASSES"), ".numba_config.yaml"
+
 # Whether functions that would be compiled run as the Python that they are written in, for a
 # debugger: see kernels/README.md.
 INTERPRETED = os.environ.get("KMEANS_XP_INTERPRETED", "0") not in ("", "0")
@@ -165,6 +170,24 @@ def any_ready() -> bool:
 def usable(group: Group) -> bool:
     """Return whether Numba is there, and nothing is known that keeps a group from being loaded."""
     return installed() and "numba" not in _errors and group.name not in _errors
+
+
+def surely_not_on_disk(group: Group) -> bool:
+    """Return whether it can be told without Numba that nothing of a group is on disk.
+
+    It is where Numba keeps compiled code if nobody has told it otherwise, and may write there.
+    """
+    specs = [find_spec(module) for module in group.modules]
+    folders = {Path(spec.origin).parent / "__pycache__" for spec in specs if spec and spec.origin}
+    told = any(name in os.environ for name in _PLACES) or Path(_SETTINGS).exists()
+    if told or not folders or any(any(folder.glob("*.nbi")) for folder in folders):
+        return False
+    try:
+        for folder in folders:
+            TemporaryFile(dir=folder).close()  # As Numba finds out.
+    except OSError:
+        return False
+    return True
 
 
 def prepare(dtype: Any, group: Group = LOW_D, *, compile: bool = True) -> bool:  # noqa: A002

@@ -95,6 +95,7 @@ def fresh(monkeypatch):
     monkeypatch.setattr(compiling, "started", lambda: False)
     monkeypatch.setattr(compiling, "_ready", set())
     monkeypatch.setattr(compiling, "_errors", {})
+    monkeypatch.setattr(compiling, "surely_not_on_disk", lambda _: False)
     monkeypatch.setattr(compiling, "prepare", None)  # Nothing may be loaded.
     return ledger
 
@@ -114,6 +115,15 @@ def test_large_work_would_be_compiled_and_middling_depends_on_the_disk(fresh):
     assert first.conditions == ("its compiled code (low_d) is on disk",)
     assert last.conditions == ()
     assert [o.name for o in others] == ["numba wide"]
+
+
+def test_what_is_known_to_be_absent_is_no_doubt(fresh, monkeypatch):
+    monkeypatch.setattr(compiling, "surely_not_on_disk", lambda _: True)
+    said = explained(_rows(500_000), 60)
+    assert [(o.name, o.conditions) for o in said.kernel] == [("numpy hamerly", ())]
+    reason = dict(said.passed_over)["numba hamerly"]
+    assert reason.startswith("its code is not compiled, and it would save about 1.1 s")
+    assert [o.name for o in explained(_rows(20_000_000), 60).kernel] == ["numba hamerly"]
 
 
 def test_what_was_saved_so_far_counts_and_explaining_adds_nothing(fresh):

@@ -37,13 +37,15 @@ class Process:
         "load" or "compile", and the name of the group.
     on_disk : set of Group
         What is compiled already.
+    looks : bool
+        Whether only Numba can tell what that is.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, imported: bool, started: bool) -> None:
         self.did: list[tuple[str, str]] = []
         self.on_disk = set(ALL)
         self.imported, self.started = imported, started
-        self.there = True
+        self.there, self.looks = True, True
         self.ready: set[tuple[np.dtype, Group]] = set()
         self.ledger = Ledger()
         monkeypatch.setattr(loading, "LEDGER", self.ledger)
@@ -52,8 +54,12 @@ class Process:
         monkeypatch.setattr(compiling, "installed", lambda: self.there)
         monkeypatch.setattr(compiling, "imported", lambda: self.imported)
         monkeypatch.setattr(compiling, "started", lambda: self.started)
+        monkeypatch.setattr(compiling, "surely_not_on_disk", self.surely_not_on_disk)
         monkeypatch.setattr(compiling, "prepare", self.prepare)
         loading._advise_once.cache_clear()
+
+    def surely_not_on_disk(self, group: Group) -> bool:
+        return not self.looks and group not in self.on_disk
 
     def prepare(self, dtype: np.dtype, group: Group, *, compile: bool = True) -> bool:  # noqa: A002
         self.did.append(("compile" if compile else "load", group.name))
@@ -134,6 +140,16 @@ def test_what_is_not_on_disk_is_looked_for_once_and_compiled_when_that_is_repaid
     assert not process.call(1)
     assert process.did[3:] == [("load", "low_d")]
     assert len(caplog.messages) == 2  # The advice is given once.
+
+
+def test_numba_is_not_imported_where_nothing_is_on_disk_for_it(process: Process) -> None:
+    process.on_disk.clear()
+    process.looks = False
+    for _ in range(20):
+        assert not process.call(1)
+    assert process.did == []
+    assert process.calls(1) == 2  # 22 s to compile it, half of one to import Numba.
+    assert process.did == [("compile", "low_d")]
 
 
 def test_a_call_that_repays_a_compiler_still_takes_what_is_on_disk(process: Process) -> None:

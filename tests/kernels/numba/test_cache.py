@@ -132,11 +132,12 @@ class Installed:
         hidden = shutil.ignore_patterns("__pycache__")
         self.package = shutil.copytree(ROOT, folder / "kmeans_xp", ignore=hidden)
 
-    def said(self, first: str = "", **environment: str) -> str:
-        """Return what a process says that has such an environment."""
+    def said(self, first: str = "", program: str = PROGRAM, **environment: str) -> str:
+        """Return what a program says in such an environment."""
         # It takes the package from where it runs.
-        command = [sys.executable, "-W", "error", "-c", first + PROGRAM]
-        env = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"} | environment
+        command = [sys.executable, "-W", "error", "-c", first + program]
+        hidden = {"NUMBA_CACHE_DIR", "PYTHONDONTWRITEBYTECODE"}
+        env = {k: v for k, v in os.environ.items() if k not in hidden} | environment
         return subprocess.check_output(command, cwd=self.folder, env=env, text=True).strip()
 
     def change(self) -> None:
@@ -148,6 +149,30 @@ class Installed:
 @pytest.fixture
 def installed(tmp_path):
     return Installed(tmp_path)
+
+
+LOOKED = """
+import sys
+from kmeans_xp.kernels.numba import compiling
+print(compiling.surely_not_on_disk(compiling.TWO_MEANS), "numba" in sys.modules)
+"""
+NO_PLACE = """
+import tempfile
+def refuse(dir):
+    raise PermissionError(dir)
+tempfile.TemporaryFile = refuse
+"""
+
+
+def test_numba_need_not_be_imported_to_see_that_nothing_is_there(installed, tmp_path):
+    installed.said(program="import kmeans_xp.kernels.numba.compiling")  # Which makes the folder.
+    assert installed.said(program=LOOKED) == "True False"
+    # It may be elsewhere then, which only Numba can tell.
+    elsewhere = {"NUMBA_CACHE_DIR": str(tmp_path / "elsewhere")}
+    assert installed.said(program=LOOKED, **elsewhere) == "False False"
+    assert installed.said(NO_PLACE, LOOKED) == "False False"
+    assert installed.said() == COMPILED
+    assert installed.said(program=LOOKED) == "False False"
 
 
 def test_what_a_source_imports_belongs_to_it(installed):
