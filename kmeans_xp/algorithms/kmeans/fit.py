@@ -177,8 +177,9 @@ def kmeans(
     weights.check_clusters(k)
     check_rng(rng)
     with rows.together():
-        alone = starts == 1 or not suits_batch(rows, k, algorithm)
-        passes = passes_of(max_iter, starts if alone else 1)
+        # Starts that are made at once gain nothing by compiled code.
+        several = starts > 1 and not suits_batch(rows, k, algorithm)
+        passes = passes_of(max_iter, starts if several else 1)
         method = find_lloyd(rows, k, algorithm, passes=passes)
         moments = moments_of(rows, weights.array, method.engine)
         problem = Problem(

@@ -123,7 +123,7 @@ class Loader:
         if plan is Plan.COMPILES or price > LOAD:
             what, price = "compiling it", key[1].compile_seconds
         else:
-            what, price = "importing Numba" if start else "loading it", price + start
+            what, price = "importing Numba" if start > START else "loading it", price + start
         repays = "does not repay" if plan is Plan.NOTHING else "repays"
         so_far = f", which with {before:.2g} s so far {repays}" if before > 0 else f" and {repays}"
         return f"it would save about {saving:.2g} s{so_far} {what} ({price:.2g} s)"

@@ -179,7 +179,7 @@ def surely_not_on_disk(group: Group) -> bool:
     """
     specs = [find_spec(module) for module in group.modules]
     folders = {Path(spec.origin).parent / "__pycache__" for spec in specs if spec and spec.origin}
-    told = any(name in os.environ for name in _PLACES) or Path(_SETTINGS).exists()
+    told = INTERPRETED or any(n in os.environ for n in _PLACES) or Path(_SETTINGS).exists()
     if told or not folders or any(any(folder.glob("*.nbi")) for folder in folders):
         return False
     try:
