@@ -82,7 +82,6 @@ from kmeans_xp import kmeans
 rng = np.random.default_rng(0)
 X = rng.random((2_000_000, 3), dtype="float32")
 kmeans(X[:20_000], 20, init=X[:20], max_iter=1)
-{first}
 measure()
 kmeans(X, 8, init=X[:8], max_iter=3, algorithm="numpy hamerly")
 report()

@@ -56,7 +56,7 @@ Tell = Callable[[int, int, np.dtype[Any], Group], None]
 
 
 def _group(
-    name: str, *modules: str, saves: float, compile_seconds: float, saves_calls: float = 30
+    name: str, *modules: str, saves: float, compile_seconds: float, saves_calls: float = 15
 ) -> Group:
     names = tuple(f"kmeans_xp.kernels.numba.{module}" for module in modules)
     return Group(name, names, saves, saves_calls, compile_seconds)
@@ -65,8 +65,8 @@ def _group(
 # What they save is the time of whole calls with NumPy less that with Numba, over the operations as
 # `kernels/choose` counts them: the middle of several sizes, float32 and float64, on two cores with
 # AVX2. It is from a third to three times that; tiles of products save nothing there, and twice as
-# much as said with AVX-512. What calls save is at the lower end: of 1,000 rows a prediction takes
-# 0.4 ms less, and a fit 1 to 2 ms. The seconds to compile are of the same machine.
+# much as said with AVX-512. What calls save is at the lower end: with 1,000 rows a prediction takes
+# 0.1 ms less, and a fit from 0.5 ms on. The seconds to compile are of the same machine.
 LOW_D = _group(
     "low_d",
     "low_d.hamerly",
