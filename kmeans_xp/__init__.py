@@ -33,6 +33,7 @@ _HOME = {
     "SpectralResult": "algorithms.spectral.fit",
     "assign": "algorithms.assign",
     "choose_k": "selection.choose",
+    "compile": "kernels.compile",
     "bisecting_kmeans": "algorithms.bisecting.fit",
     "elbow": "selection.elbow",
     "calinski_harabasz_score": "metrics.dispersion",
@@ -87,6 +88,7 @@ __all__ = [
     "bisecting_kmeans",
     "calinski_harabasz_score",
     "choose_k",
+    "compile",
     "davies_bouldin_score",
     "elbow",
     "explain",
@@ -132,6 +134,7 @@ if TYPE_CHECKING:
     from kmeans_xp.estimators.mixture import GaussianMixture
     from kmeans_xp.estimators.soft import SoftKMeans
     from kmeans_xp.estimators.spectral import SpectralClustering
+    from kmeans_xp.kernels.compile import compile  # noqa: A004
     from kmeans_xp.metrics.dispersion import calinski_harabasz_score, davies_bouldin_score
     from kmeans_xp.metrics.inertia import inertia
     from kmeans_xp.metrics.silhouette import silhouette_samples, silhouette_score

@@ -46,6 +46,7 @@ KERNEL_FLOORS = {
     "numba": 4,
     "cuda": 4,
     "choose": 5,
+    "compile": 5,
 }
 BACKENDS = re.compile(r"cupy|(?:py)?torch|jax|dask|array[_-]api[_-]strict", re.I)
 HOMES_OF_BACKENDS = {"arrays", "rows", "kernels"}
@@ -96,6 +97,7 @@ SIGNATURES = {
     "simplified_silhouette": "(X, centers, labels=None, *, sample_weight=None)",
     "calinski_harabasz_score": "(X, labels, *, sample_weight=None)",
     "davies_bouldin_score": "(X, labels, *, sample_weight=None)",
+    "compile": "(*, verbose=None)",
     "explain": "(X, n_clusters, *, algorithm='auto')",
     "kmeans_plusplus": ("(X, n_clusters, *, n_local_trials=None, sample_weight=None, rng=None)"),
     "assign": "(X, centers)",

@@ -59,6 +59,7 @@ SINCE = {
     "KSelection",
     "SelectionIteration",
     "explain",
+    "compile",
     "kmedoids",
     "medoid_silhouette",
     "KMedoids",

@@ -7,7 +7,7 @@ import numpy as np
 
 from kmeans_xp.arrays import Array, namespace_of, to_host
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels.choose.engine import engine_for_labels
+from kmeans_xp.kernels.choose.engine import engine_for_distances, engine_for_labels
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.shared.blocks import even_blocks
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
@@ -100,7 +100,8 @@ def predict_labels(rows: Rows, centers: np.ndarray) -> Array:
 @beside_x
 def transform_distances(rows: Rows, centers: np.ndarray) -> Array:
     """Return the distances, not squared, to the host `centers`, (n, k); checks the rows."""
-    engine = engine_for_labels(rows.xp, rows.shape, len(centers), rows.dtype, device=rows.device)
+    k = len(centers)
+    engine = engine_for_distances(rows.xp, rows.shape, k, rows.dtype, device=rows.device)
     places = rows.small(centers, rows.dtype)
     found = checked_whole(rows, engine.distances_all, prepare(places), centers=places)
     if found is not None:

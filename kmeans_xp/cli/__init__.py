@@ -3,6 +3,7 @@
 A bad file or argument ends in one line on standard error and exit status 2.
 """
 
+import sys
 from collections.abc import Sequence
 
 __all__ = ["main"]
@@ -23,17 +24,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     from kmeans_xp.cli.errors import INTERRUPTED, complain, report
 
+    arguments = sys.argv[1:] if argv is None else argv
     try:
         # The parser is an extra, so that a plain install has neither it nor its
         # dependencies; whoever runs the command without them is told which extra to add.
+        # What is installed can be asked for, and compiled, all the same.
         try:
             from kmeans_xp.cli.app import run
         except ModuleNotFoundError as error:
+            if arguments[:1] == ["info"]:
+                from kmeans_xp.cli import plain
+
+                return plain.run(arguments[1:])
             return complain(
                 f"the command line needs {error.name}, which is not installed: "
                 "pip install 'kmeans_xp[cli]'"
             )
-        return run(argv)
+        return run(arguments)
     except KeyboardInterrupt:
         return complain("interrupted", status=INTERRUPTED)
     except Exception as error:  # the last line of defence: one line, never a traceback

@@ -25,9 +25,9 @@ app = typer.Typer(
 Parameters = ParamSpec("Parameters")
 
 
-def run(argv: Sequence[str] | None = None) -> int:
+def run(argv: Sequence[str]) -> int:
     """Parse arguments, run a command, and return the exit status."""
-    arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    arguments = list(argv) or ["--help"]
     # Typer carries Click or a copy of it, depending on its version; BadParameter is public
     # in each, and every error of the parser descends from its base's base.
     usage_error: type[Exception] = typer.BadParameter.__mro__[2]

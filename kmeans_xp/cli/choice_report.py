@@ -5,13 +5,13 @@ from typing import Any
 
 from kmeans_xp.cli.errors import optional
 from kmeans_xp.cli.inputs import Data
+from kmeans_xp.cli.json_text import print_json
 from kmeans_xp.cli.report import (
     duration,
     facts_of_input,
     input_and_shape,
     not_used,
     print_facts,
-    print_json,
     print_outputs,
     used,
 )

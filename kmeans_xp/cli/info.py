@@ -6,6 +6,8 @@ import warnings
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import Any
 
 from kmeans_xp import __version__
@@ -14,10 +16,11 @@ from kmeans_xp.arrays.backends import installed
 from kmeans_xp.arrays.threads import thread_count
 from kmeans_xp.cli.errors import CliError, optional
 from kmeans_xp.cli.inputs import Choice, choose
+from kmeans_xp.cli.json_text import print_json
 from kmeans_xp.cli.opening import read
-from kmeans_xp.cli.report import print_json
 from kmeans_xp.kernels.choose.engine import ENGINES, LLOYD
 from kmeans_xp.kernels.choose.lloyd import BOUND_METHODS
+from kmeans_xp.kernels.compile import compile as compile_kernels
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.compiling import ALL, DTYPES
 
@@ -36,10 +39,10 @@ def info(
     if (spec is None) != (n_clusters is None):
         raise CliError("--for INPUT and -k K go together: say both, or neither")
     if compile_all:
-        if not compiling.installed():
-            optional("numba", "fast")
-        if not compiling.compile_all():
-            raise CliError(f"kernels cannot be compiled: {compiling.trouble()}")
+        try:
+            compile_kernels()
+        except RuntimeError as error:
+            raise CliError(str(error)) from error
     if spec is not None and n_clusters is not None:
         _explain(spec, n_clusters, as_json)
         return
@@ -103,29 +106,41 @@ def _blas() -> list[str]:
 
 
 def _print(facts: dict[str, Any]) -> None:
-    table_of = optional("rich.table").Table
-    console = optional("rich.console").Console(highlight=False)
-    grid = table_of.grid(padding=(0, 2))
-    grid.add_column(justify="right", style="dim")
-    grid.add_column()
-    for name in ("kmeans_xp", "python", "platform"):
-        grid.add_row(f"  {name}", facts[name])
-    grid.add_row("threads", str(facts["threads"]))
-    grid.add_row("BLAS", ", ".join(facts["blas"]) or "none found")
-    for table in ("kernels", "trackings"):
-        rows = [f"{row['name']} ({row['algorithm']})" for row in facts[table]]
-        grid.add_row(table, ", ".join(rows))
-    grid.add_row("compiled", _compilation(facts["compiled"]))
-    grid.add_row("needs", _listed(facts["packages"]))
-    for extra, packages in facts["extras"].items():
-        grid.add_row(f"extra {extra}", _listed(packages))
-    backends = table_of(box=None, pad_edge=False, header_style="dim")
-    for heading in ("  backend", "version", "devices"):
-        backends.add_column(heading)
-    for backend in facts["backends"]:
-        devices = ", ".join(backend["devices"]) or "no device found"
-        backends.add_row(f"  {backend['name']}", backend["version"], devices)
-    console.print("", grid, "", backends, sep="\n")
+    told = {
+        **{name: facts[name] for name in ("kmeans_xp", "python", "platform")},
+        "threads": str(facts["threads"]),
+        "BLAS": ", ".join(facts["blas"]) or "none found",
+        **{table: _kernels(facts[table]) for table in ("kernels", "trackings")},
+        "compiled": _compilation(facts["compiled"]),
+        "needs": _listed(facts["packages"]),
+        **{f"extra {extra}": _listed(packages) for extra, packages in facts["extras"].items()},
+    }
+    backends = [
+        (b["name"], b["version"], ", ".join(b["devices"]) or "no device found")
+        for b in facts["backends"]
+    ]
+    lines = ["", *_paragraphs(told), "", *_table([("backend", "version", "devices"), *backends])]
+    sys.stdout.write("\n".join([*lines, ""]))
+
+
+def _paragraphs(told: dict[str, str]) -> list[str]:
+    """Return each name with its text to its right, which is wrapped there."""
+    width, columns = 2 + max(map(len, told)), get_terminal_size().columns
+    indent = " " * (width + 2)
+    return [
+        fill(text, columns, initial_indent=f"{name:>{width}}  ", subsequent_indent=indent)
+        for name, text in told.items()
+    ]
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    """Return rows with their cells below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def _kernels(rows: list[dict[str, str]]) -> str:
+    return ", ".join(f"{row['name']} ({row['algorithm']})" for row in rows)
 
 
 def _compilation(compiled: bool) -> str:

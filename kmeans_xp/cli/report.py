@@ -1,7 +1,5 @@
 """The summary of a run: for a person, or as JSON."""
 
-import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +12,7 @@ from kmeans_xp.cli.clusters import reason
 from kmeans_xp.cli.errors import one_line, optional
 from kmeans_xp.cli.images import RGB
 from kmeans_xp.cli.inputs import Array, Data
+from kmeans_xp.cli.json_text import print_json
 from kmeans_xp.cli.model_file import Model
 from kmeans_xp.plotting import cluster_colors
 from kmeans_xp.selection.result import KSelection
@@ -95,11 +94,6 @@ def show(summary: Summary, *, as_json: bool, quiet: bool) -> None:
         print_json(summary.as_dict())
     elif not quiet:
         _print(summary)
-
-
-def print_json(facts: dict[str, Any]) -> None:
-    """Write facts as one JSON object."""
-    sys.stdout.write(json.dumps(facts, indent=2, allow_nan=False) + "\n")
 
 
 def _print(summary: Summary) -> None:

@@ -41,7 +41,7 @@ def test_without_numba_nothing_can_be_compiled(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
     refused = run("info", "--compile").refused()
     assert refused == (
-        "numba is needed for this and is not installed: pip install 'kmeans_xp[fast]'"
+        "numba compiles kernels, and is not installed: pip install 'kmeans_xp[fast]'"
     )
     assert "no kernel, without Numba" in run("info").fine()
 

@@ -44,11 +44,38 @@ def run_hiding(hidden, *arguments):
 
 
 def test_without_the_extra_one_line_names_it():
-    status, out, err = run_hiding(["typer"], "info")
+    status, out, err = run_hiding(["typer"], "fit", "sample:iris", "-k", "3")
     assert (status, out) == (2, "")
     first, imported = err.splitlines()
     assert "needs typer, which is not installed: pip install 'kmeans_xp[cli]'" in first
     assert imported == "[]"
+
+
+# Not listed by `info`, which imports them for it.
+BACKENDS = ["torch", "jax", "dask", "array_api_strict"]
+WITHOUT_CLI = ["typer", "click", "rich", "pyarrow", "PIL"]
+
+
+def test_what_is_installed_is_told_without_the_extra():
+    status, out, _ = run_hiding([*WITHOUT_CLI, *BACKENDS], "info")
+    assert status == 0
+    assert out == run_hiding(BACKENDS, "info")[1]
+    assert "compiled" in out
+    status, out, _ = run_hiding(WITHOUT_CLI, "info", "--json", "--for", "sample:iris", "-k", "3")
+    assert (status, json.loads(out)["shape"]) == (0, [150, 4])
+    status, out, err = run_hiding(WITHOUT_CLI, "info", "--no-such")
+    assert (status, out) == (2, "")
+    line = "kmeans-xp: error: unrecognized arguments: --no-such (see kmeans-xp info --help)"
+    assert err.splitlines()[0] == line
+
+
+def test_kernels_are_compiled_without_the_extra():
+    pytest.importorskip("numba")
+    status, out, _ = run_hiding([*WITHOUT_CLI, *BACKENDS], "info", "--compile", "--json")
+    assert (status, json.loads(out)["compiled"]) == (0, True)
+    status, out, err = run_hiding([*WITHOUT_CLI, "numba"], "info", "--compile")
+    assert (status, out) == (2, "")
+    assert "pip install 'kmeans_xp[fast]'" in err.splitlines()[0]
 
 
 def test_the_module_runs_as_the_command(tmp_path):

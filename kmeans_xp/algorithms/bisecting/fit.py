@@ -21,6 +21,7 @@ from kmeans_xp.arrays.checks import (
 )
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.kernels.choose.engine import engine_for_halves
+from kmeans_xp.kernels.choose.ledger import passes_of
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.shared.prepared_centers import prepare
 from kmeans_xp.rows.arguments import Weights, open_weights
@@ -144,7 +145,10 @@ def bisecting_kmeans(
     tol = check_nonnegative(tol, "tol")
     check_choice(bisecting_strategy, "bisecting_strategy", STRATEGIES)
     check_callback(callback)
-    engine = engine_for_halves(rows.xp, algorithm, rows.shape, rows.dtype, device=rows.device)
+    passes = passes_of(max_iter, n_init)
+    engine = engine_for_halves(
+        rows.xp, algorithm, rows.shape, rows.dtype, passes=passes, device=rows.device
+    )
     weights = open_weights(rows, sample_weight)
     weights.check_clusters(k)
     generator = as_generator(rng)

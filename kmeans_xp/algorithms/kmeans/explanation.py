@@ -108,6 +108,7 @@ def explain_kmeans(rows: ExplainedSource, k: int, algorithm: str, trials: int) -
     foresight = Foresight()
     method = find_lloyd(rows, k, algorithm, foresight)
     outcomes = _outcomes(rows, k, algorithm, method, foresight)
+    foresight.next_choice()
     seeding, seeding_why, seeding_bytes = _explain_seeding(rows, k, trials, method, foresight)
     fused = method.fused_block(rows) is not None
     block_rows = rows.shape[0] if fused else method.block_rows(*rows.shape, k)

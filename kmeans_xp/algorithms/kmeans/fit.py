@@ -31,6 +31,7 @@ from kmeans_xp.arrays.checks import (
 )
 from kmeans_xp.arrays.draws import as_generator, check_rng
 from kmeans_xp.arrays.precision import full_precision, quiet
+from kmeans_xp.kernels.choose.ledger import passes_of
 from kmeans_xp.kernels.choose.lloyd import LloydMethod, find_lloyd, suits_batch
 from kmeans_xp.kernels.interface import Engine, LloydRun
 from kmeans_xp.kernels.portable.batch import batch_rows
@@ -176,7 +177,10 @@ def kmeans(
     weights.check_clusters(k)
     check_rng(rng)
     with rows.together():
-        method = find_lloyd(rows, k, algorithm)
+        # Starts that are made at once gain nothing by compiled code.
+        several = starts > 1 and not suits_batch(rows, k, algorithm)
+        passes = passes_of(max_iter, starts if several else 1)
+        method = find_lloyd(rows, k, algorithm, passes=passes)
         moments = moments_of(rows, weights.array, method.engine)
         problem = Problem(
             rows,

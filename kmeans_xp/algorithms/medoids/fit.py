@@ -231,7 +231,7 @@ def kmedoids(
     starts = _starts(n_init, given, method)
     count = min(n, MORE * batch_size(n, k)) if method == "onebatch" else n
     engine = engine_for_medoids(
-        rows.xp, algorithm, rows.shape, count, rows.dtype, device=rows.device
+        rows.xp, algorithm, rows.shape, count, rows.dtype, swaps=True, device=rows.device
     )
     with rows.together(), full_precision(rows.xp), quiet():
         check_measurable(rows, metric)

@@ -188,6 +188,7 @@ def minibatch_kmeans(
         (min(size, rows.shape[0]), rows.shape[1]),
         k,
         rows.dtype,
+        batches=epochs * rows.shape[0] // size,
         device=rows.device,
     )
     weights = open_weights(rows, sample_weight)

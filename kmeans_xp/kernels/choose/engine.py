@@ -8,7 +8,7 @@ from array_api_compat import is_numpy_namespace
 from kmeans_xp.arrays import Namespace
 from kmeans_xp.arrays.device import memory_of
 from kmeans_xp.kernels.choose import regimes
-from kmeans_xp.kernels.choose.loading import LOADER, Loader
+from kmeans_xp.kernels.choose.loading import Loader
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.metrics import NAMES, Metric
 from kmeans_xp.kernels.numba import compiling
@@ -30,6 +30,13 @@ from kmeans_xp.kernels.portable.engine import PORTABLE, portable_on
 ENGINES: tuple[Engine, ...] = (NUMBA, NUMPY, PORTABLE)
 # What ``algorithm=`` may say for the best engine of Lloyd's algorithm without bounds.
 LLOYD = "lloyd"
+# What is done with the distance of a row to another: fits of k-medoids save 12 to 38 ns of each, as
+# much as ten passes over the distances, and a distance that is measured and not kept up to 2.
+OPERATIONS_OF_A_DISTANCE, SWAPS = 4, 10
+# Mini-batches after which a fit may find that they tell nothing new any more.
+BATCHES_OF_A_FIT = 128
+# Passes that look for the nearest centre and save as much as one that keeps all distances.
+KEPT = 5
 
 
 def find_engine(
@@ -38,7 +45,7 @@ def find_engine(
     *,
     device: Any = None,
     besides: Sequence[str] = (),
-    loader: Loader = LOADER,
+    loader: Loader | None = None,
 ) -> Engine:
     """Return the engine for arrays of `xp` that `algorithm` asks for.
 
@@ -52,7 +59,7 @@ def find_engine(
         Of the blocks, whose size follows its memory; by default a CPU.
     besides : sequence of str
         Other names that the caller knows, for the error.
-    loader : Loader
+    loader : Loader, optional
         Of what an engine has compiled.
 
     Raises
@@ -60,6 +67,7 @@ def find_engine(
     ValueError
         If there is no such engine, or it does not take arrays of this namespace.
     """
+    loader = loader or Loader()
     if algorithm == NUMBA.name:
         loader.prepare_all()
     fitting = [engine for engine in ENGINES if loader.runs_on(engine, xp)]
@@ -87,13 +95,26 @@ def engine_for_labels(
 ) -> Engine:
     """Return the engine for one pass over rows of this shape, which labels them by k centres.
 
-    What labels them fastest is loaded if this pass, or many small ones before it, repay that.
+    What labels them fastest is loaded if this pass, with what was done before, repays that.
     """
     n, d = shape
     if is_numpy_namespace(xp):
-        high_d = (PROJECTION,) * regimes.projects_once(d, k) + (PRODUCT,)
-        for group in (LOW_D,) if regimes.is_low_d(d, k) else high_d:
-            compiling.repaid(n * k * (d + 8), dtype, group)
+        loader, work = Loader(), n * k * (d + 8)
+        if regimes.is_low_d(d, k):
+            loader.loads(work, dtype, LOW_D)
+        else:
+            if regimes.projects_once(d, k):
+                loader.loads(work, dtype, PROJECTION)
+            loader.loads(work, dtype, PRODUCT)
+    return find_engine(xp, device=device)
+
+
+def engine_for_distances(
+    xp: Namespace, shape: tuple[int, int], k: int, dtype: Any, *, device: Any = None
+) -> Engine:
+    """Return the engine for one pass over rows of this shape, which measures them to k centres."""
+    n, d = shape
+    _load(xp, "auto", n * k * (d + 8), dtype, LOW_D, passes=KEPT)
     return find_engine(xp, device=device)
 
 
@@ -104,20 +125,27 @@ def engine_for_batches(
     k: int,
     dtype: Any,
     *,
+    batches: int = 1,
     device: Any = None,
 ) -> Engine:
-    """Return the engine for mini-batches of this shape, of which a fit has dozens."""
+    """Return the engine for so many mini-batches of this shape, at most."""
     n, d = shape
-    _load(xp, algorithm, n * d * k, dtype, BATCHES)
+    _load(xp, algorithm, n * k * (d + 8), dtype, BATCHES, max(1, min(batches, BATCHES_OF_A_FIT)))
     return find_engine(xp, algorithm, device=device)
 
 
 def engine_for_halves(
-    xp: Namespace, algorithm: str, shape: tuple[int, int], dtype: Any, *, device: Any = None
+    xp: Namespace,
+    algorithm: str,
+    shape: tuple[int, int],
+    dtype: Any,
+    *,
+    passes: int,
+    device: Any = None,
 ) -> Engine:
     """Return the engine for rows of this shape, which are divided in two again and again."""
     n, d = shape
-    _load(xp, algorithm, 2 * n * (d + 8), dtype, TWO_MEANS)
+    _load(xp, algorithm, 2 * n * (d + 8), dtype, TWO_MEANS, passes)
     return find_engine(xp, algorithm, device=device)
 
 
@@ -128,10 +156,15 @@ def engine_for_medoids(
     judges: int,
     dtype: Any,
     *,
+    swaps: bool = False,
     device: Any = None,
 ) -> Engine:
-    """Return the engine for passes over the distances of rows of this shape to so many judges."""
-    _load(xp, algorithm, shape[0] * judges * 4, dtype, MEDOIDS)
+    """Return the engine for the distances of rows of this shape to so many judges.
+
+    They are measured once; swaps of medoids pass over them again and again.
+    """
+    passes = SWAPS if swaps else 1
+    _load(xp, algorithm, shape[0] * judges * OPERATIONS_OF_A_DISTANCE, dtype, MEDOIDS, passes)
     if algorithm == "auto":
         engine_for_labels(xp, shape, judges, dtype, device=device)
     return find_engine(xp, algorithm, device=device)
@@ -142,10 +175,10 @@ def engine_for_neighbors(
 ) -> Engine:
     """Return the engine for one look at so many pairs of rows, by bounds in `dtype`.
 
-    What looks at them fastest is loaded if this look, or many small ones before it, repay that.
+    What looks at them fastest is loaded if this look, with what was done before, repays that.
     """
-    if algorithm in ("auto", LLOYD) and is_numpy_namespace(xp) and not regimes.has_tree(d):
-        compiling.repaid(pairs * (d + 8), dtype, NEIGHBORS)
+    if not regimes.has_tree(d):
+        _load(xp, algorithm, pairs * (d + 8), dtype, NEIGHBORS, passes=1)
     return find_engine(xp, algorithm, device=device)
 
 
@@ -161,15 +194,17 @@ def engine_for_silhouette(
 ) -> Engine:
     """Return the engine for the distances of all rows to k clusters, measured once."""
     n, d = shape
-    if is_numpy_namespace(xp) and metric in NAMES:
-        by_cluster = in_memory and regimes.measures_by_cluster(n, k, metric)
-        group, pairs = (SILHOUETTE, n * n // 2) if by_cluster else (MEDOIDS, n * n)
-        if regimes.measures_by_difference(d, str(metric)):
-            compiling.repaid(pairs * (d + 8), dtype, group)
+    if metric in NAMES and regimes.measures_by_difference(d, str(metric)):
+        if in_memory and regimes.measures_by_cluster(n, k, metric):
+            _load(xp, "auto", n * n // 2 * (d + 8), dtype, SILHOUETTE, passes=1)
+        else:
+            _load(xp, "auto", n * n * OPERATIONS_OF_A_DISTANCE, dtype, MEDOIDS, passes=1)
     return find_engine(xp, device=device)
 
 
-def _load(xp: Namespace, algorithm: str, work: int, dtype: Any, group: compiling.Group) -> None:
-    """Load a compiled group that the work of many iterations repays, unless NumPy is asked for."""
+def _load(
+    xp: Namespace, algorithm: str, work: int, dtype: Any, group: compiling.Group, passes: int
+) -> None:
+    """Load a compiled group where that is repaid, unless NumPy is asked for."""
     if algorithm in ("auto", LLOYD) and is_numpy_namespace(xp):
-        compiling.worthwhile(work, dtype, group)
+        Loader().loads(work, dtype, group, passes)

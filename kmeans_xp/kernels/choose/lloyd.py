@@ -12,7 +12,8 @@ from array_api_compat import is_jax_namespace, is_numpy_namespace
 from kmeans_xp.arrays import Array
 from kmeans_xp.kernels.choose import regimes
 from kmeans_xp.kernels.choose.engine import find_engine
-from kmeans_xp.kernels.choose.loading import LOADER, Loader
+from kmeans_xp.kernels.choose.ledger import ITERATIONS
+from kmeans_xp.kernels.choose.loading import Loader
 from kmeans_xp.kernels.choose.verdict import Verdict
 from kmeans_xp.kernels.choose.workload import Workload
 from kmeans_xp.kernels.interface import Engine, FusedIteration, LloydRun, Source, Team
@@ -110,7 +111,9 @@ class BoundMethod:
         suits = self.suits(workload)
         if not suits or self.group is None:
             return suits
-        loaded = workload.loader.worthwhile(workload.work, workload.dtype, self.group)
+        loaded = workload.loader.worthwhile(
+            workload.work, workload.dtype, self.group, workload.passes
+        )
         return Verdict(True, f"{suits.reason}; {loaded.reason}") if loaded else loaded
 
     def prepare(self, workload: Workload) -> bool:
@@ -276,7 +279,7 @@ def _suits_bytes(workload: Workload) -> Verdict:
     if d > BYTES_UP_TO:
         return Verdict(False, f"{d} features are more than {BYTES_UP_TO}")
     # Asked before the processor is, which imports Numba.
-    repays = loader.repays(workload.work, workload.dtype, QUANTISED)
+    repays = loader.repays(workload.work, workload.dtype, QUANTISED, workload.passes)
     if not repays:
         return repays
     if not loader.byte_products():
@@ -418,7 +421,12 @@ def suits_batch(rows: Source, k: int, algorithm: str = "auto") -> bool:
 
 
 def find_lloyd(
-    rows: Source, k: int, algorithm: str = "auto", loader: Loader = LOADER
+    rows: Source,
+    k: int,
+    algorithm: str = "auto",
+    loader: Loader | None = None,
+    *,
+    passes: int = ITERATIONS,
 ) -> LloydMethod:
     """Return how Lloyd's algorithm runs for k clusters of `rows`, as `algorithm` asks for.
 
@@ -429,17 +437,20 @@ def find_lloyd(
         Clusters.
     algorithm : str
         ``"auto"``, an algorithm, or an engine or bound method by its name.
-    loader : Loader
+    loader : Loader, optional
         Of what is compiled.
+    passes : int
+        As how many passes over the rows the fit counts.
 
     Raises
     ------
     ValueError
         If there is nothing of this name for such rows.
     """
+    loader = loader or Loader()
     if not (is_numpy_namespace(rows.xp) and rows.in_memory):
         return LloydMethod(find_engine(rows.xp, algorithm, device=rows.device, loader=loader))
-    workload = Workload.of(rows, k, loader)
+    workload = Workload.of(rows, k, loader, passes)
     considered = tuple(_consider(workload, algorithm))
     method, verdict = considered[-1]
     if verdict or algorithm == "auto":

@@ -1,17 +1,17 @@
 """How the potential of rows is kept while greedy k-means++ chooses centres."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from kmeans_xp.arrays import Array
-from kmeans_xp.kernels.choose.loading import LOADER, Loader
+from kmeans_xp.kernels.choose.loading import Loader
 from kmeans_xp.kernels.choose.verdict import Verdict
 from kmeans_xp.kernels.interface import Engine, Potential, Seeder, Source
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numba.compiling import LOW_D_SEEDING, QUANTISED
+from kmeans_xp.kernels.numba.compiling import LOW_D_SEEDING, QUANTISED_SEEDING
 from kmeans_xp.kernels.numpy.seeding import (
     BLOCK_ENTRIES,
     PIECE_ROWS,
@@ -40,8 +40,6 @@ LEFT = 0.125
 # all features where X is small (digits 1.33 -> 0.71 ms; 5,000 rows of 200 features 6.1 -> 3.8, but
 # sums of so many squares in single precision lose too much).
 LOW_D_UP_TO, SMALL_UP_TO = 32, 96
-# Iterations of a fit that take as long as seeding by as many products.
-PASSES = 32
 NOT_REMEMBERED = "nothing is remembered of rows that are not NumPy's, in memory"
 
 
@@ -69,13 +67,13 @@ class Seeding:
     trials: int
     origin: Array
     variance: float
-    loader: Loader = LOADER
+    loader: Loader = field(default_factory=Loader)
 
     @property
     def work(self) -> int:
-        """Return about how many operations it takes, in iterations of a fit."""
+        """Return about how many operations it takes to compare all rows with all candidates."""
         n, d = self.rows.shape
-        return n * d * self.k * self.trials // PASSES
+        return n * (d + 8) * self.k * self.trials
 
     @property
     def together(self) -> int:
@@ -198,7 +196,7 @@ def _suits_low_d(seeding: Seeding) -> Verdict:
         return Verdict(False, "rows or weights are not in single precision")
     if d > most or n * d > ENTRIES:
         return Verdict(False, f"{d} features are more than {most}, or X is too large")
-    loads = seeding.loader.worthwhile(seeding.work, seeding.dtype, LOW_D_SEEDING)
+    loads = seeding.loader.worthwhile(seeding.work, seeding.dtype, LOW_D_SEEDING, 1)
     return Verdict(loads.holds, f"{d} features are at most {most}; {loads.reason}")
 
 
@@ -231,13 +229,13 @@ def _suits_bytes(seeding: Seeding) -> Verdict:
         return Verdict(False, f"{n} rows of {d} features are no case for bytes")
     # A look at a sample takes milliseconds: long where X is small, and nothing to a compiler.
     if n * d <= SMALL:
-        loads = loader.worthwhile(work, dtype, QUANTISED)
+        loads = loader.worthwhile(work, dtype, QUANTISED_SEEDING, 1)
         if not loads:
             return loads
     left = candidate_share(seeding.rows.evenly(SAMPLE), seeding.k)
     if not left < LEFT:
         return Verdict(False, f"bytes leave {left:.1%} of the pairs, not under {LEFT:.1%}")
-    loads = loader.worthwhile(work, dtype, QUANTISED)
+    loads = loader.worthwhile(work, dtype, QUANTISED_SEEDING, 1)
     reason = f"bytes leave {left:.1%} of the pairs, under {LEFT:.1%}; {loads.reason}"
     return Verdict(loads.holds, reason)
 

@@ -1,11 +1,12 @@
 """What is to be clustered, as far as the choice of bounds depends on it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
 
 from kmeans_xp.arrays import Array
-from kmeans_xp.kernels.choose.loading import LOADER, Loader
+from kmeans_xp.kernels.choose.ledger import ITERATIONS
+from kmeans_xp.kernels.choose.loading import Loader
 from kmeans_xp.kernels.interface import Source
 from kmeans_xp.kernels.shared.projection import Directions, candidate_share, directions_of
 
@@ -26,6 +27,8 @@ class Workload:
         Of the rows.
     loader : Loader
         Of what a method has compiled.
+    passes : int
+        As how many passes over the rows the fit counts.
     """
 
     rows: Source
@@ -33,13 +36,16 @@ class Workload:
     d: int
     k: int
     dtype: Any
-    loader: Loader = LOADER
+    loader: Loader = field(default_factory=Loader)
+    passes: int = ITERATIONS
 
     @classmethod
-    def of(cls, rows: Source, k: int, loader: Loader = LOADER) -> Self:
+    def of(
+        cls, rows: Source, k: int, loader: Loader | None = None, passes: int = ITERATIONS
+    ) -> Self:
         """Return the workload of clustering `rows`."""
         n, d = rows.shape
-        return cls(rows, n, d, k, rows.dtype, loader)
+        return cls(rows, n, d, k, rows.dtype, loader or Loader(), passes)
 
     @property
     def work(self) -> int:

@@ -2,6 +2,10 @@
 
 Numba takes a function from disk as long as its source file is the same: it does not look at what
 that file imports, nor whether its own files are whole, and an error there ends the fit.
+
+They are kept where Numba keeps them: in the folder NUMBA_CACHE_DIR; else beside the sources; else,
+where these cannot be written to, in a folder of the user's. Then what lies beside the sources is
+read all the same, since whoever installed the package may have compiled it there.
 """
 
 import hashlib
@@ -11,10 +15,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
+from inspect import getfile
 from pathlib import Path
 from typing import Any
 
-from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
+from numba.core.caching import (
+    FunctionCache,
+    IndexDataCacheFile,
+    InTreeCacheLocator,
+    NullCache,
+    UserWideCacheLocator,
+)
 
 # Compiled functions call what is in these two folders alone.
 _IMPORT = re.compile(
@@ -57,6 +68,10 @@ class _Cache(FunctionCache):
         self._warn = warn
         stamp = _digest(repr(sorted(sources(function.__module__).items())).encode())
         self._cache_file = _CheckedFiles(self._cache_path, self._impl.filename_base, stamp)
+        self._beside_source = None
+        if isinstance(self._impl.locator, UserWideCacheLocator):
+            beside = InTreeCacheLocator(function, getfile(function)).get_cache_path()
+            self._beside_source = _CheckedFiles(beside, self._impl.filename_base, stamp)
 
     def load_overload(self, signature: Any, context: Any) -> Any:
         """Return what was compiled for a signature, or None."""
@@ -67,6 +82,13 @@ class _Cache(FunctionCache):
                 self.flush()
             self._warn(_message(f"in {self._cache_path} cannot be read", error))
             return None
+
+    def _load_overload(self, signature: Any, context: Any) -> Any:
+        found = super()._load_overload(signature, context)
+        if found is not None or self._beside_source is None:
+            return found
+        data = self._beside_source.load(self._index_key(signature, context.codegen()))
+        return None if data is None else self._impl.rebuild(context, data)
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
         """Keep what was compiled for a signature."""

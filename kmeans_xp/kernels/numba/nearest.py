@@ -87,9 +87,8 @@ def distances_all(
     prepared: PreparedCenters,
 ) -> tuple[np.ndarray, float] | None:
     """Return the distances, not squared, of all rows to every centre, (n, k), as `label_all`."""
-    k, d = prepared.centers.shape
-    rows = whole(ENTRIES // d)
-    if rows is None or not compiling.repaid(rows.size * k, rows.dtype, LOW_D):
+    rows = whole(ENTRIES // prepared.centers.shape[1])
+    if rows is None or not compiling.ready(rows.dtype, LOW_D):
         return None
     from kmeans_xp.kernels.numba.low_d import distances as low_d_distances
 

@@ -10,6 +10,8 @@ import pytest
 
 from kmeans_xp import explain, kmeans
 from kmeans_xp.algorithms.kmeans.explain import explained
+from kmeans_xp.kernels.choose import loading
+from kmeans_xp.kernels.choose.ledger import Ledger
 from kmeans_xp.kernels.choose.lloyd import BOUND_METHODS
 from kmeans_xp.kernels.choose.workload import Workload
 from kmeans_xp.kernels.numba import compiling
@@ -83,21 +85,60 @@ def test_reasons():
     assert said.block_rows == 300
 
 
-def test_large_work_would_be_compiled_and_middling_depends_on_the_disk(monkeypatch):
+@pytest.fixture
+def fresh(monkeypatch):
+    """A process that has imported and saved nothing; its ledger."""
+    ledger = Ledger()
+    monkeypatch.setattr(loading, "LEDGER", ledger)
     monkeypatch.setattr(compiling, "installed", lambda: True)
     monkeypatch.setattr(compiling, "imported", lambda: False)
+    monkeypatch.setattr(compiling, "started", lambda: False)
     monkeypatch.setattr(compiling, "_ready", set())
     monkeypatch.setattr(compiling, "_errors", {})
+    monkeypatch.setattr(compiling, "surely_not_on_disk", lambda _: False)
     monkeypatch.setattr(compiling, "prepare", None)  # Nothing may be loaded.
-    large = explained(np.broadcast_to(np.float32([1, 2]), (2_000_000, 2)), 60)
+    return ledger
+
+
+def _rows(n):
+    return np.broadcast_to(np.float32([1, 2]), (n, 2))
+
+
+def test_large_work_would_be_compiled_and_middling_depends_on_the_disk(fresh):
+    large = explained(_rows(20_000_000), 60)
     assert [o.name for o in large.kernel] == ["numba hamerly"]
     assert not large.kernel[0].conditions
-    middling = explained(np.broadcast_to(np.float32([1, 2]), (500_000, 2)), 60)
+    assert "it would save about 42 s and repays compiling it (22 s)" in large.why
+    middling = explained(_rows(500_000), 60)
     first, *others, last = middling.kernel
     assert (first.name, last.name) == ("numba hamerly", "numpy hamerly")
     assert first.conditions == ("its compiled code (low_d) is on disk",)
     assert last.conditions == ()
     assert [o.name for o in others] == ["numba wide"]
+
+
+def test_what_is_known_to_be_absent_is_no_doubt(fresh, monkeypatch):
+    monkeypatch.setattr(compiling, "surely_not_on_disk", lambda _: True)
+    said = explained(_rows(500_000), 60)
+    assert [(o.name, o.conditions) for o in said.kernel] == [("numpy hamerly", ())]
+    reason = dict(said.passed_over)["numba hamerly"]
+    assert reason.startswith("its code is not compiled, and it would save about 1.1 s")
+    assert [o.name for o in explained(_rows(20_000_000), 60).kernel] == ["numba hamerly"]
+
+
+def test_what_was_saved_so_far_counts_and_explaining_adds_nothing(fresh):
+    key = np.dtype(np.float32), compiling.LOW_D
+    for _ in range(3):
+        said = explained(_rows(200_000), 60)
+        assert said.kernel[0].name == "numpy hamerly"
+        reason = dict(said.passed_over)["numba hamerly"]
+        assert reason == "it would save about 0.42 s and does not repay importing Numba (0.54 s)"
+    fresh.enter(key, 0.4, 0.4)
+    said = explained(_rows(200_000), 60)
+    assert said.kernel[0].name == "numba hamerly"
+    so_far = "which with 0.4 s so far repays importing Numba (0.54 s)"
+    assert f"it would save about 0.42 s, {so_far}" in said.why
+    assert fresh.saved(key) == fresh.balance == 0.4
 
 
 @pytest.mark.parametrize("method", BOUND_METHODS, ids=lambda method: method.name)

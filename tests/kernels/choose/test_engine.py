@@ -1,19 +1,22 @@
 """Which engine runs: by name, by the namespace, and by what is worth loading."""
 
-import sys
-from collections import Counter
-
 import numpy as np
 import pytest
 
 from kmeans_xp import kmeans
+from kmeans_xp.kernels.choose import loading
 from kmeans_xp.kernels.choose.engine import (
     ENGINES,
     engine_for_batches,
+    engine_for_distances,
     engine_for_halves,
     engine_for_labels,
+    engine_for_medoids,
+    engine_for_neighbors,
+    engine_for_silhouette,
     find_engine,
 )
+from kmeans_xp.kernels.choose.ledger import Ledger
 from kmeans_xp.kernels.numba import compiling
 from tests.backends import Backend
 from tests.data import cloud
@@ -46,33 +49,44 @@ def test_without_anything_loaded_numpy_is_taken(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The groups that were asked for, with Numba as if it had been imported and nothing ready."""
+    """The groups that were asked for, with Numba as if it were installed and nothing ready."""
     names: list[str] = []
 
     def prepare(dtype: object, group: compiling.Group, *, compile: bool = True) -> bool:  # noqa: A002
-        names.append(group.name)
+        names.extend([group.name] * (not compile))
         return False
 
-    monkeypatch.setattr(compiling, "_operations_without", Counter())
+    monkeypatch.setattr(loading, "LEDGER", Ledger())
     monkeypatch.setattr(compiling, "_ready", set())
+    monkeypatch.setattr(compiling, "installed", lambda: True)
     monkeypatch.setattr(compiling, "prepare", prepare)
-    monkeypatch.setitem(sys.modules, "numba", None)
     return names
 
 
 def test_rows_ask_for_what_labels_them(asked: list[str]) -> None:
-    n = 1 << 30
+    n = 1 << 32
     for d, k in ((3, 50), (64, 16), (192, 256), (200, 20)):
         engine_for_labels(np, (n, d), k, np.float32)
-    assert asked == ["low_d", "low_d", "projection", "product", "product"]
+    engine_for_distances(np, (n, 200), 20, np.float64)
+    assert asked == ["low_d", "low_d", "projection", "product", "product", "low_d"]
 
 
 def test_many_iterations_ask_for_what_they_repay(asked: list[str]) -> None:
     large, small = (1 << 30, 3), (10, 3)
     assert engine_for_batches(np, "auto", large, 8, np.float32).name == "numpy"
-    engine_for_halves(np, "lloyd", large, np.float32)
+    engine_for_halves(np, "lloyd", large, np.float32, passes=2)
     assert asked == ["mini-batches", "two-means"]
     for algorithm, shape in (("auto", small), ("numpy", large), ("portable", large)):
-        engine_for_batches(np, algorithm, shape, 8, np.float32)
-        engine_for_halves(np, algorithm, shape, np.float32)
+        engine_for_batches(np, algorithm, shape, 8, np.float64)
+        engine_for_halves(np, algorithm, shape, np.float64, passes=2)
     assert asked == ["mini-batches", "two-means"]
+
+
+def test_distances_ask_for_what_they_repay(asked: list[str]) -> None:
+    n, where = 1 << 17, {"in_memory": True}
+    engine_for_medoids(np, "lloyd", (n, 3), n, np.float32)
+    engine_for_neighbors(np, "auto", n * n, 16, np.float32)
+    engine_for_neighbors(np, "auto", n * n, 2, np.float64)  # By a tree.
+    engine_for_silhouette(np, (n, 3), 8, "euclidean", np.float64, **where)
+    engine_for_silhouette(np, (n, 3), 8, "manhattan", np.float64, **where)
+    assert asked == ["medoids", "neighbors", "silhouette", "medoids"]

@@ -5,6 +5,7 @@ import pytest
 
 from kmeans_xp.kernels.choose import lloyd as choose_lloyd
 from kmeans_xp.kernels.choose.lloyd import BOUND_METHODS, find_lloyd
+from kmeans_xp.kernels.choose.loading import Loader
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.portable.lloyd import BoundedSearch, DeferredSearch, FullSearch
 from kmeans_xp.rows import open_rows
@@ -44,7 +45,7 @@ def test_names_are_there_once_and_say_what_is_compiled() -> None:
 def test_compiled_bounds_where_they_pay(
     shape: tuple[int, int], k: int, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiling, "worthwhile", lambda *_: True)
+    monkeypatch.setattr(Loader, "loads", lambda *_: True)
     monkeypatch.setattr(compiling, "byte_products", lambda: False)
     assert _chosen(cloud(*shape), k) == name
 
@@ -52,7 +53,7 @@ def test_compiled_bounds_where_they_pay(
 @pytest.mark.parametrize("left", [0.0, 1.0])
 def test_bytes_where_they_leave_few_centres(left: float, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
-    monkeypatch.setattr(compiling, "worthwhile", lambda *_: True)
+    monkeypatch.setattr(Loader, "loads", lambda *_: True)
     monkeypatch.setattr(compiling, "byte_products", lambda: True)
     monkeypatch.setattr(choose_lloyd, "candidate_share", lambda *_: left)
     X = cloud(1000, 64)
@@ -65,7 +66,7 @@ def test_bytes_where_they_leave_few_centres(left: float, monkeypatch: pytest.Mon
 def test_projections_where_few_directions_hold_most(
     compiled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiling, "worthwhile", lambda *_: compiled)
+    monkeypatch.setattr(Loader, "loads", lambda *_: compiled)
     start = "numba" if compiled else "numpy"
     assert _chosen(correlated(1000, 64), 60) == (
         "numba projection" if compiled else "numpy hamerly"
@@ -76,7 +77,7 @@ def test_projections_where_few_directions_hold_most(
 
 
 def test_what_is_not_compiled_is_numpys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "worthwhile", lambda *_: False)
+    monkeypatch.setattr(Loader, "loads", lambda *_: False)
     for shape, k in (((400, 2), 5), ((400, 64), 60), ((400, 2), 300)):
         assert _chosen(cloud(*shape), k) == "numpy hamerly"
 
@@ -86,7 +87,7 @@ def test_whoever_asks_for_an_algorithm_gets_the_best_of_those(
 ) -> None:
     for compiled in (False, True):
         start = "numba" if compiled else "numpy"
-        monkeypatch.setattr(compiling, "worthwhile", lambda *_, answer=compiled: answer)
+        monkeypatch.setattr(Loader, "loads", lambda *_, answer=compiled: answer)
         assert _chosen(cloud(400, 2), 5, "hamerly") == f"{start} hamerly"
         assert _chosen(correlated(1000, 64), 60, "hamerly").startswith(start)
         assert _chosen(correlated(1000, 64), 60, "projection") == f"{start} projection"
@@ -110,7 +111,7 @@ def test_rows_that_nothing_is_remembered_of_are_searched(backend: Backend) -> No
 
 
 def test_rows_of_a_block_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "worthwhile", lambda *_: False)
+    monkeypatch.setattr(Loader, "loads", lambda *_: False)
     for shape, k, fused in (((400, 2), 5, True), ((70_000, 8), 2, False), ((600, 2), 129, False)):
         X = cloud(*shape)
         run = find_lloyd(open_rows(X), k).start(open_rows(X), None, k, X[0])

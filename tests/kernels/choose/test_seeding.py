@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kmeans_xp.kernels.choose import seeding as choose_seeding
+from kmeans_xp.kernels.choose.loading import Loader
 from kmeans_xp.kernels.choose.seeding import Seeding, find_potential, find_seeder
-from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numpy.engine import NUMPY
 from kmeans_xp.kernels.numpy.seeding import ProductPotential
 from kmeans_xp.kernels.portable.engine import PORTABLE
@@ -36,13 +36,13 @@ def _found(X: np.ndarray, k: int = 60, weights: np.ndarray | None = None) -> str
 @pytest.fixture
 def _compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
-    monkeypatch.setattr(compiling, "worthwhile", lambda *_: True)
+    monkeypatch.setattr(Loader, "loads", lambda *_: True)
     monkeypatch.setattr(choose_seeding, "SAMPLE", 224)
 
 
 @pytest.fixture
 def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "worthwhile", lambda *_: False)
+    monkeypatch.setattr(Loader, "loads", lambda *_: False)
 
 
 @pytest.mark.usefixtures("_compiled")
@@ -75,7 +75,7 @@ def test_few_rows_are_looked_at_only_where_bytes_are_worth_loading(
     X, looks = cloud(224, 128).astype(np.float32), []
     monkeypatch.setattr(choose_seeding, "candidate_share", lambda *_: looks.append(1) or 0.0)
     for worthwhile in (False, True):
-        monkeypatch.setattr(compiling, "worthwhile", lambda *_, answer=worthwhile: answer)
+        monkeypatch.setattr(Loader, "loads", lambda *_, answer=worthwhile: answer)
         assert _found(X) == ("QuantisedSeeder" if worthwhile else "SketchSeeder")
         assert len(looks) == worthwhile
 

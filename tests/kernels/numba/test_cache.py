@@ -114,21 +114,95 @@ print([compiling.prepare(np.float64, compiling.TWO_MEANS, compile=c) for c in (F
 """
 
 
-def test_what_a_source_imports_belongs_to_it(tmp_path):
-    package = shutil.copytree(
-        ROOT, tmp_path / "kmeans_xp", ignore=shutil.ignore_patterns("__pycache__")
-    )
+# As if the folders of the package could not be written to, which root always can.
+READ_ONLY = """
+from numba.core.caching import InTreeCacheLocator
+def refuse(self):
+    raise PermissionError(self.get_cache_path())
+InTreeCacheLocator.ensure_cache_path = refuse
+"""
+COMPILED, FOUND = "[False, True]", "[True, True]"
 
-    def said() -> str:
-        command = [sys.executable, "-c", PROGRAM]  # Takes the package from where it runs.
-        env = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-        return subprocess.check_output(command, cwd=tmp_path, env=env, text=True).strip()
 
-    assert said() == "[False, True]"
-    assert said() == "[True, True]"
-    imported = package / "kernels" / "numba" / "low_d" / "search.py"
-    imported.write_text(imported.read_text() + "\n# Another version.\n")
-    assert said() == "[False, True]"
+class Installed:
+    """A copy of the package in a folder, with no compiled code."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.cache = folder, folder / "cache"
+        hidden = shutil.ignore_patterns("__pycache__")
+        self.package = shutil.copytree(ROOT, folder / "kmeans_xp", ignore=hidden)
+
+    def said(self, first: str = "", program: str = PROGRAM, **environment: str) -> str:
+        """Return what a program says in such an environment."""
+        # It takes the package from where it runs.
+        command = [sys.executable, "-W", "error", "-c", first + program]
+        hidden = {"NUMBA_CACHE_DIR", "PYTHONDONTWRITEBYTECODE"}
+        env = {k: v for k, v in os.environ.items() if k not in hidden} | environment
+        return subprocess.check_output(command, cwd=self.folder, env=env, text=True).strip()
+
+    def change(self) -> None:
+        """Change a source that what is compiled imports."""
+        imported = self.package / "kernels" / "numba" / "low_d" / "search.py"
+        imported.write_text(imported.read_text() + "\n# Another version.\n")
+
+
+@pytest.fixture
+def installed(tmp_path):
+    return Installed(tmp_path)
+
+
+LOOKED = """
+import sys
+from kmeans_xp.kernels.numba import compiling
+print(compiling.surely_not_on_disk(compiling.TWO_MEANS), "numba" in sys.modules)
+"""
+NO_PLACE = """
+import tempfile
+def refuse(dir):
+    raise PermissionError(dir)
+tempfile.TemporaryFile = refuse
+"""
+
+
+def test_numba_need_not_be_imported_to_see_that_nothing_is_there(installed, tmp_path):
+    installed.said(program="import kmeans_xp.kernels.numba.compiling")  # Which makes the folder.
+    assert installed.said(program=LOOKED) == "True False"
+    # It may be elsewhere then, which only Numba can tell.
+    elsewhere = {"NUMBA_CACHE_DIR": str(tmp_path / "elsewhere")}
+    assert installed.said(program=LOOKED, **elsewhere) == "False False"
+    assert installed.said(NO_PLACE, LOOKED) == "False False"
+    assert installed.said() == COMPILED
+    assert installed.said(program=LOOKED) == "False False"
+
+
+def test_what_a_source_imports_belongs_to_it(installed):
+    where = {"NUMBA_CACHE_DIR": str(installed.cache)}
+    assert installed.said(**where) == COMPILED
+    assert installed.said(**where) == FOUND
+    installed.change()
+    assert installed.said(**where) == COMPILED
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the user's cache is elsewhere")
+def test_beside_a_package_that_cannot_be_written_to_the_users_cache_is_used(installed):
+    where = {"XDG_CACHE_HOME": str(installed.cache)}
+    assert installed.said(READ_ONLY, **where) == COMPILED
+    assert list(installed.cache.rglob("*.nbc"))
+    assert not list(installed.package.rglob("*.nb?"))
+    assert installed.said(READ_ONLY, **where) == FOUND
+    installed.change()
+    assert installed.said(READ_ONLY, **where) == COMPILED
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the user's cache is elsewhere")
+def test_what_was_compiled_beside_the_package_is_found_by_who_cannot_write_there(installed):
+    where = {"XDG_CACHE_HOME": str(installed.cache)}
+    assert installed.said(**where) == COMPILED
+    assert list(installed.package.rglob("*.nbc"))
+    assert installed.said(READ_ONLY, **where) == FOUND
+    assert not list(installed.cache.rglob("*.nb?"))
+    installed.change()
+    assert installed.said(READ_ONLY, **where) == COMPILED
 
 
 COMPILED_FROM = "kmeans_xp.kernels.numba.", "kmeans_xp.kernels.shared."

@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
-from collections import Counter
 
 import numpy as np
 import pytest
 
+from kmeans_xp.kernels.choose.ledger import Ledger
+from kmeans_xp.kernels.choose.loading import Loader
 from kmeans_xp.kernels.numba import compiling
-from kmeans_xp.kernels.numba.compiling import ALL, COMPILED, DTYPES, LOADED, LOW_D, PASSES
+from kmeans_xp.kernels.numba.compiling import ALL, DTYPES, LOW_D
 
 SCRIPT = """
 import sys
@@ -59,82 +60,6 @@ def test_what_is_on_disk_is_loaded():
     assert _said() == ["True", "False", "False", "True", "True"]
 
 
-def test_little_work_waits_for_no_compiler(monkeypatch):
-    asked = []
-
-    def prepare(dtype, name, *, compile):  # noqa: A002
-        asked.append(compile)
-        return compile
-
-    monkeypatch.setattr(compiling, "ready", lambda *names: False)
-    monkeypatch.setattr(compiling, "prepare", prepare)
-    monkeypatch.setitem(sys.modules, "numba", None)
-    works = [1 << 20, LOADED, COMPILED]
-    assert [compiling.worthwhile(w, np.float32, LOW_D) for w in works] == [False, False, True]
-    assert asked == [False, True]
-    monkeypatch.delitem(sys.modules, "numba")
-    assert not compiling.worthwhile(LOADED, np.float32, LOW_D)
-    assert asked == [False, True]
-
-
-@pytest.fixture
-def compiler(monkeypatch):
-    """Numba as if it had been imported; what is asked of it, and that nothing is on disk."""
-    asked = []
-
-    def prepare(dtype, group, *, compile):  # noqa: A002
-        asked.append((group.name, compile))
-        return False
-
-    monkeypatch.setattr(compiling, "_operations_without", Counter())
-    monkeypatch.setattr(compiling, "_ready", set())
-    monkeypatch.setattr(compiling, "prepare", prepare)
-    monkeypatch.setitem(sys.modules, "numba", None)
-    return asked
-
-
-def test_one_pass_repays_less_than_a_fit(compiler, monkeypatch):
-    least = PASSES * LOADED
-    for work in (least - 1, least, PASSES * COMPILED):
-        compiling._operations_without.clear()
-        compiling.repaid(work, np.float32, LOW_D)
-    assert compiler == [("low_d", False), ("low_d", True)]
-    monkeypatch.delitem(sys.modules, "numba")
-    compiling.repaid(least, np.float64, LOW_D)
-    assert len(compiler) == 2
-
-
-def test_many_small_passes_load_but_never_compile(compiler):
-    step = PASSES * LOADED // 4
-    for _ in range(11):
-        compiling.repaid(step, np.float32, LOW_D)
-    # Asked again only when as much has been done again.
-    assert compiler == [("low_d", False)] * 2
-    compiling._operations_without[np.dtype(np.float32), LOW_D] = 1 << 60
-    compiling.repaid(step, np.float32, LOW_D)
-    assert compiler == [("low_d", False)] * 3
-
-
-PREDICT = """
-import sys
-import numpy as np
-from kmeans_xp import assign, inertia
-from kmeans_xp.kernels.numba import compiling
-X = np.random.default_rng(0).random((5000, 3), np.float32)
-assign(X, X[:20]), inertia(X, X[:20])
-print("numba" in sys.modules)
-compiling.IMPORTED = 1
-assign(X, X[:20])
-print("numba" in sys.modules, compiling.ready(X.dtype))
-"""
-
-
-def test_only_a_large_prediction_imports_numba():
-    pytest.importorskip("numba")
-    assert compiling.prepare(np.float32)
-    assert _said(PREDICT) == ["False", "True", "True"]
-
-
 def test_a_numba_that_refuses_to_be_imported_is_as_good_as_none(monkeypatch):
     monkeypatch.setattr(compiling, "find_spec", lambda name: object())
     monkeypatch.setattr(compiling, "_ready", set())
@@ -144,9 +69,9 @@ def test_a_numba_that_refuses_to_be_imported_is_as_good_as_none(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     assert not compiling.compile_all()
     with pytest.warns(RuntimeWarning, match="Numba is installed, but cannot be used"):
-        assert not compiling.worthwhile(COMPILED, np.float32, LOW_D)
+        assert not Loader(Ledger()).loads(1 << 50, np.float32, LOW_D)
     # Once is enough.
-    assert not compiling.worthwhile(COMPILED, np.float64, LOW_D)
+    assert not Loader(Ledger()).loads(1 << 50, np.float64, LOW_D)
 
 
 FITS = """
@@ -154,8 +79,8 @@ import sys, warnings
 {first}
 import numpy as np
 from kmeans_xp import KMeans, GaussianMixture, kmeans
-from kmeans_xp.kernels.numba import compiling
-compiling.LOADED = compiling.IMPORTED = compiling.COMPILED = 1 << 16
+from kmeans_xp.kernels.choose import loading
+loading.saving_of = lambda *_: 1e3
 X = np.random.default_rng(0).random((3000, 16), np.float32)
 with warnings.catch_warnings(record=True) as told:
     warnings.simplefilter("always", RuntimeWarning)
