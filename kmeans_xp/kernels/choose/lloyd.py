@@ -228,6 +228,16 @@ def _is_large_high_d(workload: Workload) -> Verdict:
     return Verdict(True, f"{d} features and {k} clusters are at least {HIGH_D}")
 
 
+def _suits_projection(workload: Workload) -> Verdict:
+    large = _is_large_high_d(workload)
+    if not large:
+        return large
+    # Asked before rows are looked at, which takes milliseconds.
+    passes, loader = workload.passes, workload.loader
+    repays = loader.repays(workload.work, workload.dtype, PROJECTION, passes)
+    return _has_few_directions(workload) if repays else repays
+
+
 def _has_few_directions_for_numpy(workload: Workload) -> Verdict:
     entries = workload.k * workload.d
     if entries < PROJECTED_FROM:
@@ -344,7 +354,7 @@ BOUND_METHODS: tuple[BoundMethod, ...] = (
         algorithm="projection",
         serves="many features and centres, where few directions hold most of what sets rows apart",
         group=PROJECTION,
-        suits=_has_few_directions,
+        suits=_suits_projection,
         bounds=_projection_bounds,
         row_bytes=_projection_bytes,
         block_rows=_high_d_block_rows,

@@ -1,12 +1,14 @@
 """Hamerly bounds in NumPy for a single block of rows: an iteration is some forty bare calls.
 
 With few rows the number of calls is what an iteration costs. Hence it prepares no centres, and all
-rows have one drift limit. One product gives half the squared distances about an origin, to within
-an error e that is the same for all centres. A centre that is nearer than all others by more than 2e
-is the nearest; where several may be, direct differences in float64 decide.
+rows have one drift limit. One product gives half the squared distances about an origin, in single
+precision where that has the range, to within an error e that is the same for all centres. A centre
+that is nearer than all others by more than 2e is the nearest; where several may be, direct
+differences in float64 decide.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +25,9 @@ from kmeans_xp.kernels.shared.prepared_centers import tied
 # Rows, and their entries, up to which one product is as fast as those of several threads, though a
 # block has fewer.
 FEW_ROWS, FEW_ENTRIES = 1 << 12, 1 << 22
+# Rows that are asked whether single precision has their range; and the share of rows that it may
+# leave undecided, of more than which a product in double precision leaves fewer.
+SAMPLE, UNDECIDED = 64, 1 / 32
 # From so many operations of a search on, gaps repay the calls that they take.
 GAPS_FROM = 1 << 19
 # No gaps are taken where a larger share of the rows changed its label: they would not last.
@@ -64,21 +69,39 @@ class OneBlockIteration(FusedIteration):
     def __init__(
         self, block: np.ndarray, weights: np.ndarray | None, k: int, origin: np.ndarray
     ) -> None:
-        (n, d), info = block.shape, np.finfo(block.dtype)
+        n, d = block.shape
         self.row_labels = np.full(n, -1, np.int32)
         self._block = block
         self._weights = None if weights is None else weights.astype(np.float64, copy=False)
-        self._wide_origin = origin.astype(np.float64)
-        # Half the squared distances less ‖x'‖²/2 are products of x' and -c', plus ‖c'‖²/2.
-        self._origin = origin
-        self._rows = block - origin if origin.any() else np.ascontiguousarray(block)
-        squares = np.vecdot(self._rows, self._rows)
-        self._half_squares = squares * 0.5
-        self._columns = np.zeros((math.ceil(k / BLAS_COLUMNS) * BLAS_COLUMNS, d), block.dtype)
-        self._scores = np.empty(len(self._columns) * n, block.dtype)
+        self._origin, self._wide_origin = origin, origin.astype(np.float64)
         self._near, self._near_codes = np.empty(k * n, np.bool_), np.empty(k * n, np.uint16)
         self._codes = CODE + np.arange(k, dtype=np.uint16)[:, None]
         self._indices = np.arange(n)
+        self._sums, self._cluster_weights = np.zeros((k, d)), np.zeros(k)
+        self._rounding_mass = 0.0
+        # Gaps and their drift limit are those of roots of half the squared distances.
+        self._keeps_gaps = k > 1 and n * k * (d + 8) >= GAPS_FROM
+        self._centers_before = np.empty((k, d), block.dtype)
+        self._lay_out(np.float32 if self._fits_single(origin) else block.dtype)
+
+    def _fits_single(self, origin: np.ndarray) -> bool:
+        """Return whether a product in single precision may shortlist, by the range of some rows."""
+        few = self._block[:: max(1, len(self._block) // SAMPLE)].astype(np.float64)
+        largest = float(np.abs(few - origin).max())
+        return self._block.dtype == np.float64 and 2.0**-30 < largest < 2.0**30
+
+    def _lay_out(self, dtype: Any) -> None:
+        """Prepare rows for products in a precision; what gaps there were are forgotten.
+
+        Half the squared distances less ‖x'‖²/2 are products of x' and -c', plus ‖c'‖²/2.
+        """
+        (n, d), k, info = self._block.shape, len(self._sums), np.finfo(dtype)
+        rows = self._block - self._origin if self._origin.any() else self._block
+        self._rows = np.ascontiguousarray(rows, dtype)
+        squares = np.vecdot(self._rows, self._rows)
+        self._half_squares = squares * 0.5
+        self._columns = np.zeros((math.ceil(k / BLAS_COLUMNS) * BLAS_COLUMNS, d), dtype)
+        self._scores = np.empty(len(self._columns) * n, dtype)
         # The rows' part of 2e: half an ε for each term of a product, half as many for ‖x'‖², what
         # follows from them, ties, and underflow. It is infinite where something may overflow.
         self._relative_error = 2 * ((0.75 * d + 10) * float(info.eps) + tied(d) - 1)
@@ -86,13 +109,9 @@ class OneBlockIteration(FusedIteration):
         self._errors = squares * self._relative_error + underflow
         self._largest_square = float(info.max) / 4
         self._errors[~(squares < self._largest_square)] = np.inf
-        self._sums, self._cluster_weights = np.zeros((k, d)), np.zeros(k)
-        self._rounding_mass = 0.0
-        self._max_norm = math.sqrt(float(squares.max()) + underflow)
-        # Gaps and their drift limit are those of roots of half the squared distances.
-        self._keeps_gaps, self._has_gaps = k > 1 and n * k * (d + 8) >= GAPS_FROM, False
-        self._gaps, self._drift_limit, self._gap_rounding = squares, 0.0, 4 * float(info.eps)
-        self._centers_before = np.empty((k, d), block.dtype)
+        self._max_norm = math.sqrt(float(squares.max()) * (1 + self._relative_error) + underflow)
+        self._has_gaps, self._gaps = False, squares
+        self._drift_limit, self._gap_rounding = 0.0, 4 * float(info.eps)
 
     @property
     def totals(self) -> ClusterTotals:
@@ -110,7 +129,9 @@ class OneBlockIteration(FusedIteration):
             largest = max(squares.tolist())
             bounded = largest < self._largest_square
             error = self._relative_error * largest if bounded else math.inf
-            self._assign(which, centers, squares * 0.5, error)
+            undecided = self._assign(which, centers, squares * 0.5, error)
+            if undecided > UNDECIDED * len(self._rows) and self._rows.dtype != self._block.dtype:
+                self._lay_out(self._block.dtype)
         if not self._cluster_weights.all():
             # Where no row remains, the sums are rounding errors.
             self._sums[self._cluster_weights == 0] = 0
@@ -132,8 +153,11 @@ class OneBlockIteration(FusedIteration):
 
     def _assign(
         self, which: np.ndarray | None, centers: np.ndarray, halves: np.ndarray, error: float
-    ) -> None:
-        """Label rows by their nearest centre, and take those that changed to its cluster."""
+    ) -> int:
+        """Label rows by their nearest centre, and take those that changed to its cluster.
+
+        Return how many rows the product left undecided.
+        """
         rows, errors, old = self._rows, self._errors, self.row_labels
         if which is not None:
             rows, errors, old = rows.take(which, axis=0), errors.take(which), old.take(which)
@@ -166,6 +190,7 @@ class OneBlockIteration(FusedIteration):
             which = changed if which is None else which.take(changed)
             self.row_labels[which] = new
             self._update_totals(which, old, new)
+        return len(undecided)
 
     def _nearest_by_differences(self, which: np.ndarray, centers: np.ndarray) -> np.ndarray:
         """Return the nearest centres of rows by direct differences, the first of equal ones."""
