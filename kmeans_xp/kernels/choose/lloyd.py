@@ -338,7 +338,7 @@ def _numpy_block_rows(workload: Workload) -> int:
 def _one_block_fused(
     block: Array, weights: Array | None, k: int, origin: Array, _team: Team
 ) -> FusedIteration:
-    if regimes.is_direct(block.size, k):
+    if regimes.iterates_directly(block.size, k):
         return DirectIteration(block, weights, k, origin)
     return hamerly_one_block.OneBlockIteration(block, weights, k, origin)
 

@@ -8,7 +8,9 @@ from kmeans_xp.kernels.shared.projection import width_of
 
 # Entries of rows, times centres, up to which all their differences are taken: these take 1 ns each,
 # NumPy's calls around a product 50 us.
-DIRECT_UP_TO = 1 << 16
+DIRECT_UP_TO = 1 << 17
+# The same for iterations, which prepare less.
+DIRECT_ITERATIONS_UP_TO = 1 << 16
 
 # Sixteen rows at a time visit centres one by one, which a product of tiles beats where features are
 # many: with 32 features they are level at k = 64. Products make little use of few centres, so that
@@ -39,6 +41,11 @@ ROWS_OF_A_CLUSTER = 20
 def is_direct(entries: int, k: int) -> bool:
     """Return whether NumPy compares rows of so many entries with k centres by all differences."""
     return entries * k <= DIRECT_UP_TO
+
+
+def iterates_directly(entries: int, k: int) -> bool:
+    """Return whether NumPy takes all differences in every iteration of a fit."""
+    return entries * k <= DIRECT_ITERATIONS_UP_TO
 
 
 def low_d_up_to(k: int) -> int:

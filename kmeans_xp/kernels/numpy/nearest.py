@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels.choose import regimes
 from kmeans_xp.kernels.numpy import direct
 from kmeans_xp.kernels.numpy.memory import in_float64, rows_in_scratch, scratch
@@ -94,9 +95,9 @@ def distances(block: np.ndarray, prepared: PreparedCenters, dtype: Any) -> np.nd
     d = block.shape[1]
     x, norms = operands(block, prepared)
     norms = np.square(norms)
-    shifted = prepared.columns[:, :d]
-    squares = np.vecdot(shifted, shifted)
-    products = (2 * shifted) @ x.T
+    columns = factors_of(prepared).columns
+    squares = np.vecdot(columns, columns)
+    products = (2 * columns) @ x.T
     products += squares[:, None]
     products += norms
     margin = 2.0**20 if block.dtype == np.float64 else 2.0**6
@@ -212,6 +213,30 @@ class Shortlist:
         return self.best
 
 
+class Factors(NamedTuple):
+    """Centres as a product takes them, and the bounds of its rounding.
+
+    They are those of `kmeans_xp.kernels.shared.prepared_centers`, in few calls.
+
+    Attributes
+    ----------
+    columns : ndarray of shape (k, d)
+        Less the centres about their origin.
+    last : ndarray of shape (k,)
+        Half their squared norms, rounded down.
+    slack_of_norms, slack : ndarray of shape (k,)
+        The first times a row's norm, the second and `tie` times its square add up to how far the
+        scores of two candidates may differ.
+    tie : float
+    """
+
+    columns: np.ndarray
+    last: np.ndarray
+    slack_of_norms: np.ndarray
+    slack: np.ndarray
+    tie: float
+
+
 class Operands(NamedTuple):
     """Rows as a product takes them.
 
@@ -231,6 +256,24 @@ def pieces(block: np.ndarray, prepared: PreparedCenters) -> Iterator[slice]:
     """Return parts of a block whose rows and scores are looked at several times."""
     d, k = block.shape[1], len(prepared.centers)
     return parts(len(block), max(256, PIECE_BYTES // (block.itemsize * (d + 2 * k))))
+
+
+def factors_of(prepared: PreparedCenters) -> Factors:
+    """Return centres as a product takes them."""
+    return prepared.derive(_factors)
+
+
+@quiet()
+def _factors(prepared: PreparedCenters) -> Factors:
+    centers, gamma, tie = prepared.centers, prepared.gamma, prepared.tie
+    delta = (centers.shape[1] + 16) * float(np.finfo(centers.dtype).smallest_normal)
+    columns = np.subtract(prepared.origin, centers)
+    squares = np.vecdot(columns, columns)
+    # A square that overflowed bounds nothing: NaN sends its rows to direct differences.
+    squares[~np.isfinite(squares)] = np.nan
+    last = squares * (0.5 * (1 - gamma)) - delta
+    slack = squares * (gamma + 2 * tie) + 2 * delta
+    return Factors(columns, last, np.sqrt(squares) * (2 * gamma), slack, tie)
 
 
 def operands(rows: np.ndarray, prepared: PreparedCenters) -> Operands:
@@ -276,17 +319,17 @@ def scores(x: Operands, prepared: PreparedCenters) -> np.ndarray:
 
     Of many centres one may be far from all others, so that each has a bound of its own.
     """
-    n, (k, d) = len(x.rows), prepared.centers.shape
-    columns = prepared.columns
+    n, factors = len(x.rows), factors_of(prepared)
+    k = len(factors.columns)
     if is_center_major(prepared):
         found = scratch("scores", (k, n), x.rows.dtype)
-        np.matmul(columns[:, :d], x.rows.T, out=found)
-        found += columns[:, d + 1 :]
+        np.matmul(factors.columns, x.rows.T, out=found)
+        found += factors.last[:, None]
         return found
     found = scratch("scores", (n, k), x.rows.dtype)
-    np.matmul(x.rows, columns[:, :d].T, out=found)
-    found += columns[:, d + 1]
-    found += np.multiply.outer(x.norms, columns[:, d])
+    np.matmul(x.rows, factors.columns.T, out=found)
+    found += factors.last
+    found -= np.multiply.outer(x.norms, 0.5 * factors.slack_of_norms)
     return found
 
 
@@ -302,12 +345,13 @@ def slack_of(norms: Any, labels: np.ndarray | None, prepared: PreparedCenters) -
 
     Where scores are (k, B) it is the same for all centres, which their `labels` are then not.
     """
-    of_centers = prepared.slack
+    factors = factors_of(prepared)
+    of_norms, beside = factors.slack_of_norms, factors.slack
     if labels is None or is_center_major(prepared):
-        of_each, beside = of_centers.max(axis=0)
+        of_norms, beside = np.maximum.reduce(of_norms), np.maximum.reduce(beside)
     else:
-        of_each, beside = of_centers.take(labels, axis=0).T
-    return norms * (of_each + norms * prepared.tie) + beside
+        of_norms, beside = of_norms.take(labels), beside.take(labels)
+    return norms * (of_norms + norms * factors.tie) + beside
 
 
 def _shortlist_by_center(scores: np.ndarray, slack: Any) -> Shortlist:

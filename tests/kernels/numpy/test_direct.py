@@ -43,6 +43,7 @@ def test_a_fit_of_few_rows_is_that_of_many(dtype: type, monkeypatch: pytest.Monk
         models = []
         for most in (0, 1 << 20):
             monkeypatch.setattr(regimes, "DIRECT_UP_TO", most)
+            monkeypatch.setattr(regimes, "DIRECT_ITERATIONS_UP_TO", most)
             models.append(KMeans(6, random_state=1, **options).fit(X, sample_weight=weights))
         one, other = models
         assert_array_equal(one.labels_, other.labels_)
