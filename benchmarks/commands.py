@@ -11,6 +11,7 @@ from benchmarks import (
     PROGRAM,
     ceilings,
     compare,
+    fresh,
     gpu,
     grid,
     growth,
@@ -50,6 +51,7 @@ def _parser(parents: Sequence[argparse.ArgumentParser]) -> argparse.ArgumentPars
         (peers, _peers_options(), _peers),
         (scaling, _scaling_options(), _scaling),
         (gpu, argparse.ArgumentParser(add_help=False), _gpu),
+        (fresh, _fresh_options(), _fresh),
         (growth, _growth_options(), _growth),
         (memory, _memory_options(), _memory),
         (compare, _compare_options(), _compare),
@@ -136,6 +138,24 @@ def _memory_options() -> argparse.ArgumentParser:
     add("--rounds", type=_positive_int, metavar="N", help=processes)
     own = ", ".join(f"{race.max_iter} in {name}" for name, race in memory.RACES.items())
     add("--max-iter", type=_positive_int, metavar="N", help=f"default: {own}")
+    return options
+
+
+def _fresh_options() -> argparse.ArgumentParser:
+    parents = [_races_options(fresh.FRESH), _only_option()]
+    options = argparse.ArgumentParser(add_help=False, parents=parents)
+    add = options.add_argument
+    calls = f"calls in each process; default: {fresh.CALLS}"
+    add("--calls", type=_positive_int, metavar="N", default=fresh.CALLS, help=calls)
+    budget = f"begin no further call of a process after this; default: {fresh.MAX_SECONDS:g}"
+    add(
+        "--max-seconds",
+        type=_positive_float,
+        metavar="S",
+        default=fresh.MAX_SECONDS,
+        help=budget,
+    )
+    add("--max-iter", type=_positive_int, metavar="N", help="default: each race's own")
     return options
 
 
@@ -256,6 +276,21 @@ def _memory(options: argparse.Namespace, command: str) -> None:
         folder=options.out,
     )
     memory.run(plan)
+
+
+def _fresh(options: argparse.Namespace, command: str) -> None:
+    plan = fresh.Plan(
+        races=_races(options, fresh.FRESH),
+        calls=3 if options.quick else options.calls,
+        max_seconds=options.max_seconds,
+        max_iter=options.max_iter,
+        only=options.only,
+        skip_missing=options.sets is None,
+        command=command,
+        name=_name(options),
+        folder=options.out,
+    )
+    fresh.run(plan)
 
 
 def _compare(options: argparse.Namespace, command: str) -> int:
