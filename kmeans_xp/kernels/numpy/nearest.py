@@ -1,8 +1,8 @@
 """Nearest centres in NumPy: cache-sized matrix products, SIMD reductions and sparse sums.
 
-One matrix product gives lower bounds of all scores, as described in
-`kmeans_xp.kernels.shared.prepared_centers`. They leave one candidate for most rows and a few for
-the others, among which direct differences in float64 decide.
+One matrix product gives all scores to within a bound, as described in
+`kmeans_xp.kernels.shared.prepared_centers`. It leaves one candidate for most rows and a few for the
+others, among which direct differences in float64 decide.
 """
 
 import math
@@ -343,7 +343,7 @@ def shortlist(scores: np.ndarray, norms: Any, prepared: PreparedCenters) -> Shor
 def slack_of(norms: Any, labels: np.ndarray | None, prepared: PreparedCenters) -> Any:
     """Return how far above the score of a row's own centre that of a candidate may be.
 
-    Where scores are (k, B) it is the same for all centres, which their `labels` are then not.
+    The own centre is that of the `labels`; where there are none, or scores are (k, B), any.
     """
     factors = factors_of(prepared)
     of_norms, beside = factors.slack_of_norms, factors.slack
@@ -357,10 +357,9 @@ def slack_of(norms: Any, labels: np.ndarray | None, prepared: PreparedCenters) -
 def _shortlist_by_center(scores: np.ndarray, slack: Any) -> Shortlist:
     """Return the candidates by scores that are laid out (k, B): all up to `slack` above the least.
 
-    The slack is that of two scores, so that one by itself is off by half as much.
-
-    Where a score is NaN, so is the row's minimum, to which nothing compares: the row counts no
-    candidate and is undecided among all centres.
+    The slack is that of two scores, so that one by itself is off by half as much. Where a score is
+    NaN, so is the row's minimum, to which nothing compares: the row counts no candidate and is
+    undecided among all centres.
     """
     k, n = scores.shape
     upper = np.minimum.reduce(scores, axis=0)
