@@ -8,6 +8,9 @@ import numpy as np
 
 from kmeans_xp.arrays.namespace import Array, device_of, namespace_of
 
+# Entries that are looked at twice at a time.
+PIECE_ENTRIES = 1 << 16
+
 
 def check_count(value: object, name: str, *, low: int = 1) -> int:
     """Return `value` as an int of at least `low`."""
@@ -88,6 +91,17 @@ def check_same_home(array: Array, name: str, like: Array, like_name: str = "X") 
             f"{name} must be on the device of {like_name}, got {device_of(array)} beside "
             f"{device_of(like)}. Move one of the two."
         )
+
+
+def largest_value(rows: np.ndarray) -> np.floating:
+    """Return the largest absolute value of a matrix; NaN where it holds one."""
+    # By pieces, which are still in the cache when their least value is looked for.
+    size, found = max(1, PIECE_ENTRIES // rows.shape[1]), []
+    for start in range(0, len(rows), size):
+        piece = rows[start : start + size]
+        found += [piece.max(), -piece.min()]
+    largest: np.floating = np.maximum.reduce(found)
+    return largest
 
 
 def finite_error(name: str, total: Any) -> ValueError:

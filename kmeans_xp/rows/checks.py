@@ -9,11 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
-from kmeans_xp.arrays.checks import finite_error
+from kmeans_xp.arrays.checks import finite_error, largest_value
 from kmeans_xp.rows.base import Kept, Rows, Step, add
-
-# Entries of NumPy's that are looked at twice at a time.
-PIECE_ENTRIES = 1 << 16
 
 
 def check_rows(rows: Rows, centers: Array | None = None, *, block_rows: int) -> None:
@@ -115,7 +112,7 @@ class _Extent(Totals):
     @classmethod
     def of(cls, block: Array) -> Self:
         if isinstance(block, np.ndarray):
-            return cls(_largest(block))
+            return cls(largest_value(block))
         xp = namespace_of(block)
         return cls(xp.maximum(xp.max(block), -xp.min(block)))
 
@@ -123,15 +120,6 @@ class _Extent(Totals):
         xp = namespace_of(self.largest)
         largest = xp.maximum(self.largest, other.largest)
         return type(self)(largest, add(self.totals, other.totals))
-
-
-def _largest(block: np.ndarray) -> np.floating:
-    """Return the largest absolute value, by pieces that are still in the cache the second time."""
-    size, found = max(1, PIECE_ENTRIES // block.shape[1]), []
-    for start in range(0, len(block), size):
-        rows = block[start : start + size]
-        found += [rows.max(), -rows.min()]
-    return np.maximum.reduce(found)
 
 
 def _checked_step(

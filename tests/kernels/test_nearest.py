@@ -10,6 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from kmeans_xp import KMeans, assign, inertia
 from kmeans_xp.arrays.precision import full_precision, quiet
 from kmeans_xp.kernels.interface import Engine
+from kmeans_xp.kernels.numba.engine import NUMBA
+from kmeans_xp.kernels.numpy.engine import NUMPY
 from kmeans_xp.kernels.portable.engine import PORTABLE
 from kmeans_xp.kernels.shared.prepared_centers import prepare
 from kmeans_xp.rows import open_rows
@@ -229,6 +231,14 @@ def at_once(engine: Engine) -> Engine:
     return engine
 
 
+@pytest.fixture
+def measured_at_once(engine: Engine) -> Engine:
+    """An engine that measures the distances of all rows at once."""
+    if engine.distances_all is PORTABLE.distances_all:
+        pytest.skip(f"the engine {engine.name} measures blocks alone")
+    return engine
+
+
 # Rows of whole pieces, and some more or less; enough work for a second thread in the last.
 @pytest.mark.parametrize("n", [1, 15, 16, 17, 4095, 4097, 8197])
 def test_labels_of_all_rows_at_once(at_once: Engine, n: int, dtype: type) -> None:
@@ -245,21 +255,32 @@ def test_labels_of_all_rows_at_once(at_once: Engine, n: int, dtype: type) -> Non
     assert at_once.label_all(lambda most: None, _team(1), prepare(C), squared=False) is None
 
 
-def test_many_features_are_not_labelled_at_once(at_once: Engine) -> None:
+def test_many_features_are_not_labelled_at_once_by_compiled_code() -> None:
     X = cloud(50, 200)
-    assert at_once.label_all(_whole(X), _team(1), prepare(X[:40]), squared=False) is None
+    assert NUMBA.label_all(_whole(X), _team(1), prepare(X[:40]), squared=False) is None
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(300, 60, 7), (300, 5, 150), (7001, 3, 300)])
+@pytest.mark.parametrize("offset", [0, 1e3])
+def test_numpy_labels_rows_of_every_kind_at_once(
+    n: int, d: int, k: int, offset: float, dtype: type
+) -> None:
+    X, C = ((cloud(m, d, seed=m) + offset).astype(dtype) for m in (n, k))
+    labels, _, largest = NUMPY.label_all(_whole(X), _team(1), prepare(C), squared=False)
+    assert_array_equal(labels, nearest_to(X, C))
+    assert largest == np.abs(X).max()
 
 
 @pytest.mark.parametrize("n", [1, 3, 4, 1029, 3001])
 @pytest.mark.parametrize(("d", "k"), [(1, 1), (3, 16), (40, 36)])
 @pytest.mark.parametrize(("scale", "offset"), [(1, 0), (1, 1e4), (1e-25, 0), (1e-40, 0), (1e30, 0)])
 def test_distances_of_all_rows_at_once_are_rounded_once_or_twice(
-    at_once: Engine, n: int, d: int, k: int, scale: float, offset: float
+    measured_at_once: Engine, n: int, d: int, k: int, scale: float, offset: float
 ) -> None:
     X = (scale * cloud(n, d) + offset).astype(np.float32)
     C = np.concatenate([X[:1], (scale * cloud(k - 1, d, seed=1) + offset)]).astype(np.float32)
     with quiet():
-        found = [at_once.distances_all(_whole(X), _team(t), prepare(C)) for t in (1, 2)]
+        found = [measured_at_once.distances_all(_whole(X), _team(t), prepare(C)) for t in (1, 2)]
     wanted = np.sqrt(squares_of(X, C))
     assert (np.abs(found[0][0] - wanted) < np.spacing(wanted.astype(np.float32))).all()
     assert found[0][0].dtype == np.float32
@@ -267,9 +288,9 @@ def test_distances_of_all_rows_at_once_are_rounded_once_or_twice(
     assert_array_equal(found[0][0], found[1][0])
 
 
-def test_distances_of_all_rows_at_once_do_not_cancel(at_once: Engine) -> None:
+def test_distances_of_all_rows_at_once_do_not_cancel(measured_at_once: Engine) -> None:
     X = cloud(501, 13) + 2.0**20
-    found, _ = at_once.distances_all(_whole(X), _team(2), prepare(X[:20]))
+    found, _ = measured_at_once.distances_all(_whole(X), _team(2), prepare(X[:20]))
     assert_allclose(found, np.sqrt(squares_of(X, X[:20])), rtol=1e-15)
 
 
@@ -280,7 +301,8 @@ def test_what_is_not_finite_is_seen(at_once: Engine, value: float, place: int, d
     C, clean = X[:4].copy(), X.copy()
     X[place, 1] = value
     assert np.isnan(at_once.label_all(_whole(X), _team(1), prepare(C), squared=False)[2])
-    assert not np.isfinite(at_once.distances_all(_whole(X), _team(1), prepare(C))[1])
+    measured = at_once.distances_all(_whole(X), _team(1), prepare(C))
+    assert measured is None or not np.isfinite(measured[1])
     model = KMeans(4, init=C, max_iter=1).fit(clean)
     name = "NaN" if np.isnan(value) else "infinity"
     calls = (model.predict, model.transform, lambda X: assign(X, C), lambda X: inertia(X, C))

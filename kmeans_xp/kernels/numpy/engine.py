@@ -29,6 +29,7 @@ NUMPY = PORTABLE.overriding(
     sums_about=nearest.sums_about,
     assign_and_sum=nearest.assign_and_sum,
     full_search=FullSearch,
+    label_all=nearest.label_all,
     pair=NumpyPair.of,
     halves=bisecting.halves,
     learn=minibatch.learn,
