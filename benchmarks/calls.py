@@ -21,9 +21,10 @@ LEAST = 3
 
 def seconds(task: Task, calls: int, max_seconds: float) -> tuple[list[float], int | None]:
     """Seconds of so many calls, or of as many as fit in; and the iterations of the last."""
-    run, taken, began, n_iter = task.prepare(task.posed()), [], time.perf_counter(), None
+    problem, taken, began, n_iter = task.posed(), [], time.perf_counter(), None
     while len(taken) < calls and (len(taken) < LEAST or time.perf_counter() - began < max_seconds):
-        spent, outcome = timed(run)
+        # Prepared anew, for some contestants answer only once.
+        spent, outcome = timed(task.prepare(problem))
         taken.append(spent)
         n_iter = outcome.n_iter
     return taken, None if n_iter is None else int(n_iter)

@@ -155,10 +155,10 @@ def markdown(results: Sequence[Result], plan: Plan, here: Mapping[str, Any]) -> 
 def summary(results: Sequence[Result]) -> str:
     """One line for each race and set: ours beside the fastest peer."""
     header = (
-        "first",
-        "later",
+        "ours, first",
+        "ours, later",
         "fastest peer",
-        "later",
+        "its later",
         "speed-up, first",
         "later",
         "without Numba",
