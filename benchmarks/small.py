@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ NOTE = """\
 Times are medians of {rounds} calls, from call number {first} of a new process on; *ratio* is
 scikit-learn's time over ours, above 1 ours being faster. Both take turns in the process, on the
 same arrays, from the same seed or start. With `[fast]`, compiled before, ours loads Numba when it
-has repaid itself, which most of these data do not; *without* it there is none.
+has repaid itself, which most of these data do not; *without* it there is none. scikit-learn's time
+is the geometric mean of the two processes.
 """
 
 # Calls before those that are timed.
@@ -197,7 +197,7 @@ def _line(fast: Result, bare: Result) -> list[str]:
     case = fast.case
     return [
         f"{case.call}, {case.rows}, k={case.k}",
-        report.duration(math.sqrt(fast.peer * bare.peer)),
+        report.duration(geometric_mean([fast.peer, bare.peer])),
         report.duration(fast.ours),
         f"{fast.ratio:.2f}",
         report.duration(bare.ours),

@@ -6,6 +6,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -54,41 +55,24 @@ def rows(name: str, k: int) -> NDArray[Any]:
     return found if name.endswith("f") else found.astype(np.float64)
 
 
-def _fit(X: NDArray[Any], k: int) -> tuple[Call, Call]:
+def _estimator(
+    X: NDArray[Any], k: int, *, name: str = "KMeans", **options: Any
+) -> tuple[Call, Call]:
+    """Fits of ours and of scikit-learn's estimator of a name."""
     import sklearn.cluster
 
     import kmeans_xp
 
-    models = (module.KMeans(k, random_state=0) for module in (kmeans_xp, sklearn.cluster))
-    return _fitting(X, *models)
+    ours, peer = (getattr(module, name)(k, **options) for module in (kmeans_xp, sklearn.cluster))
+    return lambda: ours.fit(X), lambda: peer.fit(X)
 
 
 def _from_start(X: NDArray[Any], k: int) -> tuple[Call, Call]:
-    import sklearn.cluster
-
-    import kmeans_xp
-
-    start = np.ascontiguousarray(X[np.random.default_rng(0).permutation(len(X))[:k]])
-    models = (module.KMeans(k, init=start, n_init=1) for module in (kmeans_xp, sklearn.cluster))
-    return _fitting(X, *models)
+    return _estimator(X, k, init=_start(X, k), n_init=1)
 
 
-def _minibatch(X: NDArray[Any], k: int) -> tuple[Call, Call]:
-    import sklearn.cluster
-
-    import kmeans_xp
-
-    models = (module.MiniBatchKMeans(k, random_state=0) for module in (kmeans_xp, sklearn.cluster))
-    return _fitting(X, *models)
-
-
-def _bisecting(X: NDArray[Any], k: int) -> tuple[Call, Call]:
-    import sklearn.cluster
-
-    import kmeans_xp
-
-    models = (module.BisectingKMeans(k, random_state=0) for module in (kmeans_xp, sklearn.cluster))
-    return _fitting(X, *models)
+def _start(X: NDArray[Any], k: int) -> NDArray[Any]:
+    return np.ascontiguousarray(X[np.random.default_rng(0).permutation(len(X))[:k]])
 
 
 def _predict(X: NDArray[Any], k: int) -> tuple[Call, Call]:
@@ -96,9 +80,8 @@ def _predict(X: NDArray[Any], k: int) -> tuple[Call, Call]:
 
     import kmeans_xp
 
-    start = np.ascontiguousarray(X[np.random.default_rng(0).permutation(len(X))[:k]])
     ours, peer = (
-        module.KMeans(k, init=start, n_init=1, max_iter=2).fit(X)
+        module.KMeans(k, init=_start(X, k), n_init=1, max_iter=2).fit(X)
         for module in (kmeans_xp, sklearn.cluster)
     )
     return lambda: ours.predict(X), lambda: peer.predict(X)
@@ -115,17 +98,13 @@ def _seeding(X: NDArray[Any], k: int) -> tuple[Call, Call]:
     return ours, lambda: sklearn.cluster.kmeans_plusplus(X, k, random_state=0)
 
 
-def _fitting(X: NDArray[Any], ours: Any, peer: Any) -> tuple[Call, Call]:
-    return lambda: ours.fit(X), lambda: peer.fit(X)
-
-
 CALLS: dict[str, Callable[[NDArray[Any], int], tuple[Call, Call]]] = {
-    "fit": _fit,
+    "fit": partial(_estimator, random_state=0),
     "fit from a start": _from_start,
     "predict": _predict,
     "seeding": _seeding,
-    "minibatch": _minibatch,
-    "bisecting": _bisecting,
+    "minibatch": partial(_estimator, name="MiniBatchKMeans", random_state=0),
+    "bisecting": partial(_estimator, name="BisectingKMeans", random_state=0),
 }
 
 

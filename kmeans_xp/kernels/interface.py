@@ -443,6 +443,9 @@ class Engine:
         (rows, weights, engine, origin) -> a `LloydRun` that searches all rows in every iteration.
     label_all, distances_all : callable
         Of all rows at once, what other operations find of blocks; None where blocks are faster.
+        (most -> all rows or None if they are more, team, centers) and for labels whether squared
+        distances are asked for too -> what is found, and last the largest absolute value of the
+        rows, NaN if they are not finite.
     pair : callable
         (centers, max_norm) -> a `Pair`; no row may have a larger norm, which may be None.
     halves : callable

@@ -311,7 +311,7 @@ def _no_bytes(_: Seeding) -> int:
 # The first one that suits is taken.
 SEEDING_METHODS: tuple[SeedingMethod, ...] = (
     SeedingMethod(
-        "numpy product",
+        "numpy at once",
         "few rows: one product in double precision of all rows with the candidates",
         _suits_small,
         _no_seeder,

@@ -82,12 +82,12 @@ class OneBlockIteration(FusedIteration):
         # Gaps and their drift limit are those of roots of half the squared distances.
         self._keeps_gaps = k > 1 and n * k * (d + 8) >= GAPS_FROM
         self._centers_before = np.empty((k, d), block.dtype)
-        self._lay_out(np.float32 if self._fits_single(origin) else block.dtype)
+        self._lay_out(np.float32 if self._fits_single() else block.dtype)
 
-    def _fits_single(self, origin: np.ndarray) -> bool:
+    def _fits_single(self) -> bool:
         """Return whether a product in single precision may shortlist, by the range of some rows."""
         few = self._block[:: max(1, len(self._block) // SAMPLE)].astype(np.float64)
-        largest = float(np.abs(few - origin).max())
+        largest = float(np.abs(few - self._origin).max())
         return self._block.dtype == np.float64 and 2.0**-30 < largest < 2.0**30
 
     def _lay_out(self, dtype: Any) -> None:

@@ -64,7 +64,7 @@ def label_all(
 ) -> tuple[np.ndarray, np.ndarray, float] | None:
     """Label all rows at once, if they are so few that threads would wait for each other's calls.
 
-    As `kmeans_xp.kernels.numba.nearest.label_all` specifies.
+    As `kmeans_xp.kernels.interface.Engine` specifies.
     """
     rows, nothing = whole(AT_ONCE // prepared.centers[0].nbytes), np.empty(0)
     if rows is None:
