@@ -143,7 +143,7 @@ class MemoryRows(Rows):
 
     def largest(self, values: Array, count: int) -> list[int]:
         """Return the indices of the largest values, the lowest index first among equals."""
-        order = self.xp.argsort(values, descending=True, stable=True)
+        order = self.xp.argsort(-values, stable=True)
         return [int(i) for i in to_host(order[:count])]
 
     def pick(self, aligned: Array, indices: Indices) -> np.ndarray:

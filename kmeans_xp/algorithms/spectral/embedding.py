@@ -187,7 +187,7 @@ class _Components:
         sums = xp.take(xp.cumulative_sum(xp.take(degrees, order)), ends - 1)
         volumes = sums - xp.concat([xp.zeros_like(sums[:1]), sums[:-1]])
         volumes = xp.where(xp.take(alone, xp.take(order, ends - 1)), -1.0, volumes)
-        largest = xp.argsort(volumes, descending=True, stable=True)[: min(most, linked)]
+        largest = xp.argsort(-volumes, stable=True)[: min(most, linked)]
         return cls(of_rows, count, xp.astype(xp.sort(largest), of_rows.dtype))
 
 
