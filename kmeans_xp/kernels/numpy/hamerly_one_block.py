@@ -16,15 +16,16 @@ from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels.interface import FusedIteration
 from kmeans_xp.kernels.numpy.centers import means
 from kmeans_xp.kernels.numpy.memory import in_float64, rows_in_scratch
-from kmeans_xp.kernels.numpy.nearest import BLOCK_ENTRIES, CENTER_MAJOR_UP_TO, DIFFERENCE_ENTRIES
+from kmeans_xp.kernels.numpy.nearest import CENTER_MAJOR_UP_TO, DIFFERENCE_ENTRIES, SUM_ENTRIES
 from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals, Move
 from kmeans_xp.kernels.shared.hamerly import CANCELLATION_LIMIT, ROUNDING
 from kmeans_xp.kernels.shared.prepared_centers import tied
 
-# Rows, and their entries, up to which one product is as fast as those of several threads, though a
-# block has fewer.
-FEW_ROWS, FEW_ENTRIES = 1 << 12, 1 << 22
+# Scores, and entries of rows, up to which one thread is faster than two with blocks of their own:
+# 50,000 x 16 with 16 centres takes 26 ms instead of 67. Four times as many would be faster still,
+# but then more threads would gain, and single precision needs a copy of the rows.
+SCORES, ENTRIES = 1 << 20, 1 << 22
 # Rows that are asked whether single precision has their range; and the share of rows that it may
 # leave undecided, of more than which a product in double precision leaves fewer.
 SAMPLE, UNDECIDED = 64, 1 / 32
@@ -48,7 +49,7 @@ def most_rows(d: int, k: int) -> int:
     """Return up to how many rows this way of iterating serves."""
     if k > CENTER_MAJOR_UP_TO:
         return 0
-    return min(BLOCK_ENTRIES // k, max(BLOCK_ENTRIES // d, min(FEW_ROWS, FEW_ENTRIES // d)))
+    return min(SCORES // k, ENTRIES // d)
 
 
 class OneBlockIteration(FusedIteration):
@@ -251,14 +252,18 @@ class OneBlockIteration(FusedIteration):
     def _sum_all(self) -> None:
         """Sum all rows, cluster by cluster."""
         self._cluster_weights = self._weigh()
+        k, d = self._sums.shape
         order = self.row_labels.astype(np.uint8).argsort(kind="stable")
-        rows = self._about_origin(order)
         weights = np.ones(len(order)) if self._weights is None else self._weights.take(order)
-        start = 0
-        ends = np.bincount(self.row_labels, minlength=len(self._sums)).cumsum()
-        for total, end in zip(self._sums, ends.tolist(), strict=True):
-            np.matmul(weights[start:end], rows[start:end], out=total)
-            start = end
+        ends = np.bincount(self.row_labels, minlength=k).cumsum().tolist()
+        self._sums[:] = 0
+        label, start = 0, 0
+        for part in parts(len(order), SUM_ENTRIES // d):
+            rows = self._about_origin(order[part])
+            while start < part.stop:
+                end = min(ends[label], part.stop)
+                self._sums[label] += weights[start:end] @ rows[start - part.start : end - part.start]
+                label, start = label + (end == ends[label]), end
         self._rounding_mass = 0.0
 
     def _weigh(self) -> np.ndarray:

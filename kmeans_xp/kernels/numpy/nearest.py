@@ -41,12 +41,12 @@ NORMS_FROM = 48
 # does before it starts take up to a tenth longer.
 PIECE_BYTES = 1 << 22
 # Entries of direct differences at a time, which stay in the cache next to a core.
-DIFFERENCE_ENTRIES = 1 << 15
+DIFFERENCE_ENTRIES = 1 << 16
 # Several short rows are centred as one of about so many entries, since NumPy's loops over a few
 # entries are slow; in arrays of fewer entries in all this gains nothing.
 TILE_ENTRIES, SUM_TILE_ENTRIES, TILED_FROM = 512, 256, 1 << 12
 # Entries that are centred and summed at a time, in scratch memory.
-SUM_ENTRIES = 1 << 16
+SUM_ENTRIES = 1 << 17
 
 
 def block_rows(k: int, d: int) -> int:
