@@ -6,6 +6,7 @@ said here alone. `kmeans_xp.rows.open.beside_x` is the door at which X and what 
 views and results become what X is, so that nothing behind it knows of either.
 """
 
+import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from kmeans_xp.arrays.sparse import SparseMatrix
 
 # What DLPack calls NVIDIA's GPUs.
 CUDA = 2
+# Bytes of which the address of what JAX takes over without a copy is a multiple.
+ALIGNMENT = 64
 # Dtypes that all these libraries have. bfloat16 and other floats that NumPy lacks are copied as
 # float32, and integers of four bits as int8.
 COMMON = frozenset(
@@ -68,6 +71,14 @@ def view_beside(X: Array) -> "View | None":
     if array_api_compat.is_jax_array(X):
         return _view_of_jax(X)
     return None
+
+
+def empty_for_jax(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Return a NumPy array, not filled, that JAX can take over without a copy."""
+    count = math.prod(shape) * np.dtype(dtype).itemsize
+    room = np.empty(count + ALIGNMENT, np.uint8)
+    first = -room.ctypes.data % ALIGNMENT
+    return room[first : first + count].view(dtype).reshape(shape)
 
 
 class View(ABC):
@@ -140,9 +151,9 @@ class _JaxOnCpu(_OnCpu):
         return np.asarray(_jax_array(array, self.xp))
 
     def back(self, array: np.ndarray) -> Array:
-        """Return a NumPy array as a JAX array; JAX itself copies what is not aligned to 64 bytes.
+        """Return a NumPy array as a JAX array, without 64 bits in JAX of as many as it has.
 
-        Without 64 bits in JAX, of as many bits as it has.
+        JAX copies what does not come from `empty_for_jax`.
         """
         import jax
 

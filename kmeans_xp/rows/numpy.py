@@ -1,6 +1,5 @@
 """Rows in NumPy arrays, whose blocks run on a thread pool, or are streamed from a memory map."""
 
-import math
 import mmap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -13,6 +12,7 @@ import numpy as np
 from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.arrays.threads import one_blas_thread
+from kmeans_xp.arrays.views import empty_for_jax
 from kmeans_xp.rows.base import Indices, Kept, Made, Rows, Step, add
 from kmeans_xp.rows.memory import MemoryRows
 from kmeans_xp.rows.threads import Threads
@@ -26,8 +26,6 @@ PAGES = 8
 # Bytes from one such row to the next, on average, from which nothing is read ahead: as many as
 # systems mostly do.
 SPARSE = 1 << 17
-# Bytes of which the address of what JAX takes over as it is is a multiple.
-ALIGNMENT = 64
 # Modes of a `numpy.memmap` whose pages are the file's own.
 SHARED = ("r", "r+", "w+")
 
@@ -189,20 +187,12 @@ class _Keeper:
             return
         with self._lock:
             if not self.arrays:
-                arrays = [_aligned((self.n, *a.shape[1:]), a.dtype) for a in kept]
+                arrays = [empty_for_jax((self.n, *a.shape[1:]), a.dtype) for a in kept]
                 if self.spare is not None and arrays[0].dtype == self.spare.dtype:
                     arrays[0] = self.spare
                 self.arrays = tuple(arrays)
         for whole, part in zip(self.arrays, kept, strict=True):
             whole[start:stop] = part
-
-
-def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-    """Return an array, not filled, from which a JAX array can be made without a copy."""
-    count = math.prod(shape) * dtype.itemsize
-    room = np.empty(count + ALIGNMENT, np.uint8)
-    first = -room.ctypes.data % ALIGNMENT
-    return room[first : first + count].view(dtype).reshape(shape)
 
 
 @dataclass(frozen=True)

@@ -262,7 +262,9 @@ class OneBlockIteration(FusedIteration):
             rows = self._about_origin(order[part])
             while start < part.stop:
                 end = min(ends[label], part.stop)
-                self._sums[label] += weights[start:end] @ rows[start - part.start : end - part.start]
+                self._sums[label] += (
+                    weights[start:end] @ rows[start - part.start : end - part.start]
+                )
                 label, start = label + (end == ends[label]), end
         self._rounding_mass = 0.0
 

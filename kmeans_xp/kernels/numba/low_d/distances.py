@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numba import typeof, types
 
+from kmeans_xp.arrays.views import empty_for_jax
 from kmeans_xp.kernels.interface import Team
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.low_d import pieces
@@ -43,7 +44,7 @@ def distances_all(
     rows, (k, d) = compiling.ready_rows(block), prepared.centers.shape
     columns = np.zeros((d, -(-k // LANES) * LANES))
     columns[:, :k] = prepared.wide_centers.T
-    found = np.empty((len(rows), k), rows.dtype)
+    found = empty_for_jax((len(rows), k), rows.dtype)
     largest = np.empty(-(-len(rows) // PIECE), np.int64)
     compiled = compiling.entry_point(_distances, rows.dtype)
     work = partial(compiled, rows, columns, found.reshape(-1), largest, pieces.no_progress())
