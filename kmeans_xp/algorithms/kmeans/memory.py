@@ -13,8 +13,8 @@ from kmeans_xp.kernels.numpy import nearest as numpy_nearest
 from kmeans_xp.kernels.numpy.engine import NUMPY
 from kmeans_xp.kernels.portable.seeding import TOGETHER
 
-# Bytes of a label, and of a number in the widest float.
-LABEL, WIDE = 4, 8
+# Bytes of a label, and of a number in single precision and in the widest float.
+LABEL, SINGLE, WIDE = 4, 4, 8
 # Bytes of each row of a block while its step lasts: its label before, indices, norms, distances.
 STEP = 24
 
@@ -55,7 +55,8 @@ def lloyd_memory(
     compiled = bounds is not None and bounds.group is not None
     fused, centers = method.fused_block(rows) is not None, 4 * k * d * WIDE
     if fused and not compiled:
-        return n * (LABEL + _one_block_row(d, k, item)), centers
+        summed = min(n * d, numpy_nearest.SUM_ENTRIES) * (item + WIDE)
+        return n * (LABEL + _one_block_row(d, k)), centers + summed
     if fused:
         # Pieces add up sums of their own, and every centre has the others in order.
         settled = threads * min(n, numpy_nearest.BLOCK_ROWS) * STEP
@@ -75,9 +76,9 @@ def lloyd_memory(
     return n * remembered, min(threads, -(-n // size)) * (block + centers)
 
 
-def _one_block_row(d: int, k: int, item: int) -> int:
-    """Return what NumPy's fused iteration has of each row: it, its scores, and it as summed."""
-    return 2 * (d + 2) * item + d * WIDE + k * (item + 3) + 2 * STEP
+def _one_block_row(d: int, k: int) -> int:
+    """Return what NumPy's fused iteration has of each row: it, its scores and their codes."""
+    return (d + k) * SINGLE + 3 * k + 2 * STEP
 
 
 def _searched_by_numpy(size: int, d: int, k: int, item: int, *, sums_all: bool) -> int:

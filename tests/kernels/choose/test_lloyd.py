@@ -34,7 +34,7 @@ def test_names_are_there_once_and_say_what_is_compiled() -> None:
         ((500, 96), 16, "numba hamerly"),
         # Tiles have many centres, which NumPy's iteration of one block can do without.
         ((500, 97), 16, "numpy hamerly"),
-        ((6000, 97), 16, "numba wide"),
+        ((50_000, 97), 16, "numba wide"),
         ((4000, 784), 16, "numpy hamerly"),
         ((4000, 33), 17, "numba wide"),
         # More than one centre for sixteen rows.
@@ -112,7 +112,7 @@ def test_rows_that_nothing_is_remembered_of_are_searched(backend: Backend) -> No
 
 def test_rows_of_a_block_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Loader, "loads", lambda *_: False)
-    for shape, k, fused in (((400, 2), 5, True), ((70_000, 8), 2, False), ((600, 2), 129, False)):
+    for shape, k, fused in (((400, 2), 5, True), ((70_000, 8), 16, False), ((600, 2), 129, False)):
         X = cloud(*shape)
         run = find_lloyd(open_rows(X), k).start(open_rows(X), None, k, X[0])
         assert isinstance(run, BoundedSearch) != fused
