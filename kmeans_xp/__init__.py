@@ -48,6 +48,7 @@ _HOME = {
     "medoid_silhouette": "algorithms.medoids.assign",
     "minibatch_kmeans": "algorithms.minibatch.fit",
     "nearest_neighbors": "algorithms.neighbors",
+    "representatives": "algorithms.representatives",
     "silhouette_samples": "metrics.silhouette",
     "silhouette_score": "metrics.silhouette",
     "simplified_silhouette": "metrics.simplified",
@@ -101,6 +102,7 @@ __all__ = [
     "medoid_silhouette",
     "minibatch_kmeans",
     "nearest_neighbors",
+    "representatives",
     "silhouette_samples",
     "silhouette_score",
     "simplified_silhouette",
@@ -121,6 +123,7 @@ if TYPE_CHECKING:
     from kmeans_xp.algorithms.mixture.fit import GaussianMixtureResult, gaussian_mixture
     from kmeans_xp.algorithms.mixture.soft import SoftKMeansResult, soft_kmeans
     from kmeans_xp.algorithms.neighbors import nearest_neighbors
+    from kmeans_xp.algorithms.representatives import representatives
     from kmeans_xp.algorithms.seeding.fit import kmeans_plusplus
     from kmeans_xp.algorithms.spectral.fit import (
         SpectralIteration,

@@ -31,6 +31,7 @@ from kmeans_xp import (
     medoid_silhouette,
     minibatch_kmeans,
     nearest_neighbors,
+    representatives,
     silhouette_samples,
     silhouette_score,
     simplified_silhouette,
@@ -152,6 +153,7 @@ OF_ROWS = {
     **_OF_GRAPHS,
     **_OF_CHOICES,
     "assign": lambda X: assign(X, GOOD[:2]),
+    "representatives": lambda X: representatives(X, GOOD[:2]),
     "inertia of labels": lambda X: inertia(X, GOOD[:2], np.zeros(12, dtype=int)),
     "simplified_silhouette of labels": lambda X: simplified_silhouette(X, GOOD[:3], _LABELS),
     "silhouette_samples": lambda X: silhouette_samples(X, _LABELS),
@@ -165,6 +167,7 @@ OF_A_GLANCE = {"explain": lambda X: explain(X, 2)}
 AGAINST_CENTERS = [
     "kmeans from a start",
     "assign",
+    "representatives",
     "inertia",
     "inertia of labels",
     "simplified_silhouette",

@@ -101,6 +101,7 @@ SIGNATURES = {
     "explain": "(X, n_clusters, *, algorithm='auto')",
     "kmeans_plusplus": ("(X, n_clusters, *, n_local_trials=None, sample_weight=None, rng=None)"),
     "assign": "(X, centers)",
+    "representatives": "(X, centers)",
     "inertia": "(X, centers, labels=None, *, sample_weight=None)",
     "KMeans": (
         "(n_clusters=8, *, init='k-means++', n_init='auto', max_iter=300, tol=0.0001, "

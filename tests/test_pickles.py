@@ -66,6 +66,7 @@ SINCE = {
     "KMedoidsResult",
     "MedoidIteration",
     "nearest_neighbors",
+    "representatives",
     "silhouette_samples",
     "silhouette_score",
     "simplified_silhouette",

@@ -8,6 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from kmeans_xp.algorithms.assign import predict_labels, transform_distances
 from kmeans_xp.algorithms.kmeans.fit import KMeansResult
+from kmeans_xp.algorithms.representatives import representatives
 from kmeans_xp.arrays import Array, to_host
 from kmeans_xp.estimators.shell import Shell
 from kmeans_xp.metrics.inertia import inertia
@@ -30,11 +31,19 @@ class CenterEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         rows = self._open(X)
         return transform_distances(rows, self._beside(rows))
 
+    def representatives(self, X: Array) -> Array:
+        """Return the index of the row of `X` nearest to each centre, (k,), where `X` lives."""
+        rows = self._open(X)
+        return representatives(X, self._delivered(rows))
+
     def score(self, X: Array, y: None = None, sample_weight: Array | None = None) -> float:
         """Return minus the inertia of `X` about the fitted centres."""
         rows = self._open(X)
-        centers = rows.deliver(rows.small(self._beside(rows), rows.dtype))
-        return -inertia(X, centers, sample_weight=sample_weight)
+        return -inertia(X, self._delivered(rows), sample_weight=sample_weight)
+
+    def _delivered(self, rows: Rows) -> Array:
+        """Return the centres where the rows live."""
+        return rows.deliver(rows.small(self._beside(rows), rows.dtype))
 
     def _beside(self, rows: Rows) -> np.ndarray:
         """Return the centres on the host; refuse those that the dtype of `rows` cannot hold."""
