@@ -54,7 +54,15 @@ ALGORITHMS = {
 # The same of those in which a weight of a row has no meaning.
 UNWEIGHTED = {spectral_clustering: SpectralClustering}
 FITTING = ("fit", "fit_predict", "fit_transform", "partial_fit")
-LOOKING = ("predict", "transform", "predict_proba", "score_samples", "bic", "aic")
+LOOKING = (
+    "predict",
+    "transform",
+    "representatives",
+    "predict_proba",
+    "score_samples",
+    "bic",
+    "aic",
+)
 
 
 @cache
@@ -179,6 +187,7 @@ AGAINST_CENTERS = [
 
 OF_CENTERS = {
     "assign": lambda X, c: assign(X, c),
+    "representatives": lambda X, c: representatives(X, c),
     "inertia": lambda X, c: inertia(X, c),
     "inertia of labels": lambda X, c: inertia(X, c, np.zeros(12, dtype=int)),
     "simplified_silhouette": lambda X, c: simplified_silhouette(X, c),
