@@ -5,6 +5,7 @@ backend, on those backends, and stops when one of them cannot be used.
 ``pytest --slow`` adds the tests that take tens of seconds or gigabytes.
 """
 
+import signal
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -46,6 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # In the background a shell has SIGINT ignored, which the tests' processes would inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     use_stand_in_without_gpu()
     config.addinivalue_line("markers", "slow: takes over ten seconds; runs with --slow")
     for name in config.getoption("--backend") or ():

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from kmeans_xp.arrays import Array
+from kmeans_xp.arrays.record import Record
 from kmeans_xp.rows import Rows
 
 State = TypeVar("State")
 
 
-@dataclass(frozen=True)
-class Iteration:
+@dataclass(frozen=True, eq=False, repr=False)
+class Iteration(Record):
     """What a callback is told after each iteration.
 
     Attributes

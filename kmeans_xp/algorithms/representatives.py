@@ -17,7 +17,7 @@ from kmeans_xp.rows.checks import checked_sweep
 from kmeans_xp.rows.open import beside_x
 
 # Rows of a block, at most: of more, the scores of all centres would leave the cache.
-BLOCK_ROWS = 1 << 12
+BLOCK_ROWS = 1 << 13
 
 
 @beside_x

@@ -67,7 +67,8 @@ def _bar(callback: Callback | None, max_iter: int | None, every: int) -> Iterato
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    # In a notebook rich would show a widget, or warn that it cannot. As text it leaves one line.
+    with Progress(*columns, console=Console(stderr=True, force_jupyter=False)) as bar:
         task = bar.add_task("seeding", total=max_iter)
 
         def show(iteration: Any) -> object:

@@ -11,6 +11,7 @@ import numpy as np
 from kmeans_xp.arrays import to_host
 from kmeans_xp.arrays.checks import check_callback, check_choice, check_clusters, check_count
 from kmeans_xp.arrays.draws import as_generator
+from kmeans_xp.arrays.record import Record
 from kmeans_xp.rows.arguments import Weights, open_weights
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.open import beside_x, open_rows
@@ -31,8 +32,8 @@ from kmeans_xp.selection.family import FAMILY
 from kmeans_xp.selection.result import KSelection, Profile
 
 
-@dataclass(frozen=True)
-class SelectionIteration:
+@dataclass(frozen=True, eq=False, repr=False)
+class SelectionIteration(Record):
     """What the callback of `choose_k` is told after each k.
 
     Attributes

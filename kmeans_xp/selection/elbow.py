@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmeans_xp.arrays.checks import check_nonnegative
+from kmeans_xp.arrays.record import Record
 from kmeans_xp.selection.arguments import checked_ks
 
 # The least difference at a knee. With k from 1 to 10, in 50 draws of each, 200 uniform or normal
@@ -19,8 +20,8 @@ LEAST_DIFFERENCE = 0.06
 ROUNDING = 1e-9
 
 
-@dataclass(frozen=True)
-class ElbowResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class ElbowResult(Record):
     """The elbow of a curve of inertias; as text, a table of the curve.
 
     Attributes

@@ -10,6 +10,7 @@ import numpy as np
 from kmeans_xp.algorithms.kmeans.fit import kmeans
 from kmeans_xp.arrays.checks import check_choice, check_clusters, check_count
 from kmeans_xp.arrays.draws import as_generator
+from kmeans_xp.arrays.record import Record
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.open import beside_x, open_rows
 from kmeans_xp.selection.arguments import checked_ks
@@ -22,8 +23,8 @@ LEAST = 2.0**-52
 SEEDS = 2**63
 
 
-@dataclass(frozen=True)
-class GapResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class GapResult(Record):
     """The gap statistic of several numbers of clusters; as text, a table.
 
     Attributes

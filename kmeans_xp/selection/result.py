@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kmeans_xp.arrays.record import Record
 from kmeans_xp.arrays.views import OnHost
 from kmeans_xp.selection.elbow import ElbowResult
 from kmeans_xp.selection.gap import GapResult
@@ -21,8 +22,8 @@ HEADINGS = {
 WIDTH = 12
 
 
-@dataclass(frozen=True)
-class Profile(OnHost):
+@dataclass(frozen=True, eq=False, repr=False)
+class Profile(Record, OnHost):
     """The silhouette of each row that was looked at, for one clustering; on the host.
 
     Attributes
@@ -39,8 +40,8 @@ class Profile(OnHost):
     values: np.ndarray
 
 
-@dataclass(frozen=True)
-class KSelection:
+@dataclass(frozen=True, eq=False, repr=False)
+class KSelection(Record):
     """The number of clusters that each criterion chooses, and the recommended one.
 
     As text it is a table with a row for each k, in which each criterion's choice is starred.

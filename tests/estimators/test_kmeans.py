@@ -5,6 +5,7 @@ import pickle
 import signal
 import sys
 import threading
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -197,22 +198,27 @@ def test_an_interrupted_first_fit_leaves_nothing():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal.pthread_kill")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_ctrl_c_reaches_a_fit_at_work():
-    # A process in the background ignores the signal until it is told otherwise.
-    before_test = signal.signal(signal.SIGINT, signal.default_int_handler)
     rows = cloud(200_000, 8)
     model = KMeans(3, random_state=0).fit(X)
     before = _state(model)
     model.set_params(n_clusters=200, max_iter=10_000, tol=0)
-    main = threading.main_thread().ident
-    timer = threading.Timer(0.5, signal.pthread_kill, (main, signal.SIGINT))
-    timer.start()
+    ended, main = threading.Event(), threading.main_thread().ident
+
+    def press():
+        # Where JAX is loaded, one that comes in the midst of its garbage collection is lost.
+        while not ended.wait(0.5):
+            signal.pthread_kill(main, signal.SIGINT)
+
+    presser = threading.Thread(target=press)
+    presser.start()
     try:
         with pytest.raises(KeyboardInterrupt):
             model.fit(rows)
     finally:
-        timer.join()
-        signal.signal(signal.SIGINT, before_test)
+        ended.set()
+        presser.join()
     assert all(_state(model)[name] is before[name] for name in before)
     # The workers are none the worse for it.
     assert kmeans(rows, 5, rng=0, max_iter=2).n_iter == 2
@@ -226,6 +232,20 @@ def test_verbose_speaks_and_silence_is_the_default(capfd):
     out, err = capfd.readouterr()
     assert out + err != ""
     assert_array_equal(quiet.labels_, loud.labels_)
+
+
+def test_in_a_notebook_verbose_leaves_one_line(capsys, monkeypatch):
+    pytest.importorskip("rich")
+    # What rich takes for a notebook; without ipywidgets it would warn, with them draw.
+    shell = type("ZMQInteractiveShell", (), {})
+    monkeypatch.setattr("builtins.get_ipython", shell, raising=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        KMeans(3, random_state=0, verbose=1).fit(X)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.strip().splitlines()) == 1
+    assert err.startswith("start 1, iteration")
 
 
 def test_the_callback_stops_the_fit():

@@ -31,7 +31,7 @@ from kmeans_xp.rows.open import beside_x, open_rows
 STRATEGIES = ("biggest_inertia", "largest_cluster")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BisectingKMeansResult(KMeansResult):
     """A clustering, of which tree, centres, labels and inertia belong together.
 

@@ -10,6 +10,7 @@ import numpy as np
 from kmeans_xp.arrays import Array, as_array, namespace_of, to_host
 from kmeans_xp.arrays.dtypes import working_dtype
 from kmeans_xp.arrays.namespace import device_of
+from kmeans_xp.arrays.record import Record
 from kmeans_xp.arrays.views import OnHost
 from kmeans_xp.kernels.choose.engine import find_engine
 from kmeans_xp.kernels.interface import Engine, Pair
@@ -21,8 +22,8 @@ from kmeans_xp.rows.open import beside_x
 BLOCKS = 4
 
 
-@dataclass(frozen=True)
-class Tree(OnHost):
+@dataclass(frozen=True, eq=False, repr=False)
+class Tree(Record, OnHost):
     """Bisections as host arrays; the first is of all rows.
 
     Attributes

@@ -31,6 +31,7 @@ from kmeans_xp.arrays.checks import (
 )
 from kmeans_xp.arrays.draws import as_generator, check_rng
 from kmeans_xp.arrays.precision import full_precision, quiet
+from kmeans_xp.arrays.record import Record
 from kmeans_xp.kernels.choose.ledger import passes_of
 from kmeans_xp.kernels.choose.lloyd import LloydMethod, find_lloyd, suits_batch
 from kmeans_xp.kernels.interface import Engine, LloydRun
@@ -48,8 +49,8 @@ TIE = 2.0**-40
 AT_ONCE = ("k-means++", "random")
 
 
-@dataclass(frozen=True)
-class KMeansResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class KMeansResult(Record):
     """A clustering, of which centres, labels and inertia belong together.
 
     Attributes

@@ -23,6 +23,7 @@ from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.checks import check_callback, check_choice, check_clusters, check_count
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.arrays.precision import full_precision, quiet
+from kmeans_xp.arrays.record import Record
 from kmeans_xp.kernels.choose.engine import engine_for_medoids
 from kmeans_xp.kernels.metrics import PRECOMPUTED, Metric, check_metric, measure
 from kmeans_xp.rows.arguments import Weights, open_weights
@@ -44,8 +45,8 @@ CANDIDATES, CANDIDATES_EACH = 20_000, 200
 NOISE = 1e-3
 
 
-@dataclass(frozen=True)
-class KMedoidsResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class KMedoidsResult(Record):
     """A clustering around medoids, which are rows of X.
 
     Attributes
@@ -90,8 +91,8 @@ class KMedoidsResult:
     kernel: str
 
 
-@dataclass(frozen=True)
-class MedoidIteration:
+@dataclass(frozen=True, eq=False, repr=False)
+class MedoidIteration(Record):
     """What the callback of k-medoids is told after each iteration.
 
     Attributes

@@ -46,7 +46,7 @@ ROWS_PER_CENTER = 100
 FADED = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class MiniBatchKMeansResult(KMeansResult):
     """A clustering, of which centres, labels and inertia belong together.
 

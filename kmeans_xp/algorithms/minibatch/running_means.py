@@ -10,6 +10,7 @@ import numpy as np
 from kmeans_xp.arrays import Array, to_host
 from kmeans_xp.arrays.checks import check_nonnegative
 from kmeans_xp.arrays.precision import quiet
+from kmeans_xp.arrays.record import Record
 from kmeans_xp.arrays.views import OnHost
 from kmeans_xp.kernels.interface import Batch, Engine
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
@@ -51,8 +52,8 @@ class Rules:
     generator: np.random.Generator
 
 
-@dataclass(frozen=True)
-class Means(OnHost):
+@dataclass(frozen=True, eq=False, repr=False)
+class Means(Record, OnHost):
     """Running means and the weight that each has seen; on the host, once a result holds them.
 
     Attributes

@@ -19,6 +19,7 @@ from kmeans_xp.algorithms.mixture.parameters import EPS, Mixture, attempted, max
 from kmeans_xp.algorithms.moments import Moments
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.precision import quiet
+from kmeans_xp.arrays.record import Record
 from kmeans_xp.kernels.choose.mixture import find_em
 from kmeans_xp.kernels.interface import ExpectationMaximization
 from kmeans_xp.kernels.shared.gaussians import Components, monomial_count
@@ -26,8 +27,8 @@ from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.checks import range_error
 
 
-@dataclass(frozen=True)
-class MixtureIteration:
+@dataclass(frozen=True, eq=False, repr=False)
+class MixtureIteration(Record):
     """What the callback of a mixture is told after each iteration.
 
     Attributes

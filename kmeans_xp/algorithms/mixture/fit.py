@@ -18,6 +18,7 @@ from kmeans_xp.arrays.checks import (
     check_nonnegative,
 )
 from kmeans_xp.arrays.draws import as_generator
+from kmeans_xp.arrays.record import Record
 from kmeans_xp.kernels.choose.engine import find_engine
 from kmeans_xp.rows.arguments import open_weights
 from kmeans_xp.rows.open import beside_x, open_rows
@@ -25,8 +26,8 @@ from kmeans_xp.rows.open import beside_x, open_rows
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 
 
-@dataclass(frozen=True)
-class GaussianMixtureResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class GaussianMixtureResult(Record):
     """A Gaussian mixture, and what it says of the rows it was fitted to.
 
     Attributes

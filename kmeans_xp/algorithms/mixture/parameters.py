@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from kmeans_xp.arrays.precision import quiet
+from kmeans_xp.arrays.record import Record
 from kmeans_xp.arrays.threads import one_blas_thread
 from kmeans_xp.arrays.views import OnHost
 from kmeans_xp.kernels.shared.gaussians import MATRICES
@@ -25,8 +26,8 @@ class CollapsedCovariance(ValueError):  # noqa: N818
         )
 
 
-@dataclass(frozen=True)
-class Mixture(OnHost):
+@dataclass(frozen=True, eq=False, repr=False)
+class Mixture(Record, OnHost):
     """A Gaussian mixture.
 
     Attributes

@@ -16,6 +16,7 @@ from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.checks import check_callback, check_clusters, check_count, check_nonnegative
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.arrays.precision import quiet
+from kmeans_xp.arrays.record import Record
 from kmeans_xp.kernels.choose.engine import find_engine
 from kmeans_xp.kernels.choose.mixture import find_em
 from kmeans_xp.kernels.interface import Engine, ExpectationMaximization
@@ -24,8 +25,8 @@ from kmeans_xp.rows.arguments import open_weights
 from kmeans_xp.rows.open import beside_x, open_rows
 
 
-@dataclass(frozen=True)
-class SoftKMeansResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class SoftKMeansResult(Record):
     """A soft clustering, of which all parts belong together.
 
     Attributes

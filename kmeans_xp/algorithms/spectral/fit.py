@@ -42,6 +42,7 @@ from kmeans_xp.arrays.checks import (
 )
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.arrays.precision import full_precision, quiet
+from kmeans_xp.arrays.record import Record
 from kmeans_xp.arrays.sparse import is_sparse
 from kmeans_xp.kernels.choose.engine import find_engine
 from kmeans_xp.kernels.interface import Engine
@@ -73,8 +74,8 @@ JUDGES, JUDGES_EACH = 10_000, 100
 TOLERANCE = 1e-8
 
 
-@dataclass(frozen=True)
-class SpectralResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class SpectralResult(Record):
     """A clustering of the rows of a graph by its leading eigenvectors.
 
     Attributes
@@ -131,8 +132,8 @@ class SpectralResult:
     kernel: str
 
 
-@dataclass(frozen=True)
-class SpectralIteration:
+@dataclass(frozen=True, eq=False, repr=False)
+class SpectralIteration(Record):
     """What the callback of spectral clustering is told after each iteration of the eigensolver.
 
     Attributes
