@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 HEAVY = {
@@ -34,6 +35,21 @@ def test_clustering_a_numpy_array_imports_nothing_optional():
     program = "import numpy as np, kmeans_xp; kmeans_xp.KMeans(2).fit(np.eye(4)).predict(np.eye(4))"
     # Some releases of scikit-learn import pandas themselves, where it is installed.
     assert not (loaded(program) - loaded("import sklearn.base")) & OPTIONAL
+
+
+@pytest.mark.skipif(
+    np.lib.NumpyVersion(np.__version__) < "2.1.0", reason="older NumPy needs a wrapper"
+)
+def test_clustering_a_numpy_array_does_without_the_wrapper_of_numpy():
+    program = (
+        "import numpy as np, kmeans_xp, sys\n"
+        "X = np.random.default_rng(0).normal(size=(40_000, 8))\n"
+        "kmeans_xp.kmeans(X, 3, rng=0, max_iter=3), kmeans_xp.assign(X, X[:2])\n"
+        "kmeans_xp.minibatch_kmeans(X, 3, rng=0), kmeans_xp.bisecting_kmeans(X, 3, rng=0)\n"
+        "kmeans_xp.gaussian_mixture(X, 2, rng=0, max_iter=2)\n"
+        "print('array_api_compat.numpy' in sys.modules)"
+    )
+    assert run(program).split()[-1] == "False"
 
 
 WITHOUT = """

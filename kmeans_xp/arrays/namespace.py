@@ -68,7 +68,7 @@ def is_array(value: object) -> bool:
 def namespace_of(array: Array) -> Namespace:
     """Return the array-API namespace of `array`, wrapped where it needs wrapping."""
     # Asked several times in each iteration, and a tenth of a small one if it took the long way.
-    if isinstance(array, np.ndarray):
+    if isinstance(array, np.ndarray | np.generic):
         return _numpy()
     return array_api_compat.array_namespace(array)
 
