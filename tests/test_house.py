@@ -105,17 +105,17 @@ SIGNATURES = {
     "inertia": "(X, centers, labels=None, *, sample_weight=None)",
     "KMeans": (
         "(n_clusters=8, *, init='k-means++', n_init='auto', max_iter=300, tol=0.0001, "
-        "verbose=0, random_state=None, algorithm='auto', empty_clusters='farthest', "
+        "verbose=0, random_state=None, copy_x=True, algorithm='auto', empty_clusters='farthest', "
         "callback=None)"
     ),
     "MiniBatchKMeans": (
         "(n_clusters=8, *, init='k-means++', max_iter=100, batch_size=1024, verbose=0, "
-        "random_state=None, tol=0.0, max_no_improvement=10, init_size=None, n_init='auto', "
+        "compute_labels=True, random_state=None, tol=0.0, max_no_improvement=10, init_size=None, n_init='auto', "
         "reassignment_ratio=0.01, algorithm='auto', callback=None)"
     ),
     "BisectingKMeans": (
         "(n_clusters=8, *, init='random', n_init=1, random_state=None, max_iter=300, verbose=0, "
-        "tol=0.0001, algorithm='auto', bisecting_strategy='biggest_inertia', callback=None)"
+        "copy_x=True, tol=0.0001, algorithm='auto', bisecting_strategy='biggest_inertia', callback=None)"
     ),
     "KMedoids": (
         "(n_clusters=8, *, metric='euclidean', method='auto', init='auto', n_init='auto', "
@@ -383,6 +383,7 @@ def test_an_estimator_has_the_options_of_its_function(function):
     taken = inspect.signature(function).parameters.keys() - {"X", "sample_weight", "rng", "init"}
     options = inspect.signature(FAMILY[function]).parameters.keys()
     its_own = {"random_state", "verbose", "verbose_interval", "warm_start", "init", "init_params"}
+    its_own |= {"copy_x", "compute_labels"}
     assert options - its_own == taken
 
 

@@ -49,6 +49,13 @@ def check_choice(value: object, name: str, choices: tuple[str, ...]) -> str:
     return value
 
 
+def check_flag(value: object, name: str) -> bool:
+    """Return `value` if it is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {value!r}.")
+    return bool(value)
+
+
 def check_callback(value: object) -> None:
     """Require `callback` to be None or a callable."""
     if not (value is None or callable(value)):

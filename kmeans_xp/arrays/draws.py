@@ -34,6 +34,11 @@ def as_generator(rng: object, name: str = "rng") -> np.random.Generator:
     return np.random.default_rng(None if rng is None else int(rng))  # type: ignore[call-overload]
 
 
+def as_random_state(generator: np.random.Generator) -> np.random.RandomState:
+    """Return the older kind of generator, as scikit-learn hands it out, seeded by `generator`."""
+    return np.random.RandomState(generator.integers(2**32, size=4))
+
+
 def check_rng(rng: object, name: str = "rng") -> None:
     """Require of `rng` what `as_generator` does."""
     if rng is None or isinstance(rng, np.random.Generator | np.random.RandomState):

@@ -1,6 +1,7 @@
 """What the estimators share whose model is a set of centres."""
 
 import warnings
+from abc import abstractmethod
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
@@ -15,7 +16,29 @@ from kmeans_xp.metrics.inertia import inertia
 from kmeans_xp.rows import Rows
 
 
-class CenterEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Shell):
+class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Shell):
+    """Base of the estimators that label rows, and measure their distances to clusters."""
+
+    labels_: Array
+
+    def fit_predict(self, X: Array, y: None = None, sample_weight: Array | None = None) -> Array:
+        """Fit, and return the cluster of each row, (n,) int32, where `X` lives."""
+        return self.fit(X, y, sample_weight).labels_
+
+    def fit_transform(self, X: Array, y: None = None, sample_weight: Array | None = None) -> Array:
+        """Fit, and return the distance of each row to each centre, (n, k), where `X` lives."""
+        return self.fit(X, y, sample_weight).transform(X)
+
+    @abstractmethod
+    def transform(self, X: Array) -> Array:
+        """Return the distance of each row to each cluster, (n, k), where `X` lives."""
+
+    @property
+    def _n_features_out(self) -> int:
+        return self._center_count()
+
+
+class CenterEstimator(Clusterer):
     """Base of the estimators that assign a row to the nearest of `cluster_centers_`."""
 
     n_clusters: int
@@ -61,10 +84,6 @@ class CenterEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.converged_ = result.converged
         self.history_ = result.history
         self.kernel_ = result.kernel
-
-    @property
-    def _n_features_out(self) -> int:
-        return self._center_count()
 
 
 def check_fits(rows: Rows, centers: np.ndarray, name: str) -> None:

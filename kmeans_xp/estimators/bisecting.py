@@ -9,6 +9,7 @@ from kmeans_xp.algorithms.bisecting.tree import Tree, predict_leaves
 from kmeans_xp.algorithms.loop import Callback
 from kmeans_xp.algorithms.seeding.fit import Init
 from kmeans_xp.arrays import Array, to_host
+from kmeans_xp.arrays.checks import check_flag
 from kmeans_xp.estimators.base import CenterEstimator, check_fits, warn_of_empty
 
 
@@ -30,11 +31,14 @@ class BisectingKMeans(CenterEstimator):
     verbose : int
         If not 0, show the progress on standard error: a bar if rich is installed, else a line
         a bisection.
+    copy_x : bool
+        Here for scikit-learn's sake. X is never modified, whatever is said.
     tol : float
         A bisection has converged if the squared shifts of its two centres add up to at most
         `tol` times the mean variance of the features in the cluster.
     algorithm : str
-        "auto", "lloyd", or a kernel by its name, such as "portable".
+        "auto", "elkan" (scikit-learn's name; any exact method may run), "lloyd", or a kernel by its
+        name, such as "portable".
     bisecting_strategy : {"biggest_inertia", "largest_cluster"}
         Which cluster is divided next: that of the largest inertia, or of the most rows, or of
         the most weight where rows have weights.
@@ -89,6 +93,7 @@ class BisectingKMeans(CenterEstimator):
         random_state: Any = None,
         max_iter: int = 300,
         verbose: int = 0,
+        copy_x: bool = True,
         tol: float = 1e-4,
         algorithm: str = "auto",
         bisecting_strategy: str = "biggest_inertia",
@@ -100,12 +105,14 @@ class BisectingKMeans(CenterEstimator):
         self.random_state = random_state
         self.max_iter = max_iter
         self.verbose = verbose
+        self.copy_x = copy_x
         self.tol = tol
         self.algorithm = algorithm
         self.bisecting_strategy = bisecting_strategy
         self.callback = callback
 
     def _fit(self, X: Array, sample_weight: Array | None) -> None:
+        check_flag(self.copy_x, "copy_x")
         result = self._run(bisecting_kmeans, X, sample_weight, end=self.n_clusters)
         self._take(X, result)
         self.tree_ = result.tree

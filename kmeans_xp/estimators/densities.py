@@ -96,7 +96,7 @@ class Densities(DensityMixin, Shell):
         self.n_iter_ = run.n_iter
         self.converged_ = run.converged
         self.history_ = run.history
-        if not (run.converged or run.stopped):
+        if run.n_iter and not (run.converged or run.stopped):
             warnings.warn(
                 f"The fit did not converge in max_iter={run.n_iter} iterations. Increase "
                 "max_iter or tol, or check for degenerate data.",

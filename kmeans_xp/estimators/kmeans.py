@@ -6,6 +6,7 @@ from kmeans_xp.algorithms.kmeans.fit import kmeans
 from kmeans_xp.algorithms.loop import Callback
 from kmeans_xp.algorithms.seeding.fit import Init
 from kmeans_xp.arrays import Array
+from kmeans_xp.arrays.checks import check_flag
 from kmeans_xp.estimators.base import CenterEstimator, warn_of_empty
 
 # Values of `algorithm` that earlier versions took and pickles may hold.
@@ -33,8 +34,11 @@ class KMeans(CenterEstimator):
         an iteration.
     random_state : None, int, numpy.random.Generator or numpy.random.RandomState
         Where random draws come from.
+    copy_x : bool
+        Here for scikit-learn's sake. X is never modified, whatever is said.
     algorithm : str
-        "auto", "lloyd", or a kernel by its name, such as "portable".
+        "auto", "elkan" (scikit-learn's name; any exact method may run), "lloyd", or a kernel by its
+        name, such as "portable".
     empty_clusters : {"farthest", "random"}
         Where a cluster that lost its rows goes.
     callback : callable, optional
@@ -85,6 +89,7 @@ class KMeans(CenterEstimator):
         tol: float = 1e-4,
         verbose: int = 0,
         random_state: Any = None,
+        copy_x: bool = True,
         algorithm: str = "auto",
         empty_clusters: str = "farthest",
         callback: Callback | None = None,
@@ -96,11 +101,13 @@ class KMeans(CenterEstimator):
         self.tol = tol
         self.verbose = verbose
         self.random_state = random_state
+        self.copy_x = copy_x
         self.algorithm = algorithm
         self.empty_clusters = empty_clusters
         self.callback = callback
 
     def _fit(self, X: Array, sample_weight: Array | None) -> None:
+        check_flag(self.copy_x, "copy_x")
         result = self._run(kmeans, X, sample_weight, end=self.max_iter)
         self._take(X, result)
         warn_of_empty(result.sizes, self.n_clusters)

@@ -3,20 +3,18 @@
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils import Tags
 
 from kmeans_xp.algorithms.medoids.assign import medoid_loss, predict_medoids, transform_medoids
 from kmeans_xp.algorithms.medoids.fit import MedoidCallback, kmedoids
 from kmeans_xp.algorithms.medoids.starts import Init
 from kmeans_xp.arrays import Array
-from kmeans_xp.estimators.base import check_fits, warn_of_empty
-from kmeans_xp.estimators.shell import Shell
+from kmeans_xp.estimators.base import Clusterer, check_fits, warn_of_empty
 from kmeans_xp.kernels.metrics import PRECOMPUTED, Metric
 from kmeans_xp.rows import Rows
 
 
-class KMedoids(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Shell):
+class KMedoids(Clusterer):
     """k-medoids clustering, around rows of X and by any distance.
 
     Parameters
@@ -166,10 +164,6 @@ class KMedoids(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, 
                 f"medoid_indices_ must hold indices of rows, from 0 to {most - 1}, got {numbers}."
             )
         return numbers
-
-    @property
-    def _n_features_out(self) -> int:
-        return self._center_count()
 
     def __sklearn_tags__(self) -> Tags:
         """Tell scikit-learn whether X holds distances."""

@@ -5,8 +5,8 @@ from typing import Any, Self
 from sklearn.utils.validation import validate_data
 
 from kmeans_xp.algorithms.loop import Callback
-from kmeans_xp.algorithms.minibatch.fit import minibatch_kmeans
-from kmeans_xp.algorithms.minibatch.partial_fit import learn_batch
+from kmeans_xp.algorithms.minibatch.fit import MiniBatchFit, fit_minibatch_kmeans
+from kmeans_xp.algorithms.minibatch.partial_fit import BatchResult, learn_batch
 from kmeans_xp.algorithms.minibatch.running_means import Means
 from kmeans_xp.algorithms.seeding.fit import Init
 from kmeans_xp.arrays import Array
@@ -31,6 +31,9 @@ class MiniBatchKMeans(CenterEstimator):
     verbose : int
         If not 0, show the progress on standard error: a bar if rich is installed, else a line
         each ten batches.
+    compute_labels : bool
+        Whether rows are assigned once the centres are found. If not, there is no `labels_`, and
+        centres that came to cost more than where they started are not given up for the start.
     random_state : None, int, numpy.random.Generator or numpy.random.RandomState
         Where random draws come from.
     tol : float
@@ -41,7 +44,8 @@ class MiniBatchKMeans(CenterEstimator):
         once they have had 100 rows a centre. None never stops.
     init_size : int, optional
         Rows that a start is sought among; by default three times `batch_size`, or three times
-        `n_clusters` where that is more.
+        `n_clusters` where that is more. Fewer than `n_clusters` are a `RuntimeWarning`, and three
+        times `n_clusters` then.
     n_init : int or "auto"
         How many starts to try. "auto" is 3 for "random" and a callable, else 1.
     reassignment_ratio : float
@@ -61,8 +65,10 @@ class MiniBatchKMeans(CenterEstimator):
         for as long as they are what it left.
     labels_ : array of shape (n,), int32
         The cluster of each row (of the last batch, after `partial_fit`); equals ``predict(X)``.
+        Not without `compute_labels`.
     inertia_ : float
-        Weighted sum of squared distances of those rows to their centres.
+        Weighted sum of squared distances of those rows to their centres. Without `compute_labels`
+        what the batches of `fit` suggest, and not after `partial_fit`.
     n_iter_ : int
         How often the batches went through as many rows as X has. Not after a first
         `partial_fit`, nor are `converged_` and `history_`.
@@ -101,6 +107,7 @@ class MiniBatchKMeans(CenterEstimator):
         max_iter: int = 100,
         batch_size: int = 1024,
         verbose: int = 0,
+        compute_labels: bool = True,
         random_state: Any = None,
         tol: float = 0.0,
         max_no_improvement: int | None = 10,
@@ -115,6 +122,7 @@ class MiniBatchKMeans(CenterEstimator):
         self.max_iter = max_iter
         self.batch_size = batch_size
         self.verbose = verbose
+        self.compute_labels = compute_labels
         self.random_state = random_state
         self.tol = tol
         self.max_no_improvement = max_no_improvement
@@ -126,12 +134,29 @@ class MiniBatchKMeans(CenterEstimator):
 
     def _fit(self, X: Array, sample_weight: Array | None) -> None:
         rng = as_generator(self.random_state, "random_state")
-        result = self._run(minibatch_kmeans, X, sample_weight, end=None, every=10, rng=rng)
-        self._take(X, result)
-        warn_of_empty(result.sizes, self.n_clusters)
-        self.n_steps_ = result.n_steps
-        self._means = result.means.on_host()
+        fit = self._run(fit_minibatch_kmeans, X, sample_weight, end=None, every=10, rng=rng)
+        self._remember(X)
+        self._learn(fit)
+        self.n_iter_ = fit.n_iter
+        self.converged_ = fit.converged
+        self.history_ = fit.history
+        self.n_steps_ = fit.n_steps
         self._generator = rng
+        if fit.assignment is None:
+            self.inertia_ = fit.history[-1]
+        else:
+            warn_of_empty(fit.assignment.sizes, self.n_clusters)
+
+    def _learn(self, fit: MiniBatchFit | BatchResult) -> None:
+        """Keep centres, and the assignment to them if there is one; else forget an earlier one."""
+        self.cluster_centers_ = fit.centers
+        self.kernel_ = fit.kernel
+        self._means = fit.means
+        for name in ("labels_", "inertia_"):
+            self.__dict__.pop(name, None)
+        if fit.assignment is not None:
+            self.labels_ = fit.assignment.labels
+            self.inertia_ = fit.assignment.inertia
 
     def partial_fit(self, X: Array, y: None = None, sample_weight: Array | None = None) -> Self:
         """Learn from one batch; go on from what was learned before, by `fit` too.
@@ -147,8 +172,8 @@ class MiniBatchKMeans(CenterEstimator):
             row for each cluster.
         y : None
             Not used; here for scikit-learn's pipelines.
-        sample_weight : array of shape (n,), optional
-            Non-negative weights of the rows; by default 1 each.
+        sample_weight : array of shape (n,) or float, optional
+            Non-negative weights of the rows, or one for all of them; by default 1 each.
 
         Returns
         -------
@@ -171,12 +196,14 @@ class MiniBatchKMeans(CenterEstimator):
             **self._options(learn_batch),
         )
         validate_data(self, X, reset=not known, skip_check_array=True)
-        self._means, self._generator, self.n_steps_ = learned.means, generator, steps + 1
-        self.cluster_centers_ = learned.centers
-        self.labels_ = learned.assignment.labels
-        self.inertia_ = learned.assignment.inertia
-        self.kernel_ = learned.kernel
+        self._learn(learned)
+        self._generator, self.n_steps_ = generator, steps + 1
         return self
+
+    def fit_predict(self, X: Array, y: None = None, sample_weight: Array | None = None) -> Array:
+        """Fit, and return the cluster of each row, (n,) int32, where `X` lives."""
+        self.fit(X, y, sample_weight)
+        return self.labels_ if self.compute_labels else self.predict(X)
 
     def _memory(self) -> tuple[Means | None, Any, int]:
         """Return what earlier batches left: means, the state of the draws, and their number."""

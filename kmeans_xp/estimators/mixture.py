@@ -60,7 +60,7 @@ class GaussianMixture(Densities):
     reg_covar : float
         Added to the variances, so that none collapses.
     max_iter : int
-        The most iterations of one start.
+        The most iterations of one start. With 0 the first start is the result.
     n_init : int
         How many starts to try; the largest log-likelihood is kept.
     init_params : {"kmeans", "k-means++", "k-means||", "random", "random_from_data"}
@@ -101,7 +101,8 @@ class GaussianMixture(Densities):
     n_iter_ : int
         Iterations of the best start.
     lower_bound_ : float
-        Log-likelihood of the parameters that the last iteration started from.
+        Log-likelihood of the parameters that the last iteration started from; minus infinity if
+        there was none.
     lower_bounds_, history_ : sequence of float
         The same of every iteration.
     n_features_in_ : int
@@ -192,7 +193,7 @@ class GaussianMixture(Densities):
             precisions_=parts.precisions,
             precisions_cholesky_=parts.factors,
         )
-        self.lower_bound_ = run.history[-1]
+        self.lower_bound_ = run.history[-1] if run.history else -math.inf
         self.lower_bounds_ = list(run.history)
         self._set_run(run)
         return fit

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kmeans_xp.arrays import Array, as_array, to_host
@@ -60,8 +61,8 @@ class Shell(BaseEstimator, metaclass=ABCMeta):
             The rows.
         y : None
             Not used; here for scikit-learn's pipelines.
-        sample_weight : array of shape (n,), optional
-            Non-negative weights of the rows; by default 1 each.
+        sample_weight : array of shape (n,) or float, optional
+            Non-negative weights of the rows, or one for all of them; by default 1 each.
 
         Returns
         -------
@@ -177,6 +178,20 @@ class Shell(BaseEstimator, metaclass=ABCMeta):
             self.__dict__.pop("feature_names_in_", None)
         else:
             validate_data(self, X, skip_check_array=True)
+
+    def __sklearn_tags__(self) -> Tags:
+        """Tell scikit-learn that arrays of any library are taken, and their floats kept."""
+        tags = super().__sklearn_tags__()
+        tags.array_api_support = True
+        if tags.transformer_tags is not None:
+            tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open a pickle; parameters that came after it was made have their defaults."""
+        options = signature(type(self)).parameters.values()
+        missing = {p.name: p.default for p in options if p.default is not p.empty}
+        super().__setstate__(missing | state)
 
     def __getstate__(self) -> dict[str, Any]:
         """Hold host arrays, so that a model saved on a GPU box opens without one."""

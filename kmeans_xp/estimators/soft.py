@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
 from kmeans_xp.algorithms.assign import transform_distances
@@ -15,10 +14,11 @@ from kmeans_xp.algorithms.mixture.parameters import Mixture
 from kmeans_xp.algorithms.mixture.soft import check_stiffness, fit_soft_kmeans
 from kmeans_xp.algorithms.seeding.fit import Init
 from kmeans_xp.arrays import Array
+from kmeans_xp.estimators.base import Clusterer
 from kmeans_xp.estimators.densities import Densities
 
 
-class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Densities):
+class SoftKMeans(Clusterer, Densities):
     """Soft k-means clustering: each row belongs to the clusters in parts.
 
     Parameters
@@ -142,7 +142,3 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         """Return the distance of each row to each centre, (n, k), where `X` lives."""
         rows = self._open(X)
         return transform_distances(rows, self._density().means)
-
-    @property
-    def _n_features_out(self) -> int:
-        return self._center_count()

@@ -155,6 +155,10 @@ class SpectralClustering(ClusterMixin, Shell):
         """
         return super().fit(X)
 
+    def fit_predict(self, X: Array, y: None = None) -> Array:
+        """Fit, and return the cluster of each row, (n,) int32, where `X` lives."""
+        return self.fit(X, y).labels_
+
     def _fit(self, X: Array, sample_weight: None) -> None:
         result = self._run(spectral_clustering, X, sample_weight, end=self.max_iter)
         self._remember(X)

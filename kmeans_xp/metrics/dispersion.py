@@ -42,7 +42,7 @@ def calinski_harabasz_score(
         The rows: an array of any namespace, a memory map, a Dask array, a list.
     labels : array of shape (n,), integers
         Which cluster each row belongs to, where X lives: any integers. From 2 to n - 1 clusters.
-    sample_weight : array of shape (n,), optional
+    sample_weight : array of shape (n,) or float, optional
         How many copies of each row there are, by default one each; n is their sum.
 
     Returns
@@ -101,7 +101,7 @@ def davies_bouldin_score(X: Array, labels: Array, *, sample_weight: Array | None
         The rows: an array of any namespace, a memory map, a Dask array, a list.
     labels : array of shape (n,), integers
         Which cluster each row belongs to, where X lives: any integers. From 2 to n - 1 clusters.
-    sample_weight : array of shape (n,), optional
+    sample_weight : array of shape (n,) or float, optional
         How many copies of each row there are; by default one each.
 
     Returns

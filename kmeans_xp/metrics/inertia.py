@@ -30,8 +30,8 @@ def inertia(
         The centres, in X's namespace and on its device.
     labels : array of shape (n,), optional
         Which centre each row belongs to; by default its nearest.
-    sample_weight : array of shape (n,), optional
-        Non-negative weights of the rows; by default 1 each.
+    sample_weight : array of shape (n,) or float, optional
+        Non-negative weights of the rows, or one for all of them; by default 1 each.
 
     Returns
     -------

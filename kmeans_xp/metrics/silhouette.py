@@ -106,7 +106,7 @@ def silhouette_score(
     sample_size : int, optional
         The score is that of so many rows, drawn without replacement, beside each other alone. By
         default, and where there are no more, it is that of all rows.
-    sample_weight : array of shape (n,), optional
+    sample_weight : array of shape (n,) or float, optional
         How many copies of each row there are: 0, or 1 and more. A row's copies are at the distance
         0 from it. By default one each. Not together with a `sample_size`.
     rng : None, int or numpy.random.Generator

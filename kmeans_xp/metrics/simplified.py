@@ -36,9 +36,9 @@ def simplified_silhouette(
         The centres, two at least, in X's namespace and on its device.
     labels : array of shape (n,), optional
         Which centre each row belongs to; by default its nearest.
-    sample_weight : array of shape (n,), optional
-        Non-negative weights of the rows; by default 1 each. Alone is the one row of a cluster that
-        has a positive weight.
+    sample_weight : array of shape (n,) or float, optional
+        Non-negative weights of the rows, or one for all of them; by default 1 each. Alone is
+        the one row of a cluster that has a positive weight.
 
     Returns
     -------

@@ -1,5 +1,6 @@
 """Arguments that go with rows: sample weights, and small arrays such as centres."""
 
+import numbers
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +44,9 @@ class Weights:
 
 
 def open_weights(rows: Rows, sample_weight: object) -> Weights:
-    """Return what `rows` weigh by the argument `sample_weight`; None stands for 1 each.
+    """Return what `rows` weigh by the argument `sample_weight`.
+
+    None stands for 1 each, and a number for that weight of every row.
 
     Raises
     ------
@@ -53,6 +56,10 @@ def open_weights(rows: Rows, sample_weight: object) -> Weights:
     name = "sample_weight"
     if sample_weight is None:
         return Weights(None, 1.0, rows.shape[0])
+    if isinstance(sample_weight, numbers.Real):
+        weight = float(sample_weight)
+        _check_weights(rows, weight, weight * rows.shape[0], name)
+        return Weights(None, weight, rows.shape[0])
     weights = aligned_argument(rows, sample_weight, name)
     working_dtype(weights, name)
     xp = namespace_of(weights)
@@ -60,6 +67,14 @@ def open_weights(rows: Rows, sample_weight: object) -> Weights:
     with quiet():
         facts = xp.stack([xp.min(weights), xp.max(weights), xp.sum(weights)])
         low, high, total = (float(fact) for fact in to_host(facts))
+    _check_weights(rows, low, total, name)
+    if low == high:
+        return Weights(None, low, rows.shape[0])
+    return Weights(weights, 1.0, int(to_host(xp.sum(xp.astype(weights > 0, xp.int32)))))
+
+
+def _check_weights(rows: Rows, low: float, total: float, name: str) -> None:
+    """Require weights, of which the least and the sum are given, to be possible ones."""
     if not np.isfinite(total):
         raise finite_error(name, total)
     if low < 0:
@@ -69,16 +84,12 @@ def open_weights(rows: Rows, sample_weight: object) -> Weights:
         )
     if total == 0:
         raise ValueError(f"{name} must have a positive sum, got zeros only. Pass None for equal.")
-    info = xp.finfo(rows.wide)
-    most = float(info.max) ** 0.5
+    most = float(rows.xp.finfo(rows.wide).max) ** 0.5
     if not 1 / most < total < most:
         raise ValueError(
             f"{name} must have a sum between {1 / most:.3g} and {most:.3g}, got {total}. Divide "
             "them by their mean, which changes no label."
         )
-    if low == high:
-        return Weights(None, low, rows.shape[0])
-    return Weights(weights, 1.0, int(to_host(xp.sum(xp.astype(weights > 0, xp.int32)))))
 
 
 def aligned_argument(rows: Rows, values: object, name: str) -> Array:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Viewed:
         Arrays of X's library become views, and functions of the user's get arrays of that library.
         NumPy arrays and lists, which are small or live on the same host, stay what they are.
         """
-        if type(value) in PLAIN:
+        if type(value) in PLAIN or isinstance(value, np.generic):
             return value
         if name in FUNCTIONS and callable(value):
             return self._function(value, name)
@@ -85,9 +86,11 @@ class Viewed:
         return self.view.seen(array)
 
     def _function(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
-        def called(*args: Any) -> Any:
+        # Its signature decides how it is called.
+        @wraps(function, updated=())
+        def called(*args: Any, **named: Any) -> Any:
             given = (self.X if arg is self.seen else self.result(arg) for arg in args)
-            returned = function(*given)
+            returned = function(*given, **named)
             if name == CALLBACK or not is_array(returned):
                 return returned
             return self._beside(returned, RETURNED.get(name, f"what {name} returns"))

@@ -94,8 +94,8 @@ def choose_k(
     sample_size : int or None
         The gap, mixtures, silhouettes and prediction strength look at so many rows at most, drawn
         at random; by weight, if there are weights. None for all.
-    sample_weight : array of shape (n,), optional
-        Non-negative weights of the rows; by default 1 each.
+    sample_weight : array of shape (n,) or float, optional
+        Non-negative weights of the rows, or one for all of them; by default 1 each.
     rng : None, int or numpy.random.Generator
         Where random draws come from, on the host.
     callback : callable, optional

@@ -70,8 +70,8 @@ def test_params_round_trip_and_clone():
     assert_array_equal(twin.init, start)
     twin.set_params(n_clusters=2, init="random")
     assert (twin.n_clusters, twin.init, model.n_clusters) == (2, "random", 3)
-    with pytest.raises(ValueError, match="copy_x"):
-        model.set_params(copy_x=True)
+    with pytest.raises(ValueError, match="precompute_distances"):
+        model.set_params(precompute_distances=True)
     assert "init='random'" in repr(twin)
 
 

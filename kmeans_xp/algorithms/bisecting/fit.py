@@ -100,9 +100,10 @@ def bisecting_kmeans(
         Which cluster is divided next: that of the largest inertia, or of the most rows, or of
         the most weight where rows have weights.
     algorithm : str
-        "auto", "lloyd", or a kernel by its name, such as "portable".
-    sample_weight : array of shape (n,), optional
-        Non-negative weights of the rows; by default 1 each.
+        "auto", "elkan" (scikit-learn's name; any exact method may run), "lloyd", or a kernel by its
+        name, such as "portable".
+    sample_weight : array of shape (n,) or float, optional
+        Non-negative weights of the rows, or one for all of them; by default 1 each.
     rng : None, int or numpy.random.Generator
         Where random draws come from. They are made on the host: the same seed gives the same
         answer on every backend, whatever the number of threads.

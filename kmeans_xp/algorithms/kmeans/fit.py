@@ -112,25 +112,29 @@ def kmeans(
     init : {"k-means++", "k-means||", "random"}, array of shape (k, d) or callable
         Where to start. "k-means++" is greedy k-means++; "k-means||" passes over the rows a few
         times rather than k times, for Dask arrays and files; "random" takes random rows; a
-        callable gets (X, n_clusters, rng) and returns an array of shape (k, d).
+        callable gets (X, n_clusters, rng) and returns an array of shape (k, d). One that has a
+        parameter `random_state`, as scikit-learn calls it, gets a `numpy.random.RandomState` by
+        that name in place of `rng`.
     n_init : int or "auto"
         How many starts to try; the least inertia is kept. "auto" is 10 for "random" and a
-        callable, else 1. Of few rows all starts are made at once, unless a callback watches.
+        callable, else 1. From an array there is one; more are a `RuntimeWarning`. Of few rows all
+        starts are made at once, unless a callback watches.
     max_iter : int
         The most iterations of one start.
     tol : float
         Converged if the squared shifts of the centres add up to at most `tol` times the mean
         variance of the features. With 0, only if no centre moves.
     algorithm : str
-        "auto" takes what suits the data. "lloyd" looks at every row in every iteration;
+        "auto" takes what suits the data, and so does "elkan", scikit-learn's name for skipping rows
+        by bounds: any exact method may run. "lloyd" looks at every row in every iteration;
         "hamerly" and "projection" skip rows that are certain to keep their label, and give Lloyd's
         labels iteration by iteration (for NumPy arrays in memory). Or a kernel by its name, such
         as "portable" or "numba hamerly".
     empty_clusters : {"farthest", "random"}
         Where a cluster that lost its rows goes: to the row that is farthest from its centre, or
         to a random row.
-    sample_weight : array of shape (n,), optional
-        Non-negative weights of the rows; by default 1 each.
+    sample_weight : array of shape (n,) or float, optional
+        Non-negative weights of the rows, or one for all of them; by default 1 each.
     rng : None, int or numpy.random.Generator
         Where random draws come from. They are made on the host: the same seed gives the same
         answer on every backend, whatever the number of threads.
@@ -150,6 +154,11 @@ def kmeans(
     ValueError
         If an argument has the wrong shape or value, or X holds NaN, infinity, or values whose
         squares do not fit the widest float.
+
+    Warns
+    -----
+    RuntimeWarning
+        If `n_init` asks for several starts from an array.
 
     References
     ----------

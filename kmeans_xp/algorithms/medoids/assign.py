@@ -71,8 +71,8 @@ def medoid_silhouette(
         Which rows the medoids are, two at least.
     metric : str or callable
         As in `kmedoids`.
-    sample_weight : array of shape (n,), optional
-        Non-negative weights of the rows; by default 1 each.
+    sample_weight : array of shape (n,) or float, optional
+        Non-negative weights of the rows, or one for all of them; by default 1 each.
 
     Returns
     -------

@@ -173,8 +173,9 @@ def kmedoids(
         of other libraries than NumPy take twice as many.
     algorithm : str
         "auto" takes the best engine; or an engine by its name, such as "portable".
-    sample_weight : array of shape (n,), optional
-        Non-negative weights of the rows; by default 1 each. A row of weight 0 is no medoid.
+    sample_weight : array of shape (n,) or float, optional
+        Non-negative weights of the rows, or one for all of them; by default 1 each. A row of
+        weight 0 is no medoid.
     rng : None, int or numpy.random.Generator
         Where random draws come from. They are made on the host: the same seed gives the same
         start on every backend.

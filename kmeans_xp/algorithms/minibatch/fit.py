@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
 from kmeans_xp.algorithms.final_assignment import Assignment, assigned
 from kmeans_xp.algorithms.kmeans.fit import KMeansResult
-from kmeans_xp.algorithms.loop import Callback, Report, Run, iterate, teller
+from kmeans_xp.algorithms.loop import Callback, Report, iterate, teller
 from kmeans_xp.algorithms.minibatch.running_means import Means, Rules, learn, rows_to_wait
 from kmeans_xp.algorithms.minibatch.start import (
     among_all,
@@ -21,7 +21,13 @@ from kmeans_xp.algorithms.minibatch.start import (
 from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.algorithms.seeding.fit import Init, check_starts
 from kmeans_xp.arrays import Array
-from kmeans_xp.arrays.checks import check_callback, check_clusters, check_count, check_nonnegative
+from kmeans_xp.arrays.checks import (
+    check_callback,
+    check_clusters,
+    check_count,
+    check_flag,
+    check_nonnegative,
+)
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.kernels.choose.engine import engine_for_batches
 from kmeans_xp.kernels.interface import Engine
@@ -81,7 +87,6 @@ class MiniBatchKMeansResult(KMeansResult):
     means: Means
 
 
-@beside_x
 def minibatch_kmeans(
     X: Array,
     n_clusters: int,
@@ -119,7 +124,8 @@ def minibatch_kmeans(
         rows instead of X.
     n_init : int or "auto"
         How many starts to try; the one of the least inertia on a random sample is kept. "auto"
-        is 3 for "random" and a callable, else 1.
+        is 3 for "random" and a callable, else 1. From an array there is one; more are a
+        `RuntimeWarning`.
     batch_size : int
         Rows of a batch. They are drawn by their weights, with replacement.
     max_iter : int
@@ -132,7 +138,8 @@ def minibatch_kmeans(
         once they have had 100 rows a centre. None never stops.
     init_size : int, optional
         Rows that a start is chosen from; by default three times `batch_size`, or three times
-        `n_clusters` where that is more.
+        `n_clusters` where that is more. Fewer than `n_clusters` are a `RuntimeWarning`, and three
+        times `n_clusters` then.
     reassignment_ratio : float
         A centre that no row came to goes to a row of the batch, drawn by squared distance, when
         it would have had one if its share were this part of an equal one: after `n_clusters` /
@@ -140,8 +147,8 @@ def minibatch_kmeans(
         or a callable puts each centre on a row; only one that is equal to another can be so.
     algorithm : str
         "auto", "lloyd", or a kernel by its name, such as "portable".
-    sample_weight : array of shape (n,), optional
-        Non-negative weights of the rows; by default 1 each.
+    sample_weight : array of shape (n,) or float, optional
+        Non-negative weights of the rows, or one for all of them; by default 1 each.
     rng : None, int or numpy.random.Generator
         Where random draws come from. They are made on the host: the same seed gives the same
         answer on every backend, whatever the number of threads.
@@ -161,6 +168,11 @@ def minibatch_kmeans(
         If an argument has the wrong shape or value, or X holds NaN, infinity, or values whose
         squares do not fit the widest float.
 
+    Warns
+    -----
+    RuntimeWarning
+        If `n_init` asks for several starts from an array, or `init_size` is less than `n_clusters`.
+
     References
     ----------
     D. Sculley, "Web-scale k-means clustering", WWW 2010.
@@ -174,6 +186,82 @@ def minibatch_kmeans(
     >>> sorted(round(float(c)) for c in result.centers[:, 0])
     [0, 10]
     """
+    fit = fit_minibatch_kmeans(
+        X,
+        n_clusters,
+        init=init,
+        n_init=n_init,
+        batch_size=batch_size,
+        max_iter=max_iter,
+        tol=tol,
+        max_no_improvement=max_no_improvement,
+        init_size=init_size,
+        reassignment_ratio=reassignment_ratio,
+        algorithm=algorithm,
+        compute_labels=True,
+        sample_weight=sample_weight,
+        rng=rng,
+        callback=callback,
+    )
+    assert fit.assignment is not None
+    return MiniBatchKMeansResult(
+        fit.centers,
+        fit.assignment.labels,
+        fit.assignment.inertia,
+        fit.n_iter,
+        fit.converged,
+        fit.history,
+        fit.assignment.sizes,
+        fit.kernel,
+        fit.n_steps,
+        fit.means,
+    )
+
+
+@dataclass(frozen=True)
+class MiniBatchFit:
+    """What a fit found; its fields are as those of `MiniBatchKMeansResult`.
+
+    Attributes
+    ----------
+    assignment : Assignment or None
+        Labels, inertia and sizes; None where they were not asked for.
+    """
+
+    centers: Array
+    assignment: Assignment | None
+    n_iter: int
+    converged: bool
+    history: tuple[float, ...]
+    kernel: str
+    n_steps: int
+    means: Means
+
+
+@beside_x
+def fit_minibatch_kmeans(
+    X: Array,
+    n_clusters: int,
+    *,
+    init: Init,
+    n_init: int | Literal["auto"],
+    batch_size: int,
+    max_iter: int,
+    tol: float,
+    max_no_improvement: int | None,
+    init_size: int | None,
+    reassignment_ratio: float,
+    algorithm: str,
+    compute_labels: bool,
+    sample_weight: Array | None,
+    rng: int | np.random.Generator | None,
+    callback: Callback | None,
+) -> MiniBatchFit:
+    """Fit as `minibatch_kmeans`.
+
+    Without labels, rows are not assigned in the end, nor then are centres compared with where
+    they started.
+    """
     rows = open_rows(X)
     k = check_clusters(n_clusters, rows.shape[0])
     size = check_count(batch_size, "batch_size")
@@ -181,6 +269,7 @@ def minibatch_kmeans(
     starts = check_starts(n_init, init, random=3)
     epochs, tol = check_count(max_iter, "max_iter"), check_nonnegative(tol, "tol")
     patience = _check_patience(max_no_improvement)
+    compute_labels = check_flag(compute_labels, "compute_labels")
     check_callback(callback)
     engine = engine_for_batches(
         rows.xp,
@@ -210,8 +299,20 @@ def minibatch_kmeans(
         fade = few if few < steps / 4 else math.inf
         fit = _Fit(rules, batches, size, alpha, scale, tol * variance, patience, few, fade)
         run = iterate(fit.step, state, max_iter=steps, tell=tell)
-        means, ended = _settle(rows, weights, rules, run.state.means, state.means, scale)
-        return _result(rows, engine, run, means, ended, math.ceil(run.n_iter * size / n))
+        means, ended = run.state.means, None
+        if compute_labels:
+            means, ended = _settle(rows, weights, rules, means, state.means, scale)
+            ended = replace(ended, sizes=rows.deliver(ended.sizes))
+        return MiniBatchFit(
+            rows.deliver(means.rounded(rows)),
+            ended,
+            math.ceil(run.n_iter * size / n),
+            run.converged,
+            run.history,
+            engine.name,
+            run.n_iter,
+            means.on_host(),
+        )
 
 
 def _checked(rows: Rows, weights: Array | None, engine: Engine, *, needed: bool) -> Moments | None:
@@ -237,24 +338,6 @@ def _settle(
         if started.inertia < ended.inertia:
             return first, started
     return means, ended
-
-
-def _result(
-    rows: Rows, engine: Engine, run: Run["_State"], means: Means, ended: Assignment, n_iter: int
-) -> MiniBatchKMeansResult:
-    """Return the result, centres and sizes where X lives."""
-    return MiniBatchKMeansResult(
-        rows.deliver(means.rounded(rows)),
-        ended.labels,
-        ended.inertia,
-        n_iter,
-        run.converged,
-        run.history,
-        rows.deliver(ended.sizes),
-        engine.name,
-        run.n_iter,
-        means.on_host(),
-    )
 
 
 def _assigned(rows: Rows, weights: Weights, rules: Rules, means: Means) -> Assignment:

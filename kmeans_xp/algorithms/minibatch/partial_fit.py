@@ -21,10 +21,13 @@ from kmeans_xp.rows.open import beside_x, open_rows
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What a batch taught: centres where it lives, its assignment to them, and host means."""
+    """What a batch taught: centres where it lives, its assignment to them, and host means.
+
+    The assignment is None where no labels were asked for.
+    """
 
     centers: Array
-    assignment: Assignment
+    assignment: Assignment | None
     means: Means
     kernel: str
 
@@ -41,6 +44,7 @@ def learn_batch(
     init_size: int | None,
     reassignment_ratio: float,
     algorithm: str,
+    compute_labels: bool,
     sample_weight: Array | None,
     generator: np.random.Generator,
 ) -> BatchResult:
@@ -73,11 +77,11 @@ def learn_batch(
         # In units of what the rows of this batch weigh, where that is the same for all.
         here = means.beside(rows).times(1 / weights.common)
     learned = learn(rows, weights, here, rules)[0].times(weights.common)
-    return _learned(rows, weights, learned, engine)
+    assignment = _assigned(rows, weights, learned, engine) if compute_labels else None
+    centers = rows.deliver(learned.rounded(rows))
+    return BatchResult(centers, assignment, learned.on_host(), engine.name)
 
 
-def _learned(rows: Rows, weights: Weights, means: Means, engine: Engine) -> BatchResult:
-    centers = means.rounded(rows)
-    prepared, common = prepare(centers), weights.common
-    assignment = assigned(rows, weights.array, prepared, engine, common=common).checked(rows)
-    return BatchResult(rows.deliver(centers), assignment, means.on_host(), engine.name)
+def _assigned(rows: Rows, weights: Weights, means: Means, engine: Engine) -> Assignment:
+    prepared, common = prepare(means.rounded(rows)), weights.common
+    return assigned(rows, weights.array, prepared, engine, common=common).checked(rows)

@@ -1,5 +1,6 @@
 """Starts that are chosen from random rows, and whether what they lead to is surely better."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,25 @@ ERRORS = 5
 
 
 def check_init_size(init: Init, init_size: int | None, k: int, batch_size: int) -> int:
-    """Return how many rows a start is chosen from."""
+    """Return how many rows a start is chosen from.
+
+    Warns
+    -----
+    RuntimeWarning
+        If `init_size` is less than k, as scikit-learn does.
+    """
     check_init(init)
     if init_size is None:
         return START_ROWS * max(batch_size, k)
-    return check_count(init_size, "init_size", low=k)
+    if check_count(init_size, "init_size") >= k:
+        return init_size
+    warnings.warn(
+        f"init_size={init_size} should be larger than n_clusters={k}: init_size is set to "
+        f"{START_ROWS} * n_clusters. Pass None, or n_clusters rows at least.",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+    return START_ROWS * k
 
 
 def draw(rows: Rows, weights: Array | None, count: int, generator: np.random.Generator) -> Any:

@@ -98,7 +98,7 @@ class EM:
     def fit(
         self, starts: Iterable[Mixture], *, max_iter: int, callback: MixtureCallback | None
     ) -> Run[State]:
-        """Return the run that reaches the largest log-likelihood."""
+        """Return the run that reaches the largest log-likelihood; the first if none iterates."""
         best: Run[State] | None = None
         with self.rows.together():
             for number, start in enumerate(starts, 1):
@@ -106,7 +106,7 @@ class EM:
                 run = iterate(self.step, State(start), max_iter=max_iter, tell=tell)
                 if best is None or run.history[-1] > best.history[-1]:
                     best = run
-                if run.stopped:
+                if run.stopped or max_iter == 0:
                     break
         assert best is not None
         if self.reg_covar is not None:

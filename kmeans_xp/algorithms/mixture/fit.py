@@ -103,7 +103,7 @@ def gaussian_mixture(
     n_init : int
         How many starts to try; the largest log-likelihood is kept.
     max_iter : int
-        The most iterations of one start.
+        The most iterations of one start. With 0 the first start is the result.
     tol : float
         Converged if the mean log-likelihood of a row changes by at most this.
     reg_covar : float
@@ -114,8 +114,8 @@ def gaussian_mixture(
         Means to start from, in place of those that `init` finds.
     precisions_init : array, optional
         Inverse covariances to start from; of shape (k, d, d), (d, d), (k, d) or (k,).
-    sample_weight : array of shape (n,), optional
-        Non-negative weights of the rows; by default 1 each.
+    sample_weight : array of shape (n,) or float, optional
+        Non-negative weights of the rows, or one for all of them; by default 1 each.
     rng : None, int or numpy.random.Generator
         Where random draws come from. They are made on the host.
     callback : callable, optional
@@ -212,7 +212,7 @@ def fit_gaussian_mixture(
     kind = check_choice(covariance_type, "covariance_type", COVARIANCE_TYPES)
     check_choice(init, "init", INITS)
     check_count(n_init, "n_init")
-    check_count(max_iter, "max_iter")
+    check_count(max_iter, "max_iter", low=0)
     tol = check_nonnegative(tol, "tol")
     reg_covar = check_nonnegative(reg_covar, "reg_covar")
     check_callback(callback)

@@ -11,9 +11,15 @@ from kmeans_xp.algorithms.mixture.em_starts import blank
 from kmeans_xp.algorithms.mixture.expectation import LOSS, assigned
 from kmeans_xp.algorithms.mixture.parameters import Mixture
 from kmeans_xp.algorithms.moments import Moments, moments_of
-from kmeans_xp.algorithms.seeding.fit import Init, check_init, seed
+from kmeans_xp.algorithms.seeding.fit import Init, check_init, count_starts, seed
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
-from kmeans_xp.arrays.checks import check_callback, check_clusters, check_count, check_nonnegative
+from kmeans_xp.arrays.checks import (
+    check_callback,
+    check_clusters,
+    check_count,
+    check_flag,
+    check_nonnegative,
+)
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.arrays.record import Record
@@ -106,8 +112,8 @@ def soft_kmeans(
         Converged if the mean log-likelihood of a row changes by at most this.
     reg_covar : float
         Added to the variance where that is learned, so that it does not collapse.
-    sample_weight : array of shape (n,), optional
-        Non-negative weights of the rows; by default 1 each.
+    sample_weight : array of shape (n,) or float, optional
+        Non-negative weights of the rows, or one for all of them; by default 1 each.
     rng : None, int or numpy.random.Generator
         Where random draws come from. They are made on the host.
     callback : callable, optional
@@ -195,13 +201,12 @@ def fit_soft_kmeans(
     rows = open_rows(X)
     k = check_clusters(n_clusters, rows.shape[0])
     check_init(init)
-    _check_starts(n_init, init)
+    starts = count_starts(n_init, init)
     check_count(max_iter, "max_iter")
     tol = check_nonnegative(tol, "tol")
     reg_covar = check_nonnegative(reg_covar, "reg_covar")
     variance = None if stiffness is None else 1 / check_stiffness(stiffness, "stiffness")
-    if not isinstance(mixing, bool | np.bool_):
-        raise TypeError(f"mixing must be True or False, got {mixing!r}.")
+    mixing = check_flag(mixing, "mixing")
     check_callback(callback)
     opened = open_weights(rows, sample_weight)
     opened.check_clusters(k)
@@ -209,10 +214,10 @@ def fit_soft_kmeans(
     engine = find_engine(rows.xp, device=rows.device)
     moments = moments_of(rows, weights, engine)
     reg = reg_covar if variance is None else None
-    em = EM(rows, weights, moments, "shared", tol, reg, bool(mixing))
-    seeds = (seed(rows, X, k, init, weights, moments, generator, engine) for _ in range(n_init))
-    starts = (_start(em, moments, centers, variance, engine) for centers in seeds)
-    return Fit(rows, weights, em.fit(starts, max_iter=max_iter, callback=callback))
+    em = EM(rows, weights, moments, "shared", tol, reg, mixing)
+    seeds = (seed(rows, X, k, init, weights, moments, generator, engine) for _ in range(starts))
+    begun = (_start(em, moments, centers, variance, engine) for centers in seeds)
+    return Fit(rows, weights, em.fit(begun, max_iter=max_iter, callback=callback))
 
 
 def _start(
@@ -288,11 +293,3 @@ def check_stiffness(value: Any, name: str) -> float:
             f"{name} must be positive, got {name}={value}. A fit with stiffness=None learns it."
         )
     return number
-
-
-def _check_starts(n_init: Any, init: Init) -> None:
-    draws = isinstance(init, str) or callable(init)
-    if check_count(n_init, "n_init") > 1 and not draws:
-        raise ValueError(
-            f"n_init must be 1 where init is an array, got {n_init}: every start would be the same."
-        )

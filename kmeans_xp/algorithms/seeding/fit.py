@@ -1,17 +1,20 @@
 """Where k-means starts from: k-means++, k-means‖, random rows, an array, a callable."""
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
 
 from kmeans_xp.algorithms.moments import Moments, moments_of
-from kmeans_xp.arrays import Array, Totals
+from kmeans_xp.arrays import Array, Totals, as_array
 from kmeans_xp.arrays.checks import check_choice, check_clusters, check_count
-from kmeans_xp.arrays.draws import as_generator
+from kmeans_xp.arrays.draws import as_generator, as_random_state
+from kmeans_xp.arrays.namespace import is_array
 from kmeans_xp.kernels.choose.engine import find_engine
 from kmeans_xp.kernels.choose.seeding import Seeding, computed_potential, find_potential
 from kmeans_xp.kernels.interface import Engine
@@ -58,8 +61,8 @@ def kmeans_plusplus(
     n_local_trials : int, optional
         Candidates for each centre; by default 2 + log(k). With 1 it is the k-means++ of the
         paper, of which the expected inertia is within 8(2 + log(k)) of the best.
-    sample_weight : array of shape (n,), optional
-        Non-negative weights of the rows; by default 1 each.
+    sample_weight : array of shape (n,) or float, optional
+        Non-negative weights of the rows, or one for all of them; by default 1 each.
     rng : None, int or numpy.random.Generator
         Where the draws come from. They are made on the host, so that every backend starts from
         the same rows.
@@ -120,13 +123,27 @@ def check_starts(n_init: Any, init: Init, *, random: int) -> int:
     if isinstance(n_init, str):
         check_choice(n_init, "n_init", ("auto",))
         return random if callable(init) or (isinstance(init, str) and init == "random") else 1
+    return count_starts(n_init, init)
+
+
+def count_starts(n_init: Any, init: Init) -> int:
+    """Return how many starts to try: from an array one, since every start would be the same.
+
+    Warns
+    -----
+    RuntimeWarning
+        If `n_init` is more than one from an array, as scikit-learn does.
+    """
     starts = check_count(n_init, "n_init")
-    if starts > 1 and not (isinstance(init, str) or callable(init)):
-        raise ValueError(
-            f"n_init must be 1 or 'auto' where init is an array, got {n_init}: every start would "
-            "be the same."
-        )
-    return starts
+    if starts == 1 or isinstance(init, str) or callable(init):
+        return starts
+    warnings.warn(
+        "Explicit initial center position passed: performing only one init instead of "
+        f"n_init={n_init}, since every start would be the same. Pass n_init=1 or 'auto'.",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+    return 1
 
 
 def seed(
@@ -148,8 +165,28 @@ def seed(
             return rows.take(random_rows(rows, k, weights, generator))
         return parallel(draws, k)
     if callable(init):
-        return given_centers(rows, init(X, k, generator), "the array that init returns", k)
+        centers = _called(init, X, k, generator)
+        return given_centers(rows, centers, "the array that init returns", k)
     return given_centers(rows, init, "init", k)
+
+
+def _called(init: Callable[..., Array], X: Any, k: int, generator: np.random.Generator) -> Array:
+    """Return what a function of the user's makes of the rows `X`.
+
+    One that has a parameter `random_state` is called as scikit-learn does.
+    """
+    X = X if is_array(X) or isinstance(X, Rows) else as_array(X, "X")
+    if _takes_random_state(init):
+        return init(X, k, random_state=as_random_state(generator))
+    return init(X, k, generator)
+
+
+def _takes_random_state(init: Callable[..., Array]) -> bool:
+    try:
+        found = signature(init).parameters.get("random_state")
+    except ValueError:  # Some that are not written in Python tell nothing of themselves.
+        return False
+    return found is not None and found.kind is not Parameter.POSITIONAL_ONLY
 
 
 def given_centers(rows: Rows, centers: object, name: str, k: int) -> Array:

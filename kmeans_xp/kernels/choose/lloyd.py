@@ -11,7 +11,7 @@ from array_api_compat import is_jax_namespace, is_numpy_namespace
 
 from kmeans_xp.arrays import Array
 from kmeans_xp.kernels.choose import regimes
-from kmeans_xp.kernels.choose.engine import find_engine
+from kmeans_xp.kernels.choose.engine import asked_for, find_engine
 from kmeans_xp.kernels.choose.ledger import ITERATIONS
 from kmeans_xp.kernels.choose.loading import Loader
 from kmeans_xp.kernels.choose.verdict import Verdict
@@ -421,7 +421,9 @@ def suits_batch(rows: Source, k: int, algorithm: str = "auto") -> bool:
 
     JAX would compile anew for each number of fits that are left.
     """
-    alone = algorithm != "auto" or k == 1 or not rows.in_memory or is_jax_namespace(rows.xp)
+    alone = (
+        asked_for(algorithm) != "auto" or k == 1 or not rows.in_memory or is_jax_namespace(rows.xp)
+    )
     compiled = is_numpy_namespace(rows.xp) and any(
         compiling.ready(rows.dtype, group) for group in (LOW_D, PRODUCT)
     )
@@ -446,7 +448,7 @@ def find_lloyd(
     k : int
         Clusters.
     algorithm : str
-        ``"auto"``, an algorithm, or an engine or bound method by its name.
+        ``"auto"`` or ``"elkan"``, an algorithm, or an engine or bound method by its name.
     loader : Loader, optional
         Of what is compiled.
     passes : int
@@ -457,7 +459,7 @@ def find_lloyd(
     ValueError
         If there is nothing of this name for such rows.
     """
-    loader = loader or Loader()
+    loader, algorithm = loader or Loader(), asked_for(algorithm)
     if not (is_numpy_namespace(rows.xp) and rows.in_memory):
         return LloydMethod(find_engine(rows.xp, algorithm, device=rows.device, loader=loader))
     workload = Workload.of(rows, k, loader, passes)

@@ -100,8 +100,14 @@ def test_one_cluster_and_names_of_engines_need_no_bounds() -> None:
         assert method.bound_method is None
         search = DeferredSearch if algorithm == "portable" else FullSearch
         assert isinstance(method.start(open_rows(X), None, k, X[0]), search)
-    with pytest.raises(ValueError, match=r"'hamerly'.*'numpy projection'.*got 'elkan'"):
-        find_lloyd(open_rows(X), 5, "elkan")
+    with pytest.raises(ValueError, match=r"'hamerly'.*'numpy projection'.*got 'yinyang'"):
+        find_lloyd(open_rows(X), 5, "yinyang")
+
+
+def test_elkan_is_a_name_of_scikit_learns_that_leaves_the_choice() -> None:
+    rows = open_rows(cloud(400, 2))
+    for k in (1, 5):
+        assert find_lloyd(rows, k, "elkan") == find_lloyd(rows, k, "auto")
 
 
 def test_rows_that_nothing_is_remembered_of_are_searched(backend: Backend) -> None:
