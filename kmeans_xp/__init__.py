@@ -147,13 +147,14 @@ if TYPE_CHECKING:
     from kmeans_xp.selection.gap import GapResult, gap_statistic
     from kmeans_xp.selection.result import KSelection
 
+if not TYPE_CHECKING:  # A type checker is to refuse names that do not exist.
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'kmeans_xp' has no attribute {name!r}")
-    value = getattr(import_module(f"kmeans_xp.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module 'kmeans_xp' has no attribute {name!r}")
+        value = getattr(import_module(f"kmeans_xp.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -110,12 +110,13 @@ SIGNATURES = {
     ),
     "MiniBatchKMeans": (
         "(n_clusters=8, *, init='k-means++', max_iter=100, batch_size=1024, verbose=0, "
-        "compute_labels=True, random_state=None, tol=0.0, max_no_improvement=10, init_size=None, n_init='auto', "
-        "reassignment_ratio=0.01, algorithm='auto', callback=None)"
+        "compute_labels=True, random_state=None, tol=0.0, max_no_improvement=10, init_size=None, "
+        "n_init='auto', reassignment_ratio=0.01, algorithm='auto', callback=None)"
     ),
     "BisectingKMeans": (
         "(n_clusters=8, *, init='random', n_init=1, random_state=None, max_iter=300, verbose=0, "
-        "copy_x=True, tol=0.0001, algorithm='auto', bisecting_strategy='biggest_inertia', callback=None)"
+        "copy_x=True, tol=0.0001, algorithm='auto', bisecting_strategy='biggest_inertia', "
+        "callback=None)"
     ),
     "KMedoids": (
         "(n_clusters=8, *, metric='euclidean', method='auto', init='auto', n_init='auto', "

@@ -2,12 +2,13 @@
 
 import math
 import numbers
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from kmeans_xp.arrays.namespace import Array, device_of, namespace_of
 
+Choice = TypeVar("Choice", bound=str)
 # Entries that are looked at twice at a time.
 PIECE_ENTRIES = 1 << 16
 
@@ -42,11 +43,12 @@ def check_nonnegative(value: Any, name: str) -> float:
     return number
 
 
-def check_choice(value: object, name: str, choices: tuple[str, ...]) -> str:
+def check_choice(value: object, name: str, choices: tuple[Choice, ...]) -> Choice:
     """Return `value` if it is one of `choices`."""
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
-    return value
+    for choice in choices:
+        if isinstance(value, str) and value == choice:
+            return choice
+    raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
 
 
 def check_flag(value: object, name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from re import fullmatch
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from kmeans_xp.cli.errors import CliError
 from kmeans_xp.cli.family import Job
 from kmeans_xp.cli.progress import progress
 from kmeans_xp.cli.source import Rows
+from kmeans_xp.selection.family import AlgorithmName
 from kmeans_xp.selection.result import KSelection
 
 # The largest k that is tried unless the user says one, where there are so many rows.
@@ -82,7 +83,7 @@ def selected(rows: Rows, job: Job, numbers: KRange, *, bar: bool, **further: Any
         selection: KSelection = kmeans_xp.choose_k(
             rows.X,
             ks,
-            algorithm=job.name,
+            algorithm=cast(AlgorithmName, job.name),
             options=job.given,
             sample_weight=rows.weights,
             rng=job.seed,

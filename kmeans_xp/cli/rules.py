@@ -20,7 +20,7 @@ from kmeans_xp.algorithms.mixture.parameters import Mixture, covariance_shape
 from kmeans_xp.algorithms.spectral.landmarks import embedded_by_landmarks
 from kmeans_xp.arrays import to_host
 from kmeans_xp.cli.inputs import Array
-from kmeans_xp.kernels.metrics import PRECOMPUTED, check_metric
+from kmeans_xp.kernels.metrics import PRECOMPUTED, Metric, check_metric
 from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.gaussians import KINDS, MATRICES
 from kmeans_xp.rows import Rows, open_rows
@@ -136,7 +136,7 @@ class NearestMedoid(Rule):
 
     objective: ClassVar[str] = "loss"
     medoid_indices: Array
-    metric: str
+    metric: Metric
 
     @property
     def of_distances(self) -> bool:
@@ -161,8 +161,7 @@ class NearestMedoid(Rule):
     @classmethod
     def restored(cls, stored: Mapping[str, Array]) -> Self:
         """Return the rule, after checking that rows can be measured by it."""
-        centers, metric = stored["fitted_centers"], str(stored["metric"])
-        check_metric(metric)
+        centers, metric = stored["fitted_centers"], check_metric(str(stored["metric"]))
         k, d = centers.shape
         rows = d if metric == PRECOMPUTED else np.iinfo(np.int64).max
         indices = check_numbers(stored["medoid_indices"], "medoid_indices", int(rows))

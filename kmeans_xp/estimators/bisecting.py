@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from kmeans_xp.algorithms.bisecting.fit import bisecting_kmeans
+from kmeans_xp.algorithms.bisecting.fit import Strategy, bisecting_kmeans
 from kmeans_xp.algorithms.bisecting.tree import Tree, predict_leaves
 from kmeans_xp.algorithms.loop import Callback
 from kmeans_xp.algorithms.seeding.fit import Init
@@ -96,7 +96,7 @@ class BisectingKMeans(CenterEstimator):
         copy_x: bool = True,
         tol: float = 1e-4,
         algorithm: str = "auto",
-        bisecting_strategy: str = "biggest_inertia",
+        bisecting_strategy: Strategy = "biggest_inertia",
         callback: Callback | None = None,
     ) -> None:
         self.n_clusters = n_clusters

@@ -1,7 +1,8 @@
 """The scikit-learn estimator of k-means."""
 
-from typing import Any
+from typing import Any, Literal
 
+from kmeans_xp.algorithms.kmeans.empty_clusters import EmptyClusters
 from kmeans_xp.algorithms.kmeans.fit import kmeans
 from kmeans_xp.algorithms.loop import Callback
 from kmeans_xp.algorithms.seeding.fit import Init
@@ -84,14 +85,14 @@ class KMeans(CenterEstimator):
         n_clusters: int = 8,
         *,
         init: Init = "k-means++",
-        n_init: int | str = "auto",
+        n_init: int | Literal["auto"] = "auto",
         max_iter: int = 300,
         tol: float = 1e-4,
         verbose: int = 0,
         random_state: Any = None,
         copy_x: bool = True,
         algorithm: str = "auto",
-        empty_clusters: str = "farthest",
+        empty_clusters: EmptyClusters = "farthest",
         callback: Callback | None = None,
     ) -> None:
         self.n_clusters = n_clusters

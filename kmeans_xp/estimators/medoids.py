@@ -1,12 +1,12 @@
 """The scikit-learn estimator of k-medoids."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.utils import Tags
 
 from kmeans_xp.algorithms.medoids.assign import medoid_loss, predict_medoids, transform_medoids
-from kmeans_xp.algorithms.medoids.fit import MedoidCallback, kmedoids
+from kmeans_xp.algorithms.medoids.fit import MedoidCallback, Method, kmedoids
 from kmeans_xp.algorithms.medoids.starts import Init
 from kmeans_xp.arrays import Array
 from kmeans_xp.estimators.base import Clusterer, check_fits, warn_of_empty
@@ -92,9 +92,9 @@ class KMedoids(Clusterer):
         n_clusters: int = 8,
         *,
         metric: Metric = "euclidean",
-        method: str = "auto",
+        method: Method = "auto",
         init: Init = "auto",
-        n_init: int | str = "auto",
+        n_init: int | Literal["auto"] = "auto",
         max_iter: int = 300,
         max_memory: int = 2**31,
         verbose: int = 0,

@@ -1,6 +1,6 @@
 """The scikit-learn estimator of mini-batch k-means."""
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from sklearn.utils.validation import validate_data
 
@@ -112,7 +112,7 @@ class MiniBatchKMeans(CenterEstimator):
         tol: float = 0.0,
         max_no_improvement: int | None = 10,
         init_size: int | None = None,
-        n_init: int | str = "auto",
+        n_init: int | Literal["auto"] = "auto",
         reassignment_ratio: float = 0.01,
         algorithm: str = "auto",
         callback: Callback | None = None,

@@ -2,15 +2,15 @@
 
 import math
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kmeans_xp.algorithms.mixture.em import Delivered, Fit, MixtureCallback
-from kmeans_xp.algorithms.mixture.em_starts import check_mixing
+from kmeans_xp.algorithms.mixture.em_starts import MixtureInit, check_mixing
 from kmeans_xp.algorithms.mixture.expectation import assigned, require_density
-from kmeans_xp.algorithms.mixture.fit import COVARIANCE_TYPES, fit_gaussian_mixture
+from kmeans_xp.algorithms.mixture.fit import COVARIANCE_TYPES, CovarianceType, fit_gaussian_mixture
 from kmeans_xp.algorithms.mixture.parameters import (
     Mixture,
     are_inverse,
@@ -29,7 +29,8 @@ from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.estimators.densities import Densities
 
 # scikit-learn's names for the starts.
-INITS = {
+InitParams = Literal["kmeans", "k-means++", "k-means||", "random", "random_from_data"]
+INITS: dict[InitParams, MixtureInit] = {
     "kmeans": "k-means",
     "k-means++": "k-means++",
     "k-means||": "k-means||",
@@ -138,12 +139,12 @@ class GaussianMixture(Densities):
         self,
         n_components: int = 1,
         *,
-        covariance_type: str = "full",
+        covariance_type: CovarianceType = "full",
         tol: float = 1e-3,
         reg_covar: float = 1e-6,
         max_iter: int = 100,
         n_init: int = 1,
-        init_params: str = "kmeans",
+        init_params: InitParams = "kmeans",
         weights_init: Array | None = None,
         means_init: Array | None = None,
         precisions_init: Array | None = None,

@@ -1,13 +1,13 @@
 """The scikit-learn estimator of spectral clustering."""
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from sklearn.base import ClusterMixin
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 
 from kmeans_xp.algorithms.spectral.affinities import Affinity
-from kmeans_xp.algorithms.spectral.fit import SpectralCallback, spectral_clustering
+from kmeans_xp.algorithms.spectral.fit import SolverName, SpectralCallback, spectral_clustering
 from kmeans_xp.algorithms.spectral.landmarks import predict_by_landmarks
 from kmeans_xp.arrays import Array
 from kmeans_xp.arrays.sparse import to_host_matrix
@@ -106,13 +106,13 @@ class SpectralClustering(ClusterMixin, Shell):
         self,
         n_clusters: int = 8,
         *,
-        eigen_solver: str | None = None,
+        eigen_solver: SolverName | None = None,
         random_state: Any = None,
         n_init: int = 10,
-        gamma: float | str = 1.0,
+        gamma: float | Literal["local"] = 1.0,
         affinity: Affinity = "rbf",
         n_neighbors: int = 10,
-        eigen_tol: float | str = "auto",
+        eigen_tol: float | Literal["auto"] = "auto",
         n_landmarks: int = 1000,
         max_iter: int = 100,
         max_memory: int = 2**31,

@@ -6,7 +6,7 @@ Each prepares some rows once, the judges or the medoids, and then measures block
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Literal, cast, final, get_args
 
 import numpy as np
 
@@ -17,12 +17,13 @@ from kmeans_xp.kernels.interface import Engine, Team
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare, tied
 
 # Metrics by their names, all of which scikit-learn has too.
-NAMES = ("euclidean", "sqeuclidean", "manhattan", "cosine", "chebyshev")
+MetricName = Literal["euclidean", "sqeuclidean", "manhattan", "cosine", "chebyshev"]
+NAMES = get_args(MetricName)
 PRECOMPUTED = "precomputed"
 # Distances that are measured at a time, which bound the memory of a block.
 DISTANCES = 1 << 20
 
-Metric = str | Callable[[Array, Array], Array]
+Metric = MetricName | Literal["precomputed"] | Callable[[Array, Array], Array]
 
 
 class Measure(ABC):
@@ -230,14 +231,15 @@ def measure(metric: Metric, engine: Engine) -> Measure:
     return Euclidean(engine, squared=metric == "sqeuclidean")
 
 
-def check_metric(metric: object) -> None:
-    """Require `metric` to be a name or a function."""
+def check_metric(metric: Any) -> Metric:
+    """Return `metric` if it is a name or a function."""
     names = (*NAMES, PRECOMPUTED)
     if not (callable(metric) or (isinstance(metric, str) and metric in names)):
         raise ValueError(
             f"metric must be one of {', '.join(map(repr, names))} or a function of two blocks of "
             f"rows, (B, d) and (m, d), that returns distances, (B, m); got {metric!r}."
         )
+    return cast(Metric, metric)
 
 
 def least(distances: Array, tie: float = 1.0) -> tuple[Array, Array]:

@@ -28,7 +28,7 @@ from kmeans_xp.selection.criteria import (
     Subject,
     is_of_distances,
 )
-from kmeans_xp.selection.family import FAMILY
+from kmeans_xp.selection.family import FAMILY, AlgorithmName
 from kmeans_xp.selection.result import KSelection, Profile
 
 
@@ -62,7 +62,7 @@ def choose_k(
     ks: Iterable[int] = range(1, 11),
     *,
     criteria: Sequence[str] | None = None,
-    algorithm: str = "kmeans",
+    algorithm: AlgorithmName = "kmeans",
     options: Mapping[str, Any] | None = None,
     sample_size: int | None = 5000,
     sample_weight: Any = None,
@@ -194,7 +194,7 @@ def _checked_options(options: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def _checked_criteria(
-    criteria: Sequence[str] | None, algorithm: str, options: Mapping[str, Any]
+    criteria: Sequence[str] | None, algorithm: AlgorithmName, options: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """Return the criteria that are asked for, each once, if they suit the algorithm."""
     member = FAMILY[algorithm]

@@ -22,14 +22,18 @@ from kmeans_xp.rows.arguments import Weights
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.open import open_rows
 from kmeans_xp.selection.elbow import ElbowResult, elbow
-from kmeans_xp.selection.family import FAMILY, STARTS
+from kmeans_xp.selection.family import FAMILY, STARTS, AlgorithmName
 from kmeans_xp.selection.gap import Gaps
 from kmeans_xp.selection.information import kmeans_bic
 from kmeans_xp.selection.mixtures import Mixtures
 from kmeans_xp.selection.prediction_strength import ENOUGH, prediction_strength
+from kmeans_xp.selection.references import Reference
+from kmeans_xp.selection.rules import Rule
 
 # Of the gap; as in `gap_statistic`.
-REFERENCE_SETS, REFERENCE, RULE = 20, "pca", "firstSEmax"
+REFERENCE_SETS = 20
+REFERENCE: Reference = "pca"
+RULE: Rule = "firstSEmax"
 # Rows, and entries of them, beyond which it looks at a part: rows without clusters in many features
 # take k-means many iterations.
 GAP_ROWS, GAP_ENTRIES = 500, 1 << 16
@@ -63,7 +67,7 @@ class Subject:
     sample: Array
     indices: np.ndarray | None
     ks: list[int]
-    algorithm: str
+    algorithm: AlgorithmName
     options: Mapping[str, Any]
     seeds: Callable[[str, int], int]
 

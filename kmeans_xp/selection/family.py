@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any
+from typing import Any, Literal
 
 import kmeans_xp
 
@@ -62,7 +62,8 @@ DEFAULT = ("gap", "bic", "silhouette", "calinski_harabasz", "elbow")
 # Of k-means, also where criteria run it: the gap compares with references of as many.
 STARTS = 3
 INERTIA = attrgetter("inertia")
-FAMILY = {
+AlgorithmName = Literal["kmeans", "minibatch", "bisecting", "soft", "gmm", "kmedoids", "spectral"]
+FAMILY: dict[AlgorithmName, Member] = {
     "kmeans": Member("kmeans", INERTIA, OF_CENTERS, DEFAULT, {"n_init": STARTS}),
     "minibatch": Member("minibatch_kmeans", INERTIA, OF_CENTERS, DEFAULT),
     "bisecting": Member("bisecting_kmeans", INERTIA, OF_CENTERS, DEFAULT),

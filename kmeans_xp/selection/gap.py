@@ -14,8 +14,8 @@ from kmeans_xp.arrays.record import Record
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.open import beside_x, open_rows
 from kmeans_xp.selection.arguments import checked_ks
-from kmeans_xp.selection.references import REFERENCES, References
-from kmeans_xp.selection.rules import RULES, index_of_maximum
+from kmeans_xp.selection.references import REFERENCES, Reference, References
+from kmeans_xp.selection.rules import RULES, Rule, index_of_maximum
 
 # An inertia below this part of the largest is taken for it: its logarithm has no bound.
 LEAST = 2.0**-52
@@ -71,8 +71,8 @@ def gap_statistic(
     ks: Iterable[int],
     *,
     n_references: int = 20,
-    reference: str = "pca",
-    rule: str = "firstSEmax",
+    reference: Reference = "pca",
+    rule: Rule = "firstSEmax",
     n_init: int = 3,
     rng: int | np.random.Generator | None = None,
 ) -> GapResult:
@@ -188,7 +188,7 @@ class Gaps:
         self._of_rows[k] = inertia
         self._of_references[k] = self.references.inertias(k, n_init, self._seeds[k])
 
-    def result(self, rule: str) -> GapResult:
+    def result(self, rule: Rule) -> GapResult:
         """Return the gaps, and what the rule chooses."""
         ks = tuple(self._of_rows)
         log_w = _logarithms(np.array([self._of_rows[k] for k in ks]))

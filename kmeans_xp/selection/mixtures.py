@@ -13,11 +13,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from kmeans_xp.algorithms.mixture.fit import gaussian_mixture
+from kmeans_xp.algorithms.mixture.fit import COVARIANCE_TYPES, CovarianceType, gaussian_mixture
 from kmeans_xp.algorithms.mixture.parameters import CollapsedCovariance, parameter_count
 from kmeans_xp.arrays import Array, to_host
 
-COVARIANCES = ("full", "tied", "diag", "spherical")
 # Starts of each mixture. With one, four clusters of 25 or 50 rows in three dimensions are found in
 # 10 of 12 draws, with three in all.
 STARTS = 3
@@ -60,7 +59,7 @@ class Mixtures:
         self.reg_covar = REGULARIZATION * (variance or 1.0)
         self.remaining = count
         self.left: dict[str, int] = {}
-        self._types = {name: _Type() for name in COVARIANCES}
+        self._types: dict[CovarianceType, _Type] = {name: _Type() for name in COVARIANCE_TYPES}
         self._best = math.inf
         self._found: dict[int, tuple[float, float]] = {}
 
@@ -83,7 +82,9 @@ class Mixtures:
                 self.left[name] = k
         return bic, aic
 
-    def _fit(self, covariance_type: str, k: int, seed: int) -> tuple[float, float] | None:
+    def _fit(
+        self, covariance_type: CovarianceType, k: int, seed: int
+    ) -> tuple[float, float] | None:
         """Return BIC and AIC of the best start; None if all starts collapse."""
         generator = np.random.default_rng(seed)
         starts = [self._start(covariance_type, k, generator) for _ in range(STARTS)]
@@ -98,7 +99,9 @@ class Mixtures:
         self._types[covariance_type].values.append(bic)
         return bic, deviance + 2 * parameters
 
-    def _start(self, covariance_type: str, k: int, generator: np.random.Generator) -> float | None:
+    def _start(
+        self, covariance_type: CovarianceType, k: int, generator: np.random.Generator
+    ) -> float | None:
         """Return the mean log-likelihood of a mixture; None if one of its Gaussians collapses."""
         try:
             found = gaussian_mixture(

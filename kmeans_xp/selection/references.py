@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Self
+from typing import Literal, Self, get_args
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from kmeans_xp.arrays import Array, Totals, namespace_of, to_like
 from kmeans_xp.kernels.choose.engine import find_engine
 from kmeans_xp.rows.base import Rows
 
-REFERENCES = ("pca", "uniform")
+Reference = Literal["pca", "uniform"]
+REFERENCES = get_args(Reference)
 # Entries of all references up to which they are kept from one k to the next.
 KEPT = 1 << 23
 

@@ -4,14 +4,16 @@ All but "tibshirani" go by their names in R, where that one is "Tibs2001SEmax".
 """
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Curve = NDArray[np.float64]
+Rule = Literal["firstSEmax", "tibshirani", "globalSEmax", "firstmax", "globalmax"]
 
 
-def index_of_maximum(values: Sequence[float], errors: Sequence[float], rule: str) -> int:
+def index_of_maximum(values: Sequence[float], errors: Sequence[float], rule: Rule) -> int:
     """Return the index at which the curve has its maximum by one of `RULES`.
 
     Parameters
@@ -63,7 +65,7 @@ def _first_not_exceeded(values: Curve, errors: Curve) -> int:
     return _first_or_last(values[:-1] >= values[1:] - errors[1:])
 
 
-RULES: dict[str, Callable[[Curve, Curve], int]] = {
+RULES: dict[Rule, Callable[[Curve, Curve], int]] = {
     "firstSEmax": _first_within_error_of_first,
     "tibshirani": _first_not_exceeded,
     "globalSEmax": _first_within_error_of_global,

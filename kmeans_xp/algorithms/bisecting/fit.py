@@ -1,7 +1,7 @@
 """Bisecting k-means: a cluster is divided in two until there are k."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -28,7 +28,8 @@ from kmeans_xp.rows.arguments import Weights, open_weights
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.open import beside_x, open_rows
 
-STRATEGIES = ("biggest_inertia", "largest_cluster")
+Strategy = Literal["biggest_inertia", "largest_cluster"]
+STRATEGIES = get_args(Strategy)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,7 +73,7 @@ def bisecting_kmeans(
     n_init: int = 1,
     max_iter: int = 300,
     tol: float = 1e-4,
-    bisecting_strategy: str = "biggest_inertia",
+    bisecting_strategy: Strategy = "biggest_inertia",
     algorithm: str = "auto",
     sample_weight: Array | None = None,
     rng: int | np.random.Generator | None = None,

@@ -1,6 +1,7 @@
 """Clusters that lost all their rows, and where they go."""
 
 from functools import partial
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 from kmeans_xp.rows.base import Rows
 
-CHOICES = ("farthest", "random")
+EmptyClusters = Literal["farthest", "random"]
+CHOICES = get_args(EmptyClusters)
 # How much more a sum of many rows about the origin is rounded than what it is added to.
 SUMMED = 256
 

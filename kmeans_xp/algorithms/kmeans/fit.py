@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from kmeans_xp.algorithms.final_assignment import Assignment, assigned
 from kmeans_xp.algorithms.kmeans.batch import Batch
-from kmeans_xp.algorithms.kmeans.empty_clusters import CHOICES, relocate
+from kmeans_xp.algorithms.kmeans.empty_clusters import CHOICES, EmptyClusters, relocate
 from kmeans_xp.algorithms.loop import Callback, Report, Run, iterate, teller
 from kmeans_xp.algorithms.moments import CANCELLED, Moments, moments_of
 from kmeans_xp.algorithms.seeding.batch import draw_count
@@ -91,11 +91,11 @@ def kmeans(
     n_clusters: int,
     *,
     init: Init = "k-means++",
-    n_init: int | str = "auto",
+    n_init: int | Literal["auto"] = "auto",
     max_iter: int = 300,
     tol: float = 1e-4,
     algorithm: str = "auto",
-    empty_clusters: str = "farthest",
+    empty_clusters: EmptyClusters = "farthest",
     sample_weight: Array | None = None,
     rng: int | np.random.Generator | None = None,
     callback: Callback | None = None,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -31,7 +31,8 @@ from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.checks import range_error
 from kmeans_xp.rows.open import beside_x, open_rows
 
-METHODS = ("auto", "pam", "fasterpam", "onebatch")
+Method = Literal["auto", "pam", "fasterpam", "onebatch"]
+METHODS = get_args(Method)
 # How many times as many rows judge the medoids in the second round of "onebatch": on 20,000 flights
 # with k = 100 a loss that is 0.76, 0.52 and 0.35% above that of "fasterpam" with 3, 4 and 5.
 MORE = 5
@@ -127,9 +128,9 @@ def kmedoids(
     n_clusters: int,
     *,
     metric: Metric = "euclidean",
-    method: str = "auto",
+    method: Method = "auto",
     init: Init = "auto",
-    n_init: int | str = "auto",
+    n_init: int | Literal["auto"] = "auto",
     max_iter: int = 300,
     max_memory: int = 2**31,
     algorithm: str = "auto",
@@ -244,7 +245,7 @@ def kmedoids(
         return problem.best(given, starts=starts, max_iter=max_iter, callback=callback)
 
 
-def _method(method: str, metric: Metric, rows: Rows, max_memory: int) -> str:
+def _method(method: Method, metric: Metric, rows: Rows, max_memory: int) -> Method:
     """Return the method that runs; refuse one that keeps too many distances."""
     n = rows.shape[0]
     needed = n * n * rows.xp.finfo(rows.dtype).bits // 8
@@ -265,7 +266,7 @@ def _method(method: str, metric: Metric, rows: Rows, max_memory: int) -> str:
     return method
 
 
-def _starts(n_init: int | str, init: str | list[int], method: str) -> int:
+def _starts(n_init: int | Literal["auto"], init: str | list[int], method: str) -> int:
     """Return how many starts to try."""
     drawn = init in ("random", "k-medoids++")
     if isinstance(n_init, str):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -12,8 +13,9 @@ from kmeans_xp.arrays.checks import check_choice
 from kmeans_xp.kernels.metrics import DISTANCES
 from kmeans_xp.rows.base import draw_from
 
-NAMES = ("auto", "random", "build", "k-medoids++")
-Init = str | Array
+InitName = Literal["auto", "random", "build", "k-medoids++"]
+NAMES = get_args(InitName)
+Init = InitName | Array
 # The factor up to which losses count as equal, so that the first of them is taken.
 ROUNDING = 1 + 1e-12
 

@@ -92,7 +92,7 @@ def minibatch_kmeans(
     n_clusters: int,
     *,
     init: Init = "k-means++",
-    n_init: int | str = "auto",
+    n_init: int | Literal["auto"] = "auto",
     batch_size: int = 1024,
     max_iter: int = 100,
     tol: float = 0.0,

@@ -1,6 +1,7 @@
 """Mini-batch k-means on a stream: one batch of the user's at a time."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def learn_batch(
     n_clusters: int,
     *,
     init: Init,
-    n_init: int | str,
+    n_init: int | Literal["auto"],
     batch_size: int,
     init_size: int | None,
     reassignment_ratio: float,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from kmeans_xp.algorithms.mixture.parameters import (
     shifts_of,
 )
 from kmeans_xp.algorithms.moments import Moments
-from kmeans_xp.algorithms.seeding.fit import NAMES, given_centers, seed
+from kmeans_xp.algorithms.seeding.fit import InitName, given_centers, seed
 from kmeans_xp.arrays import Array, Totals, as_array, namespace_of, to_host
 from kmeans_xp.arrays.dtypes import working_dtype
 from kmeans_xp.arrays.namespace import device_of
@@ -29,7 +29,8 @@ from kmeans_xp.kernels.shared.gaussians import MATRICES, Components, monomial_co
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows.base import Rows
 
-INITS = ("k-means", *NAMES, "random shares")
+MixtureInit = Literal["k-means", InitName, "random shares"]
+INITS = get_args(MixtureInit)
 # One draw a row gives the shares of all components, as the fractions of its multiples: of
 # different multiples from here on, fractions are as good as uncorrelated.
 MULTIPLE = 1009

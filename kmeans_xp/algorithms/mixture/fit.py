@@ -1,11 +1,18 @@
 """Gaussian mixtures."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
 from kmeans_xp.algorithms.mixture.em import EM, Delivered, Fit, MixtureCallback
-from kmeans_xp.algorithms.mixture.em_starts import INITS, GaussianStarts, about, open_given
+from kmeans_xp.algorithms.mixture.em_starts import (
+    INITS,
+    GaussianStarts,
+    MixtureInit,
+    about,
+    open_given,
+)
 from kmeans_xp.algorithms.mixture.expectation import assigned
 from kmeans_xp.algorithms.mixture.parameters import Mixture
 from kmeans_xp.algorithms.moments import moments_of
@@ -23,7 +30,8 @@ from kmeans_xp.kernels.choose.engine import find_engine
 from kmeans_xp.rows.arguments import open_weights
 from kmeans_xp.rows.open import beside_x, open_rows
 
-COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
+CovarianceType = Literal["full", "tied", "diag", "spherical"]
+COVARIANCE_TYPES = get_args(CovarianceType)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,8 +81,8 @@ def gaussian_mixture(
     X: Array,
     n_components: int,
     *,
-    covariance_type: str = "full",
-    init: str = "k-means++",
+    covariance_type: CovarianceType = "full",
+    init: MixtureInit = "k-means++",
     n_init: int = 1,
     max_iter: int = 100,
     tol: float = 1e-3,

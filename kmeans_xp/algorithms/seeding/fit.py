@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from inspect import Parameter, signature
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -23,11 +23,9 @@ from kmeans_xp.rows.arguments import open_centers, open_weights
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.open import beside_x, open_rows
 
-NAMES = ("k-means++", "k-means||", "random")
-
-
-Init = str | Array | Callable[..., Array]
-
+InitName = Literal["k-means++", "k-means||", "random"]
+NAMES = get_args(InitName)
+Init = InitName | Array | Callable[..., Array]
 
 # k-means‖: rounds, and rows drawn in each as a multiple of k. Bahmani et al. (2012) find five
 # rounds of 2k rows as good as k passes of k-means++.

@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from kmeans_xp.algorithms.medoids.checks import extent_step
 from kmeans_xp.algorithms.neighbors import neighbors_of
@@ -25,7 +25,10 @@ ENTRIES = 1 << 20
 # The part of the largest affinity by which those of a pair may differ.
 ASYMMETRY = 1e-10
 
-Affinity = str | Callable[[Array, Array], Array]
+AffinityName = Literal[
+    "nearest_neighbors", "rbf", "landmarks", "precomputed", "precomputed_nearest_neighbors"
+]
+Affinity = AffinityName | Callable[[Array, Array], Array]
 
 
 def neighbor_graph(rows: Rows, n_neighbors: int, algorithm: str) -> SparseMatrix:

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from kmeans_xp.algorithms.moments import moments_of
 from kmeans_xp.algorithms.neighbors import Search
 from kmeans_xp.algorithms.spectral.affinities import (
     Affinity,
+    AffinityName,
     check_square,
     dense_graph,
     function_graph,
@@ -52,15 +53,10 @@ from kmeans_xp.rows.memory import MemoryRows
 from kmeans_xp.rows.open import beside_x, open_rows
 
 LANDMARKS = "landmarks"
-AFFINITIES = (
-    "nearest_neighbors",
-    "rbf",
-    LANDMARKS,
-    "precomputed",
-    "precomputed_nearest_neighbors",
-)
+AFFINITIES = get_args(AffinityName)
 # scikit-learn's names of solvers that take a few eigenvectors alone stand for ours.
-SOLVERS = {
+SolverName = Literal["auto", "dense", "chebyshev", "arpack", "lobpcg", "amg"]
+SOLVERS: dict[SolverName, str] = {
     "auto": "auto",
     "dense": "dense",
     "chebyshev": "chebyshev",
@@ -163,11 +159,11 @@ def spectral_clustering(
     *,
     affinity: Affinity = "nearest_neighbors",
     n_neighbors: int = 10,
-    gamma: float | str = 1.0,
+    gamma: float | Literal["local"] = 1.0,
     n_landmarks: int = 1000,
     n_init: int = 10,
-    eigen_solver: str | None = "auto",
-    eigen_tol: float | str = "auto",
+    eigen_solver: SolverName | None = "auto",
+    eigen_tol: float | Literal["auto"] = "auto",
     max_iter: int = 100,
     max_memory: int = 2**31,
     algorithm: str = "auto",
@@ -337,21 +333,21 @@ def _check_affinity(affinity: object) -> None:
         )
 
 
-def _check_gamma(gamma: float | str) -> float | None:
+def _check_gamma(gamma: float | Literal["local"]) -> float | None:
     if isinstance(gamma, str):
         check_choice(gamma, "gamma", ("local",))
         return None
     return check_nonnegative(gamma, "gamma")
 
 
-def _check_solver(eigen_solver: str | None) -> str:
+def _check_solver(eigen_solver: SolverName | None) -> str:
     """Return the name of the solver that runs, or "auto"."""
     if eigen_solver is None:
         return "auto"
     return SOLVERS[check_choice(eigen_solver, "eigen_solver", tuple(SOLVERS))]
 
 
-def _check_tolerance(eigen_tol: float | str) -> float:
+def _check_tolerance(eigen_tol: float | Literal["auto"]) -> float:
     if isinstance(eigen_tol, str):
         check_choice(eigen_tol, "eigen_tol", ("auto",))
         return TOLERANCE
