@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from kmeans_xp.algorithms.mixture.em import Delivered, Fit, MixtureCallback
+from kmeans_xp.algorithms.mixture.em import Delivered, Fit, MixtureCallback, State
 from kmeans_xp.algorithms.mixture.em_starts import MixtureInit, check_mixing
 from kmeans_xp.algorithms.mixture.expectation import assigned, require_density
 from kmeans_xp.algorithms.mixture.fit import COVARIANCE_TYPES, CovarianceType, fit_gaussian_mixture
@@ -76,7 +76,8 @@ class GaussianMixture(Densities):
     random_state : None, int, numpy.random.Generator or numpy.random.RandomState
         Where random draws come from.
     warm_start : bool
-        Whether `fit` goes on from where it ended before.
+        Whether `fit` goes on from where it ended before, and has converged if the log-likelihood
+        has hardly changed since.
     verbose : int
         If not 0, show the progress on standard error.
     verbose_interval : int
@@ -180,7 +181,8 @@ class GaussianMixture(Densities):
         init = INITS[check_choice(self.init_params, "init_params", tuple(INITS))]
         every = check_count(self.verbose_interval, "verbose_interval")
         goes_on = self.warm_start and not vars(self).keys().isdisjoint(self.PARAMETERS)
-        start = self._density() if goes_on else None
+        before = vars(self).get("lower_bound_", -math.inf)
+        start = State(self._density(), before) if goes_on else None
         algorithm = partial(fit_gaussian_mixture, init=init, start=start)
         fit = self._run(algorithm, X, sample_weight, end=self.max_iter, every=every)
         run = fit.run

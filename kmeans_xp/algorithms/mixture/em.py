@@ -96,14 +96,22 @@ class EM:
     mixing: bool = True
 
     def fit(
-        self, starts: Iterable[Mixture], *, max_iter: int, callback: MixtureCallback | None
+        self,
+        starts: Iterable[Mixture],
+        *,
+        max_iter: int,
+        callback: MixtureCallback | None,
+        before: float = -math.inf,
     ) -> Run[State]:
-        """Return the run that reaches the largest log-likelihood; the first if none iterates."""
+        """Return the run that reaches the largest log-likelihood; the first if none iterates.
+
+        `before` is the mean log-likelihood of what came before the starts.
+        """
         best: Run[State] | None = None
         with self.rows.together():
             for number, start in enumerate(starts, 1):
                 tell = self._teller(callback, number)
-                run = iterate(self.step, State(start), max_iter=max_iter, tell=tell)
+                run = iterate(self.step, State(start, before), max_iter=max_iter, tell=tell)
                 if best is None or run.history[-1] > best.history[-1]:
                     best = run
                 if run.stopped or max_iter == 0:

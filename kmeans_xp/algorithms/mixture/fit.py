@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from kmeans_xp.algorithms.mixture.em import EM, Delivered, Fit, MixtureCallback
+from kmeans_xp.algorithms.mixture.em import EM, Delivered, Fit, MixtureCallback, State
 from kmeans_xp.algorithms.mixture.em_starts import (
     INITS,
     GaussianStarts,
@@ -209,11 +209,11 @@ def fit_gaussian_mixture(
     sample_weight: Array | None,
     rng: int | np.random.Generator | None,
     callback: MixtureCallback | None,
-    start: Mixture | None = None,
+    start: State | None = None,
 ) -> Fit:
     """Fit as `gaussian_mixture`, and keep nothing of the size of X.
 
-    A `start` takes the place of all others.
+    A `start` takes the place of all others; its first change counts from what came before it.
     """
     rows = open_rows(X)
     k = check_clusters(n_components, rows.shape[0], "n_components")
@@ -228,14 +228,24 @@ def fit_gaussian_mixture(
     opened.check_clusters(k, "n_components")
     weights, generator = opened.array, as_generator(rng)
     given = open_given(rows, k, kind, weights_init, means_init, precisions_init)
-    if start is not None and (start.kind, start.means.shape) != (kind, (k, rows.shape[1])):
-        raise ValueError(
-            f"warm_start must go on with the same model, but the last fit had {start.kind!r} "
-            f"covariances and means of shape {start.means.shape}, got {kind!r} and "
-            f"{(k, rows.shape[1])}. Set warm_start=False."
-        )
+    if start is not None:
+        _check_same_model(start.mixture, kind, (k, rows.shape[1]))
     moments = moments_of(rows, weights, find_engine(rows.xp, device=rows.device))
     draw = GaussianStarts(rows, weights, moments, reg_covar, X, k, kind, init, generator)
-    starts = [about(start, moments)] if start else (draw.one(given) for _ in range(n_init))
     em = EM(rows, weights, moments, kind, tol, reg_covar)
-    return Fit(rows, weights, em.fit(starts, max_iter=max_iter, callback=callback))
+    if start is None:
+        run = em.fit((draw.one(given) for _ in range(n_init)), max_iter=max_iter, callback=callback)
+    else:
+        begun = [about(start.mixture, moments)]
+        run = em.fit(begun, max_iter=max_iter, callback=callback, before=start.before)
+    return Fit(rows, weights, run)
+
+
+def _check_same_model(mixture: Mixture, kind: str, shape: tuple[int, int]) -> None:
+    """Require a mixture that a fit goes on from to be of this kind, with means of this shape."""
+    if (mixture.kind, mixture.means.shape) != (kind, shape):
+        raise ValueError(
+            f"warm_start must go on with the same model, but the last fit had {mixture.kind!r} "
+            f"covariances and means of shape {mixture.means.shape}, got {kind!r} and {shape}. Set "
+            "warm_start=False."
+        )
