@@ -35,8 +35,8 @@ OF_ALGORITHMS = (
     "tests.test_weights",
 )
 
-# It has the name of an installed package, and is imported by that name.
-collect_ignore = ["cupy_stand_in"]
+# One has the name of an installed package, and is imported by that name; one is a script.
+collect_ignore = ["cupy_stand_in", "sklearn_script.py"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -121,6 +121,11 @@ BAD_WEIGHTS = {
     "strings": (np.full(12, "a"), ""),
     "complex": (np.ones(12) + 0j, "complex"),
     "a word": ("heavy", ""),
+    "a negative number": (-1.0, "negative|-1"),
+    "zero": (0, "zero|positive"),
+    "not a number": (np.nan, "nan|finite"),
+    "an infinite number": (np.float32("inf"), "inf"),
+    "a complex number": (1j, "complex|shape"),
     "a sparse row": (sparse.csr_matrix(np.ones((1, 12))), "sparse|dense"),
 }
 

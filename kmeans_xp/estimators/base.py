@@ -6,6 +6,7 @@ from abc import abstractmethod
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags
 
 from kmeans_xp.algorithms.assign import predict_labels, transform_distances
 from kmeans_xp.algorithms.kmeans.fit import KMeansResult
@@ -36,6 +37,12 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
     @property
     def _n_features_out(self) -> int:
         return self._center_count()
+
+    def __sklearn_tags__(self) -> Tags:
+        """Tell scikit-learn that distances have the floating dtype of X."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
 
 
 class CenterEstimator(Clusterer):

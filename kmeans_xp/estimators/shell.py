@@ -180,11 +180,9 @@ class Shell(BaseEstimator, metaclass=ABCMeta):
             validate_data(self, X, skip_check_array=True)
 
     def __sklearn_tags__(self) -> Tags:
-        """Tell scikit-learn that arrays of any library are taken, and their floats kept."""
+        """Tell scikit-learn that arrays of any library are taken."""
         tags = super().__sklearn_tags__()
         tags.array_api_support = True
-        if tags.transformer_tags is not None:
-            tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
     def __setstate__(self, state: dict[str, Any]) -> None:
