@@ -143,8 +143,9 @@ def test_what_it_draws_follows_from_the_seed(call, backend):
 
 def _parts(found):
     """The numbers and arrays that a function returned, or a model has."""
-    values = vars(found).values() if hasattr(found, "__dict__") else found
-    values = values if isinstance(values, tuple) or values is not found else [found]
+    if isinstance(found, float | np.ndarray):
+        return [found]
+    values = found if isinstance(found, tuple) else vars(found).values()
     return [value for value in values if isinstance(value, float | np.ndarray)]
 
 

@@ -10,7 +10,7 @@ from kmeans_xp.algorithms.minibatch.running_means import Means, Rules, learn, ro
 from kmeans_xp.algorithms.minibatch.start import check_init_size, start
 from kmeans_xp.algorithms.seeding.fit import Init, check_starts
 from kmeans_xp.arrays import Array
-from kmeans_xp.arrays.checks import check_clusters, check_count
+from kmeans_xp.arrays.checks import check_clusters, check_count, check_flag
 from kmeans_xp.kernels.choose.engine import engine_for_batches
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.shared.prepared_centers import prepare
@@ -58,6 +58,7 @@ def learn_batch(
     """
     rows = open_rows(X)
     weights = open_weights(rows, sample_weight)
+    compute_labels = check_flag(compute_labels, "compute_labels")
     k = check_clusters(n_clusters, rows.shape[0]) if means is None else len(means.seen)
     if means is None:
         weights.check_clusters(k)
