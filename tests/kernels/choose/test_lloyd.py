@@ -107,7 +107,7 @@ def test_one_cluster_and_names_of_engines_need_no_bounds() -> None:
 def test_elkan_is_a_name_of_scikit_learns_that_leaves_the_choice() -> None:
     rows = open_rows(cloud(400, 2))
     for k in (1, 5):
-        assert find_lloyd(rows, k, "elkan") == find_lloyd(rows, k, "auto")
+        assert find_lloyd(rows, k, "elkan").name == find_lloyd(rows, k, "auto").name
 
 
 def test_rows_that_nothing_is_remembered_of_are_searched(backend: Backend) -> None:
