@@ -7,6 +7,8 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
+from kmeans_xp.arrays.frames import frame_array, is_frame
+
 # Arrays of six libraries pass through here and the standard has no type for them.
 Array = Any
 Namespace = Any
@@ -17,7 +19,7 @@ def as_array(value: Any, name: str) -> Array:
 
     Parameters
     ----------
-    value : array, nested sequence or data frame
+    value : array, nested sequence, data frame or xarray.DataArray
         What the user passed.
     name : str
         The argument's name, for the error.
@@ -25,13 +27,16 @@ def as_array(value: Any, name: str) -> Array:
     Returns
     -------
     array
-        Of `value`'s own namespace; NumPy for lists and data frames.
+        Of `value`'s own namespace; NumPy for lists and data frames, Dask for those of Dask's.
 
     Raises
     ------
     TypeError
         If `value` is sparse, masked, a `numpy.matrix`, without values (a "meta" tensor, or inside a
-        transformation of PyTorch's or JAX's), spread over several devices, or no array at all.
+        transformation of PyTorch's or JAX's), spread over several devices, a lazy frame that has
+        not been collected, or no array at all.
+    ValueError
+        If it holds something else than numbers; of a frame, the columns are named.
     """
     # The usual kind first: to rule out all others takes longer than a small prediction.
     if type(value) is np.ndarray:
@@ -50,14 +55,17 @@ def as_array(value: Any, name: str) -> Array:
         return _from_torch(value, name)
     if array_api_compat.is_jax_array(value):
         return _from_jax(value, name)
+    if is_frame(value):
+        return as_array(frame_array(value, name), name)
     if array_api_compat.is_array_api_obj(value):
         return _from_numpy(value, name) if isinstance(value, np.ndarray) else value
     try:
-        return _from_numpy(np.asarray(value), name)
+        array = np.asarray(value)
     except ValueError as error:
         raise ValueError(
             f"{name} must be an array with rows of one length, got {type(value).__name__}: {error}"
         ) from error
+    return _from_numpy(array, name)
 
 
 def is_array(value: object) -> bool:

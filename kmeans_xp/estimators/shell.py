@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from kmeans_xp.arrays import Array, as_array, to_host
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.arrays.dtypes import working_dtype
+from kmeans_xp.arrays.frames import with_names
 from kmeans_xp.arrays.namespace import is_array
 from kmeans_xp.estimators.progress import Callback, progress
 from kmeans_xp.rows import Rows, open_rows
@@ -120,7 +121,7 @@ class Shell(BaseEstimator, metaclass=ABCMeta):
         rows = open_rows(X)
         expected = rows.shape[1] == width
         if not (expected and is_array(X)) or "feature_names_in_" in held:
-            validate_data(self, X, reset=False, skip_check_array=True)
+            validate_data(self, with_names(X), reset=False, skip_check_array=True)
         if not expected:
             raise ValueError(
                 f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting {width} "
@@ -176,7 +177,7 @@ class Shell(BaseEstimator, metaclass=ABCMeta):
             self.n_features_in_ = X.shape[1]
             self.__dict__.pop("feature_names_in_", None)
         else:
-            validate_data(self, X, skip_check_array=True)
+            validate_data(self, with_names(X), skip_check_array=True)
 
     def __getstate__(self) -> dict[str, Any]:
         """Hold host arrays, so that a model saved on a GPU box opens without one."""

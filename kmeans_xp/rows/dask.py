@@ -132,8 +132,8 @@ class DaskRows(Rows):
         likes = self._kept_like(step, aligned, block_rows)
         kept = tuple(self._join(tasks, j, like) for j, like in enumerate(likes))
         # Held here for the scheduler's threads in this process; other processes hold their own.
-        # The graph of the chunks is optimised already. Optimised again beside what is kept, it would
-        # give other tasks the same keys, of which the distributed scheduler warns.
+        # The chunks' graph is optimised already. Optimised again beside what is kept, other tasks
+        # would get the same keys, of which the distributed scheduler warns.
         with one_blas_thread():
             total, *kept = dask.persist(total, *kept, optimize_graph=False)
             return dask.compute(total)[0], tuple(kept)
