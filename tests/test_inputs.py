@@ -263,10 +263,50 @@ def test_weights_of_a_frame(library):
 
 def test_weights_that_are_missing():
     weights = pd.Series([1, None] * 60, dtype="Int64")
-    with pytest.raises(ValueError, match=r"sample_weight must be finite.*NaN"):
+    with pytest.raises(
+        ValueError, match=r"sample_weight must be finite.*NaN .* 60 times, first in row 1"
+    ):
         kmeans(FRAME, 4, sample_weight=weights)
     with pytest.raises(ValueError, match=r"sample_weight must hold numbers only.*text"):
         kmeans(FRAME, 4, sample_weight=pd.Series(CITIES, name="city"))
+
+
+MISSING = {
+    "NaN": np.nan,
+    "None": np.array([None, 1] * 60, dtype=object),
+    "NA": pd.array([pd.NA, 1] * 60, dtype="Int64"),
+    "NA among bools": pd.array([pd.NA, True] * 60, dtype="boolean"),
+    "NA among floats": pd.array([pd.NA, 1.5] * 60, dtype="Float32"),
+}
+
+
+@pytest.mark.parametrize("library", FRAMES)
+@pytest.mark.parametrize("missing", MISSING)
+def test_missing_values_are_told_by_column_row_and_count(library, missing):
+    frame = FRAME.copy()
+    values = MISSING[missing]
+    frame["width"] = values
+    if missing == "NaN":
+        frame.loc[::2, "height"] = np.nan
+        frame.loc[3:, "width"] = 0.0
+    if missing == "None" and library == "Dask":
+        frame["width"] = frame["width"].astype(float)
+    X = FRAMES[library](frame)
+    count, more = (
+        ("3", "; column 'height' holds NaN .* 60 times") if missing == "NaN" else ("60", "")
+    )
+    said = rf"\bX\b.*column 'width' holds NaN .* {count} times, first in row 0{more}"
+    for call in (lambda X: kmeans(X, 4), lambda X: KMeans(4).fit(X), lambda X: assign(X, START)):
+        with pytest.raises(ValueError, match=said):
+            call(X)
+    model = KMeans(4, init=START).fit(FRAMES[library](FRAME))
+    with pytest.raises(ValueError, match=said):
+        model.predict(X)
+
+
+def test_missing_values_of_a_list():
+    with pytest.raises(ValueError, match="X.*feature 0 holds NaN .* once, in row 1"):
+        kmeans([[1.0, 2.0], [None, 3.0]], 1)
 
 
 @pytest.mark.parametrize("library", ["polars", "narwhals"])

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.arrays import Array, as_array, namespace_of, to_host
-from kmeans_xp.arrays.checks import finite_error
+from kmeans_xp.arrays.checks import finite_error, not_finite
 from kmeans_xp.arrays.dtypes import working_dtype
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.rows.base import Rows
@@ -61,7 +61,7 @@ def open_weights(rows: Rows, sample_weight: object) -> Weights:
         facts = xp.stack([xp.min(weights), xp.max(weights), xp.sum(weights)])
         low, high, total = (float(fact) for fact in to_host(facts))
     if not np.isfinite(total):
-        raise finite_error(name, total)
+        _require_finite(weights, name)
     if low < 0:
         raise ValueError(
             f"{name} must not be negative, but its least value is {low}. Drop those rows, or "
@@ -79,6 +79,17 @@ def open_weights(rows: Rows, sample_weight: object) -> Weights:
     if low == high:
         return Weights(None, low, rows.shape[0])
     return Weights(weights, 1.0, int(to_host(xp.sum(xp.astype(weights > 0, xp.int32)))))
+
+
+def _require_finite(values: Array, name: str) -> None:
+    """Refuse NaN and infinity, (n,); finite values may still have no finite sum."""
+    xp = namespace_of(values)
+    missing, infinite = xp.isnan(values), xp.isinf(values)
+    bad = xp.astype(missing | infinite, xp.int32)
+    counts = (xp.sum(xp.astype(part, xp.int32)) for part in (missing, infinite))
+    found = [int(to_host(fact)) for fact in (*counts, xp.argmax(bad))]
+    if any(found[:2]):
+        raise finite_error(name, [not_finite("it", *found)])
 
 
 def aligned_argument(rows: Rows, values: object, name: str) -> Array:

@@ -39,6 +39,10 @@ class Rows(ABC):
         The widest float of the device, in which totals are kept.
     in_memory : bool
         Whether X is an array in memory, whose rows may be taken here and there, and all at once.
+    columns : list, optional
+        What the features are called, for errors.
+    taken : numpy.ndarray of shape (n,), optional
+        Which rows of the user's X these are copies of, for errors; None if they are all.
     """
 
     shape: tuple[int, int]
@@ -46,6 +50,8 @@ class Rows(ABC):
     xp: Namespace
     device: Any
     in_memory = False
+    columns: list[Any] | None = None
+    taken: np.ndarray | None = None
 
     @property
     def wide(self) -> Any:
@@ -86,7 +92,14 @@ class Rows(ABC):
 
     def copied(self, indices: Indices) -> "Rows":
         """Return the rows at host `indices` as rows of their own."""
-        return self._opened(self.take(indices))
+        rows = self._opened(self.take(indices))
+        rows.columns, rows.taken = self.columns, self.numbers_in_x(indices)
+        return rows
+
+    def numbers_in_x(self, indices: Indices) -> np.ndarray:
+        """Return which rows of the user's X the rows at host `indices` are, for errors."""
+        where = np.asarray(indices, dtype=np.int64)
+        return where if self.taken is None else self.taken[where]
 
     @abstractmethod
     def _opened(self, block: Array) -> "Rows":
@@ -179,7 +192,7 @@ class Rows(ABC):
 
     def numbers(self) -> Array:
         """Return the number of each row, (n,) integers, aligned with the rows."""
-        return self.align(self.spread(np.arange(self.shape[0])), "numbers")
+        return self.spread(np.arange(self.shape[0]))
 
     @abstractmethod
     def deliver(self, small: Array) -> Array:

@@ -1,7 +1,9 @@
 """Rows in a Dask array: each chunk is a task, and the results meet in a tree."""
 
 import math
+from collections.abc import Callable
 from copy import copy
+from functools import partial
 from typing import Any, final
 
 import array_api_compat
@@ -235,10 +237,18 @@ class DaskRows(Rows):
 
     def uniforms(self, seed: int) -> Array:
         """Return a draw from [0, 1) for each row, made where its chunk is."""
-        like, ends = self.xp.zeros(0, dtype=self.wide, device=self.device), np.cumsum(self.lengths)
-        draw = dask.delayed(_uniforms_like)
+        return self._made(partial(_uniforms_like, seed=seed), self.wide)
+
+    def numbers(self) -> Array:
+        """Return the number of each row, made where its chunk is."""
+        return self._made(_numbers_like, self.xp.int64)
+
+    def _made(self, make: Callable[..., Array], dtype: Any) -> da.Array:
+        """Return what `make` returns for each row, like an array of `dtype`, as a Dask array."""
+        like = self.xp.zeros(0, dtype=dtype, device=self.device)
+        ends, piece = np.cumsum(self.lengths), dask.delayed(make)
         pieces = [
-            draw(like, seed, int(end) - length, int(end))
+            piece(like, int(end) - length, int(end))
             for end, length in zip(ends, self.lengths, strict=True)
         ]
         return self._column(pieces, like)
@@ -389,8 +399,12 @@ def _aligned_block(block: Array, name: str, kind: type, *, block_info: Any) -> A
     return block
 
 
-def _uniforms_like(like: Array, seed: int, start: int, stop: int) -> Array:
+def _uniforms_like(like: Array, start: int, stop: int, *, seed: int) -> Array:
     return to_like(uniforms(seed, start, stop), like, like.dtype)
+
+
+def _numbers_like(like: Array, start: int, stop: int) -> Array:
+    return to_like(np.arange(start, stop), like, like.dtype)
 
 
 def _held(mask: Array) -> Array:

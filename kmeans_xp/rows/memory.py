@@ -69,7 +69,15 @@ class MemoryRows(Rows):
             where = xp.take(self.members, where)
         elif self.X.shape[0] < 2**31:  # half the memory
             where = xp.astype(where, xp.int32)
-        return self._view(self.X, where), kept
+        rows = self._view(self.X, where)
+        rows.columns, rows.taken = self.columns, self.taken
+        return rows, kept
+
+    def numbers_in_x(self, indices: Indices) -> np.ndarray:
+        """Return which rows of the user's X the rows at host `indices` are."""
+        if self.members is not None:
+            indices = to_host(self.xp.take(self.members, self._where(indices)))
+        return super().numbers_in_x(indices)
 
     def compact(self, *aligned: Array | None) -> tuple[Rows, Kept]:
         """Return a view's rows, copied to a place of their own if they fit a block."""
