@@ -263,9 +263,7 @@ def test_weights_of_a_frame(library):
 
 def test_weights_that_are_missing():
     weights = pd.Series([1, None] * 60, dtype="Int64")
-    with pytest.raises(
-        ValueError, match=r"sample_weight must be finite.*NaN .* 60 times, first in row 1"
-    ):
+    with pytest.raises(ValueError, match=r"sample_weight.*NaN .* 60 times, first in row 1"):
         kmeans(FRAME, 4, sample_weight=weights)
     with pytest.raises(ValueError, match=r"sample_weight must hold numbers only.*text"):
         kmeans(FRAME, 4, sample_weight=pd.Series(CITIES, name="city"))
@@ -292,10 +290,9 @@ def test_missing_values_are_told_by_column_row_and_count(library, missing):
     if missing == "None" and library == "Dask":
         frame["width"] = frame["width"].astype(float)
     X = FRAMES[library](frame)
-    count, more = (
-        ("3", "; column 'height' holds NaN .* 60 times") if missing == "NaN" else ("60", "")
-    )
-    said = rf"\bX\b.*column 'width' holds NaN .* {count} times, first in row 0{more}"
+    said = r"\bX\b.*column 'width' holds NaN .* 60 times, first in row 0"
+    if missing == "NaN":
+        said = said.replace("60", "3") + "; column 'height' holds NaN .* 60 times"
     for call in (lambda X: kmeans(X, 4), lambda X: KMeans(4).fit(X), lambda X: assign(X, START)):
         with pytest.raises(ValueError, match=said):
             call(X)
@@ -305,7 +302,7 @@ def test_missing_values_are_told_by_column_row_and_count(library, missing):
 
 
 def test_missing_values_of_a_list():
-    with pytest.raises(ValueError, match="X.*feature 0 holds NaN .* once, in row 1"):
+    with pytest.raises(ValueError, match=r"X.*feature 0 holds NaN .* once, in row 1"):
         kmeans([[1.0, 2.0], [None, 3.0]], 1)
 
 
