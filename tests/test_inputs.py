@@ -287,8 +287,6 @@ def test_missing_values_are_told_by_column_row_and_count(library, missing):
     if missing == "NaN":
         frame.loc[::2, "height"] = np.nan
         frame.loc[3:, "width"] = 0.0
-    if missing == "None" and library == "Dask":
-        frame["width"] = frame["width"].astype(float)
     X = FRAMES[library](frame)
     said = r"\bX\b.*column 'width' holds NaN .* 60 times, first in row 0"
     if missing == "NaN":
@@ -318,7 +316,7 @@ def test_a_lazy_frame_is_told_to_collect(library, call):
 def test_a_dask_frame_stays_on_dask():
     da = pytest.importorskip("dask.array")
     X = _dask(FRAME)
-    weights = _dask(FRAME.assign(weight=WEIGHTS))["weight"]
+    weights = _dask(FRAME.assign(weight=pd.array(WEIGHTS, dtype="Float64")))["weight"]
     model = KMeans(4, init=START).fit(X, sample_weight=weights)
     assert isinstance(model.labels_, da.Array)
     assert_array_equal(model.labels_.compute(), EXPECTED.labels)

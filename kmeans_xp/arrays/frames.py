@@ -98,10 +98,13 @@ def _is_lazy(frame: Any) -> bool:
 def _dask_array(frame: Any, name: str) -> Any:
     """Return a Dask frame or series as a Dask array; the types of its columns are known already."""
     columns = _columns(frame._meta, name) or []
-    _refuse([c for c in columns if type(c.dtype).__name__ in NOT_NUMBERS | TEXT], name)
-    if np.asarray(frame._meta).dtype.kind == "O":  # Numbers of pandas' own types.
-        frame = frame.astype("float64")
-    return frame.to_dask_array()
+    _refuse([c for c in columns if type(c.dtype).__name__ in NOT_NUMBERS], name)
+    dtypes = frame._meta.dtypes
+    kinds = [dtypes] if frame.ndim == 1 else list(dtypes)
+    if all(isinstance(kind, np.dtype) and kind.kind in "biufc" for kind in kinds):
+        return frame.to_dask_array()
+    meta = np.empty((0, len(kinds))[: frame.ndim])
+    return frame.map_partitions(_by_column, name, meta=meta)
 
 
 def _by_column(frame: Any, name: str) -> np.ndarray:
