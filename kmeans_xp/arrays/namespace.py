@@ -41,10 +41,11 @@ def as_array(value: Any, name: str) -> Array:
     # The usual kind first: to rule out all others takes longer than a small prediction.
     if type(value) is np.ndarray:
         return _from_numpy(value, name)
-    if _is_sparse(value):
+    if is_sparse(value) or _is_other_sparse(value):
+        remedy = "toarray" if is_sparse(value) else "todense"
         raise TypeError(
             f"{name} must be dense, got the sparse {type(value).__name__}. "
-            f"Pass {name}.toarray() if it fits in memory."
+            f"Pass {name}.{remedy}() if it fits in memory."
         )
     if isinstance(value, np.ma.MaskedArray | np.matrix):
         raise TypeError(
@@ -98,11 +99,17 @@ def device_of(array: Array) -> Any:
     return "cpu" if isinstance(array, np.ndarray) else array_api_compat.device(array)
 
 
-def _is_sparse(value: object) -> bool:
-    if array_api_compat.is_pydata_sparse_array(value):
+def is_sparse(value: object) -> bool:
+    """Return whether `value` is a sparse matrix of SciPy's or CuPy's."""
+    kinds = (sys.modules.get(name) for name in ("scipy.sparse", "cupyx.scipy.sparse"))
+    return any(kind is not None and bool(kind.issparse(value)) for kind in kinds)
+
+
+def _is_other_sparse(value: object) -> bool:
+    jax_sparse = sys.modules.get("jax.experimental.sparse")
+    if jax_sparse is not None and isinstance(value, jax_sparse.JAXSparse):
         return True
-    scipy_sparse = sys.modules.get("scipy.sparse")
-    return scipy_sparse is not None and bool(scipy_sparse.issparse(value))
+    return bool(array_api_compat.is_pydata_sparse_array(value))
 
 
 def _from_torch(value: Any, name: str) -> Any:

@@ -94,11 +94,7 @@ def _require_finite(values: Array, name: str) -> None:
 
 def aligned_argument(rows: Rows, values: object, name: str) -> Array:
     """Return an array of one entry a row, (n,), in the way that sweeps of `rows` want it."""
-    array = as_array(values, name)
-    if isinstance(values, list | tuple):
-        floats = np.float64 if rows.wide == rows.xp.float64 else np.float32
-        array = rows.spread(array.astype(floats) if array.dtype.kind == "f" else array)
-    array = rows.align(array, name)
+    array = rows.align(as_array(values, name), name)
     if array.ndim != 1 or array.shape[0] != rows.shape[0]:
         raise ValueError(
             f"{name} must have the shape (n_samples,) = ({rows.shape[0]},), got "
@@ -116,9 +112,6 @@ def open_centers(rows: Rows, centers: object, name: str, n_clusters: int | None 
         If they live elsewhere, have another width or number, or are not finite.
     """
     array: Any = as_array(centers, name)
-    if isinstance(centers, list | tuple):
-        with quiet():
-            array = rows.small(array, rows.dtype)
     working_dtype(array, name)
     with quiet():
         array = rows.admit(array, name)

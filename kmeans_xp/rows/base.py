@@ -177,11 +177,14 @@ class Rows(ABC):
 
     @abstractmethod
     def align(self, values: Array, name: str) -> Array:
-        """Return a row-aligned array of the user's in the way that sweeps want it."""
+        """Return a row-aligned array of the user's in the way that sweeps want it.
+
+        A host array goes to where the rows live; one from elsewhere is refused.
+        """
 
     @abstractmethod
     def spread(self, values: np.ndarray) -> Array:
-        """Copy a host array of one entry a row to where the rows live."""
+        """Copy a host array of one entry a row to where the rows live, aligned with them."""
 
     def uniforms(self, seed: int) -> Array:
         """Return a draw from [0, 1) for each row, (n,) in the widest float, where the rows live.
@@ -200,7 +203,10 @@ class Rows(ABC):
 
     @abstractmethod
     def admit(self, small: Array, name: str) -> Array:
-        """Return a small array of the user's where blocks live; refuse one from elsewhere."""
+        """Return a small array of the user's where blocks live, in their dtype.
+
+        A host array goes there; one from elsewhere is refused.
+        """
 
     def fold(self, step: Callable[..., Any], *aligned: Array | None, block_rows: int) -> Any:
         """Add up what `step` returns for each block."""
@@ -219,6 +225,13 @@ class Rows(ABC):
     def small(self, values: Any, dtype: Any = None) -> Array:
         """Copy small host values to where blocks live."""
         return to_like(values, None, dtype, xp=self.xp, device=self.device)
+
+    def host_floats(self, values: np.ndarray, dtype: Any) -> np.ndarray:
+        """Return a copy of a host array in the host's dtype for `dtype`, a float of the blocks'.
+
+        As every library takes it: native, row by row, and writable.
+        """
+        return np.array(values, np.float64 if dtype == self.xp.float64 else np.float32, order="C")
 
 
 class _Folded:

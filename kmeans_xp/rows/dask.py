@@ -149,7 +149,7 @@ class DaskRows(Rows):
     def subset(self, mask: Array, *aligned: Array | None) -> tuple[Rows, Kept]:
         """Return the rows where `mask` holds, and the same rows of `aligned`."""
         if not isinstance(mask, da.Array):
-            mask = self.align(self.spread(to_host(mask)), "mask")
+            mask = self.spread(to_host(mask))
         held = [dask.delayed(_held)(piece) for piece in self._pieces(mask) or []]
         held = list(dask.persist(*held))
         few = copy(self)
@@ -213,10 +213,13 @@ class DaskRows(Rows):
 
     def align(self, values: Array, name: str) -> Array:
         """Return a row-aligned Dask array, chunked along the rows of X."""
+        if isinstance(values, np.ndarray):
+            working_dtype(values, name)
+            return self.spread(values) if values.shape[:1] == self.shape[:1] else values
         if not isinstance(values, da.Array):
             raise TypeError(
-                f"{name} must be a Dask array, as X is, got {type(values).__name__}. Pass "
-                f"dask.array.from_array({name}, chunks=X.chunks[0])."
+                f"{name} must be a list, or an array of Dask, which X is, or of NumPy, got "
+                f"{type(values).__name__}. Pass dask.array.from_array({name}, chunks=X.chunks[0])."
             )
         if values.ndim != 1:
             return values
@@ -232,8 +235,12 @@ class DaskRows(Rows):
         return values.rechunk({0: tuple(self.lengths)})
 
     def spread(self, values: np.ndarray) -> Array:
-        """Return a host array of one entry a row as a Dask array."""
-        return da.from_array(values, chunks=-1)
+        """Return a host array of one entry a row as a Dask array, chunked along the rows of X."""
+        array = da.from_array(values, chunks=-1).rechunk({0: tuple(self.lengths)})
+        if array_api_compat.is_numpy_namespace(self.xp):
+            return array
+        like = self.small(values[:0])
+        return array.map_blocks(to_like, like=like, dtype=values.dtype, meta=like)
 
     def uniforms(self, seed: int) -> Array:
         """Return a draw from [0, 1) for each row, made where its chunk is."""
@@ -258,12 +265,14 @@ class DaskRows(Rows):
         return da.from_array(small, chunks=-1)
 
     def admit(self, small: Array, name: str) -> Array:
-        """Return a small array of the user's, Dask or of the chunks' own kind."""
+        """Return a small array of the user's: Dask's, of the chunks' own kind, or a host array."""
         if isinstance(small, da.Array):
             small = as_array(small.compute(), name)
         if namespace_of(small) is not self.xp:
+            if isinstance(small, np.ndarray):
+                return self.small(self.host_floats(small, self.dtype))
             raise TypeError(
-                f"{name} must be a Dask array or one like the chunks of X "
+                f"{name} must be a list, or an array of Dask, of NumPy or like the chunks of X "
                 f"({self.xp.__name__}), got {type(small).__name__}. Convert it."
             )
         return self.xp.astype(small, self.dtype, copy=False)

@@ -181,6 +181,21 @@ class MemoryRows(Rows):
 class ArrayRows(MemoryRows):
     """Rows in an array whose library brings its own parallelism: blocks run one by one."""
 
+    def align(self, values: Array, name: str) -> Array:
+        """Return a row-aligned array of the user's; a host array goes to the device of X."""
+        if not isinstance(values, np.ndarray):
+            return super().align(values, name)
+        working_dtype(values, name)
+        if values.dtype.kind == "f":
+            return self.spread(self.host_floats(values, self.wide))
+        return self.spread(np.array(values, values.dtype.newbyteorder("="), order="C"))
+
+    def admit(self, small: Array, name: str) -> Array:
+        """Return a small array of the user's where blocks live; a host array goes there."""
+        if not isinstance(small, np.ndarray):
+            return super().admit(small, name)
+        return self.small(self.host_floats(small, self.dtype))
+
     @property
     def place(self) -> str:
         """Return where the rows live, in words."""
