@@ -254,6 +254,15 @@ def test_columns_of_one_name():
     assert_array_equal(kmeans(X, 4, init=START, sample_weight=WEIGHTS).labels, EXPECTED.labels)
 
 
+@pytest.mark.parametrize("library", FRAMES)
+def test_models_know_the_names_of_columns(library):
+    model = KMeans(4, init=START).fit(FRAMES[library](FRAME))
+    assert model.feature_names_in_.tolist() == list(FRAME.columns)
+    model.predict(FRAMES[library](FRAME))
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(FRAMES[library](FRAME.rename(columns={"width": "depth"})))
+
+
 @pytest.mark.parametrize("library", EAGER)
 def test_weights_of_a_frame(library):
     weighted = FRAMES[library](FRAME.assign(weight=WEIGHTS))
@@ -321,10 +330,7 @@ def test_a_dask_frame_stays_on_dask():
     assert isinstance(model.labels_, da.Array)
     assert_array_equal(model.labels_.compute(), EXPECTED.labels)
     assert_allclose(model.inertia_, EXPECTED.inertia)
-    assert model.feature_names_in_.tolist() == list(FRAME.columns)
     assert isinstance(model.predict(X), da.Array)
-    with pytest.raises(ValueError, match="feature names should match"):
-        model.predict(X.rename(columns={"width": "depth"}))
     # Numbers of pandas' own types too, some of them missing.
     own = FRAME.convert_dtypes()
     assert_array_equal(kmeans(_dask(own), 4, init=START).labels, kmeans(own, 4, init=START).labels)

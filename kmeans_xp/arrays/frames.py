@@ -67,7 +67,9 @@ def column_names(frame: Any) -> list[Any] | None:
 
 
 def with_names(X: Any) -> Any:
-    """Return `X`, or an empty frame of its columns where scikit-learn does not find their names."""
+    """Return `X`, or what scikit-learn finds the names of its columns in, where it would not."""
+    if _is_of(X, {"narwhals"}):
+        return X.to_native()
     if not (_is_labelled(X) or _is_dasks(X)):
         return X
     names = column_names(X)
