@@ -51,21 +51,18 @@ def open_rows(X: object, name: str = "X", *, threads: int | None = None) -> Rows
         return X
     array: Array = as_array(X, name)
     check_matrix(array, name)
-    rows = _rows_of(array, threads)
-    if array is not X and is_frame(X):
-        rows.columns = column_names(X)
-    return rows
-
-
-def _rows_of(array: Array, threads: int | None) -> Rows:
     if isinstance(array, np.ndarray):
-        return NumpyRows(array, threads=threads)
-    if array_api_compat.is_dask_array(array):
+        rows: Rows = NumpyRows(array, threads=threads)
+    elif array_api_compat.is_dask_array(array):
         # Imported here, since Dask is an extra.
         from kmeans_xp.rows.dask import DaskRows
 
-        return DaskRows(array)
-    return ArrayRows(array)
+        rows = DaskRows(array)
+    else:
+        rows = ArrayRows(array)
+    if array is not X and is_frame(X):
+        rows.columns = column_names(X)
+    return rows
 
 
 def beside_x(call: Call) -> Call:
