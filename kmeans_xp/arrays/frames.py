@@ -15,8 +15,8 @@ LIBRARIES = frozenset(
 )
 # Those of them of which a frame is a query.
 QUERIES = frozenset({"duckdb", "ibis", "pyspark"})
-# What narwhals calls the types of columns that hold no numbers, or other things as well. What may
-# be text is tried where it is in memory.
+# What narwhals calls the types of columns that hold no numbers, and those of text, which may be that
+# of a number.
 NOT_NUMBERS = frozenset(
     {"Array", "Binary", "Date", "Datetime", "Duration", "List", "Struct", "Time"}
 )
@@ -51,9 +51,12 @@ def frame_array(frame: Any, name: str) -> Any:
         return frame.data
     if _is_dasks(frame):
         return _dask_array(frame, name)
-    # Frames of numbers alone are an array without a copy, and nothing has to be asked.
-    array = None if _is_lazy(frame) else np.asarray(frame)
-    return array if array is not None and array.dtype.kind in "biufc" else _by_column(frame, name)
+    if not _is_lazy(frame):
+        # Of numbers alone it is an array, often without a copy, and nothing has to be asked.
+        array = np.asarray(frame)
+        if array.dtype.kind in "biufc":
+            return array
+    return _by_column(frame, name)
 
 
 def column_names(frame: Any) -> list[Any] | None:
@@ -61,9 +64,8 @@ def column_names(frame: Any) -> list[Any] | None:
     if _is_labelled(frame):
         labels = frame.indexes.get(frame.dims[-1])
         return None if labels is None or frame.ndim != 2 else list(labels)
-    found = frame.columns
-    # pyarrow has the columns themselves under this name.
-    return list(frame.column_names if _is_of(frame, {"pyarrow"}) else found)
+    # pyarrow calls the columns themselves so.
+    return list(frame.column_names if _is_of(frame, {"pyarrow"}) else frame.columns)
 
 
 def with_names(X: Any) -> Any:
