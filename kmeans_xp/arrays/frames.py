@@ -15,8 +15,8 @@ LIBRARIES = frozenset(
 )
 # Those of them of which a frame is a query.
 QUERIES = frozenset({"duckdb", "ibis", "pyspark"})
-# What narwhals calls the types of columns that hold no numbers, and those of text, which may be that
-# of a number.
+# What narwhals calls the types of columns that hold no numbers, and those of text, which may be
+# that of numbers.
 NOT_NUMBERS = frozenset(
     {"Array", "Binary", "Date", "Datetime", "Duration", "List", "Struct", "Time"}
 )
