@@ -9,9 +9,9 @@ import pytest
 HEAVY = {
     "sklearn", "scipy", "torch", "cupy", "jax", "jaxlib", "dask", "distributed", "numba",
     "typer", "click", "rich", "pyarrow", "matplotlib", "PIL", "pandas", "joblib",
-    "array_api_strict",
+    "array_api_strict", "narwhals",
 }  # fmt: skip
-OPTIONAL = HEAVY - {"sklearn", "scipy", "joblib"}
+OPTIONAL = HEAVY - {"sklearn", "scipy", "joblib", "narwhals"}
 
 
 def run(program, *flags):
@@ -27,6 +27,11 @@ def loaded(program):
 def test_the_package_imports_nothing_heavy():
     assert not loaded("import kmeans_xp") & HEAVY
     assert not loaded("from kmeans_xp import __version__; dir(__import__('kmeans_xp'))") & HEAVY
+
+
+def test_clustering_an_array_or_a_list_imports_nothing_for_frames():
+    program = "import kmeans_xp; kmeans_xp.kmeans([[1.0], [2.0]], 2, rng=0)"
+    assert "narwhals" not in loaded(program)
 
 
 def test_clustering_a_numpy_array_imports_nothing_optional():

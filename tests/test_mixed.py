@@ -1,23 +1,26 @@
-"""Arguments of different libraries, or on different devices, are refused by name."""
+"""Host arrays go with every X; other mixtures of libraries and devices are refused by name."""
 
 import re
+from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from kmeans_xp import (
     KMeans,
     assign,
     calinski_harabasz_score,
     davies_bouldin_score,
+    gaussian_mixture,
     inertia,
     kmeans,
     kmeans_plusplus,
     silhouette_score,
     simplified_silhouette,
 )
-from tests.backends import DEVICES, load
+from tests.backends import DEVICES, find, load
 from tests.data import blobs
 
 HOST, PLANTED = blobs()
@@ -59,12 +62,61 @@ def refuses(call, argument):
 def test_another_library(backend, case):
     name, host, call = CALLS[case]
     X = backend.asarray(HOST)
-    for other in ("numpy", "array-api-strict"):
-        if backend.name in (other, "dask"):  # small host arrays beside Dask: test_dask.py
+    others = [
+        find(other, device) for other in ("array-api-strict", "cupy") for device in DEVICES[other]
+    ]
+    for other in others:
+        if isinstance(other, str) or backend.name in (other.name, "dask"):  # Dask: test_dask.py
             continue
-        if other == "numpy" and backend.blocks is not backend.xp:  # test_views.py
-            continue
-        refuses(lambda other=other: call(X, load(other, DEVICES[other][0]).asarray(host)), name)
+        refuses(lambda other=other: call(X, other.asarray(host)), name)
+
+
+HOST_FORMS = {
+    "plain": np.array,
+    "float32": lambda a: a.astype(np.float32 if a.dtype.kind == "f" else np.int16),
+    "big-endian": lambda a: a.astype(a.dtype.newbyteorder(">")),
+    "backwards": lambda a: a[::-1].copy()[::-1],
+    "read-only": lambda a: np.broadcast_to(a, a.shape),
+    "a tuple": lambda a: tuple(a.tolist()),
+    "a frame": lambda a: pd.Series(a) if a.ndim == 1 else pd.DataFrame(a),
+}
+
+
+@pytest.mark.parametrize("case", CALLS)
+@pytest.mark.parametrize("form", HOST_FORMS)
+def test_host_arrays_go_with_every_library(backend, case, form):
+    _, host, call = CALLS[case]
+    X = backend.asarray(HOST)
+    given = HOST_FORMS[form](host)
+    # Some calls draw, and not from a seed.
+    ours, theirs = call(X, given), call(X, backend.asarray(host))
+    assert type(ours) is type(theirs)
+    if isinstance(ours, float):
+        assert_allclose(ours, theirs, rtol=1e-5)
+    if isinstance(ours, tuple) and "kmeans" not in case:
+        assert backend.owns(ours[0])
+        assert_array_equal(backend.to_numpy(ours[0]), backend.to_numpy(theirs[0]))
+
+
+def test_host_arrays_of_mixtures_go_with_every_library(backend):
+    options = {
+        "weights_init": np.full(4, 0.25), "means_init": HOST[:4], "precisions_init": np.ones((4, 3))
+    }  # fmt: skip
+    fit = partial(gaussian_mixture, backend.asarray(HOST), 4, covariance_type="diag", max_iter=2)
+    found = fit(**options)
+    assert backend.owns(found.labels)
+    same = fit(**{name: backend.asarray(value) for name, value in options.items()})
+    assert_array_equal(backend.to_numpy(found.labels), backend.to_numpy(same.labels))
+
+
+def test_host_arrays_that_hold_no_numbers_are_refused(backend):
+    X = backend.asarray(HOST)
+    for name, host, call in CALLS.values():
+        for bad in (host + 0j, host.astype(str), host.astype("M8[s]")):
+            with pytest.raises(
+                (ValueError, TypeError), match=rf"(?<!\w){name}(?!\w).*(numbers|integers)"
+            ):
+                call(X, bad)
 
 
 @pytest.mark.parametrize("case", CALLS)

@@ -1,6 +1,7 @@
 """Bad data is refused by every function and method, in words that name the argument."""
 
 import re
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
-from kmeans_xp import assign, inertia, kmeans
+from kmeans_xp import KMeans, assign, inertia, kmeans
 from tests.callers import (
     AGAINST_CENTERS,
     ALGORITHMS,
@@ -75,6 +76,29 @@ BAD_ROWS = {
     "a frame with a gap": (pd.DataFrame(GOOD).mask(GOOD > 1.0), "NaN|nan|finite"),
     "a masked array": (np.ma.masked_greater(GOOD, 1.0), "mask"),
 }
+
+
+def test_sparse_arrays_of_every_library_are_refused_in_the_same_words():
+    found = {"toarray": [sparse.csr_matrix(GOOD), sparse.coo_array(GOOD)], "todense": []}
+    if find_spec("cupy"):
+        import cupy
+        from cupyx.scipy.sparse import csr_matrix
+
+        host = sparse.csr_matrix(GOOD)
+        parts = tuple(cupy.asarray(part) for part in (host.data, host.indices, host.indptr))
+        found["toarray"].append(csr_matrix(parts, shape=host.shape))
+    if find_spec("jax"):
+        import jax.experimental.sparse as jax_sparse
+
+        found["todense"].append(jax_sparse.BCOO.fromdense(GOOD))
+    for remedy, matrices in found.items():
+        for X in matrices:
+            said = rf"X must be dense, got the sparse {type(X).__name__}\. Pass X\.{remedy}\(\)"
+            for call in (lambda X: kmeans(X, 2), lambda X: KMeans(2).fit(X)):
+                with pytest.raises(TypeError, match=said):
+                    call(X)
+            with pytest.raises(TypeError, match="init must be dense"):
+                kmeans(GOOD, 2, init=X)
 
 
 def test_the_spoiled_frame_has_a_gap():

@@ -30,7 +30,8 @@ from kmeans_xp import (
     spectral_clustering,
 )
 from kmeans_xp.arrays import views
-from kmeans_xp.arrays.sparse import is_sparse, to_host_matrix
+from kmeans_xp.arrays.namespace import is_sparse
+from kmeans_xp.arrays.sparse import to_host_matrix
 from kmeans_xp.rows.memory import ArrayRows
 from kmeans_xp.rows.numpy import NumpyRows
 from tests.backends import Backend, find
@@ -159,7 +160,7 @@ def test_starts_are_seen_too(home, name):
     assert_like_numpy(home, ours, theirs)
 
 
-# What is NumPy's beside X is refused there: below.
+# What takes more beside X: below.
 ALONE = [
     name
     for name in [*OF_ROWS, *OF_A_GLANCE]
@@ -186,8 +187,9 @@ def test_what_is_beside_x_becomes_cupys(in_cupy):
     result = kmeans(rows, 2, sample_weight=weights, rng=0)
     assert result.kernel == "portable"
     assert in_cupy.owns(result.labels)
-    with pytest.raises(TypeError, match="sample_weight must come from the namespace of X"):
-        kmeans(rows, 2, sample_weight=WEIGHTS)
+    hosts = kmeans(rows, 2, sample_weight=WEIGHTS, rng=0)
+    assert in_cupy.owns(hosts.labels)
+    assert_array_equal(in_cupy.to_numpy(hosts.labels), in_cupy.to_numpy(result.labels))
 
 
 def test_cupy_works_on_the_stream_and_device_of_pytorch(torch, stand_in):

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,6 +12,8 @@ from kmeans_xp.arrays.namespace import Array, device_of, namespace_of
 Choice = TypeVar("Choice", bound=str)
 # Entries that are looked at twice at a time.
 PIECE_ENTRIES = 1 << 16
+# How many features that are not finite an error names.
+NAMED = 3
 
 
 def check_count(value: object, name: str, *, low: int = 1) -> int:
@@ -113,10 +116,19 @@ def largest_value(rows: np.ndarray) -> np.floating:
     return largest
 
 
-def finite_error(name: str, total: Any) -> ValueError:
-    """Return the error for an array that holds NaN or infinity."""
-    found = "NaN" if math.isnan(total) else "infinity"
+def finite_error(name: str, found: Sequence[str]) -> ValueError:
+    """Return the error for an array that is not finite; of what was `found`, a part is said."""
+    more = [f"{len(found) - NAMED} more such features"] if len(found) > NAMED else []
+    said = "; ".join([*found[:NAMED], *more]) or "it holds NaN or infinity"
     return ValueError(
-        f"{name} must be finite, but it holds NaN or infinity (its sum is {found}). Remove or "
-        "impute those rows, for instance with sklearn.impute.SimpleImputer."
+        f"{name} must be finite, but {said}. Rows are counted from 0. Remove or impute those rows, "
+        "for instance with sklearn.impute.SimpleImputer."
     )
+
+
+def not_finite(place: str, missing: int, infinite: int, row: int) -> str:
+    """Return in words how much of what is not finite a place has, and in which row first."""
+    kinds = ["NaN (a missing value)"] * bool(missing) + ["infinity"] * bool(infinite)
+    count = missing + infinite
+    times = f"once, in row {row}" if count == 1 else f"{count} times, first in row {row}"
+    return f"{place} holds {' or '.join(kinds)} {times}"

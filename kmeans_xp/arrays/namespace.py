@@ -7,6 +7,8 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
+from kmeans_xp.arrays.frames import frame_array, is_frame
+
 # Arrays of six libraries pass through here and the standard has no type for them.
 Array = Any
 Namespace = Any
@@ -17,7 +19,7 @@ def as_array(value: Any, name: str) -> Array:
 
     Parameters
     ----------
-    value : array, nested sequence or data frame
+    value : array, nested sequence, data frame or xarray.DataArray
         What the user passed.
     name : str
         The argument's name, for the error.
@@ -25,21 +27,25 @@ def as_array(value: Any, name: str) -> Array:
     Returns
     -------
     array
-        Of `value`'s own namespace; NumPy for lists and data frames.
+        Of `value`'s own namespace; NumPy for lists and data frames, Dask for those of Dask's.
 
     Raises
     ------
     TypeError
         If `value` is sparse, masked, a `numpy.matrix`, without values (a "meta" tensor, or inside a
-        transformation of PyTorch's or JAX's), spread over several devices, or no array at all.
+        transformation of PyTorch's or JAX's), spread over several devices, a lazy frame that has
+        not been collected, or no array at all.
+    ValueError
+        If it holds something else than numbers; of a frame, the columns are named.
     """
     # The usual kind first: to rule out all others takes longer than a small prediction.
     if type(value) is np.ndarray:
         return _from_numpy(value, name)
-    if _is_sparse(value):
+    if is_sparse(value) or _is_other_sparse(value):
+        remedy = "toarray" if is_sparse(value) else "todense"
         raise TypeError(
             f"{name} must be dense, got the sparse {type(value).__name__}. "
-            f"Pass {name}.toarray() if it fits in memory."
+            f"Pass {name}.{remedy}() if it fits in memory."
         )
     if isinstance(value, np.ma.MaskedArray | np.matrix):
         raise TypeError(
@@ -50,14 +56,17 @@ def as_array(value: Any, name: str) -> Array:
         return _from_torch(value, name)
     if array_api_compat.is_jax_array(value):
         return _from_jax(value, name)
+    if is_frame(value):
+        return as_array(frame_array(value, name), name)
     if array_api_compat.is_array_api_obj(value):
         return _from_numpy(value, name) if isinstance(value, np.ndarray) else value
     try:
-        return _from_numpy(np.asarray(value), name)
+        array = np.asarray(value)
     except ValueError as error:
         raise ValueError(
             f"{name} must be an array with rows of one length, got {type(value).__name__}: {error}"
         ) from error
+    return _from_numpy(array, name)
 
 
 def is_array(value: object) -> bool:
@@ -90,11 +99,17 @@ def device_of(array: Array) -> Any:
     return "cpu" if isinstance(array, np.ndarray) else array_api_compat.device(array)
 
 
-def _is_sparse(value: object) -> bool:
-    if array_api_compat.is_pydata_sparse_array(value):
+def is_sparse(value: object) -> bool:
+    """Return whether `value` is a sparse matrix of SciPy's or CuPy's."""
+    kinds = (sys.modules.get(name) for name in ("scipy.sparse", "cupyx.scipy.sparse"))
+    return any(kind is not None and bool(kind.issparse(value)) for kind in kinds)
+
+
+def _is_other_sparse(value: object) -> bool:
+    jax_sparse = sys.modules.get("jax.experimental.sparse")
+    if jax_sparse is not None and isinstance(value, jax_sparse.JAXSparse):
         return True
-    scipy_sparse = sys.modules.get("scipy.sparse")
-    return scipy_sparse is not None and bool(scipy_sparse.issparse(value))
+    return bool(array_api_compat.is_pydata_sparse_array(value))
 
 
 def _from_torch(value: Any, name: str) -> Any:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from kmeans_xp.arrays.namespace import is_array
-from kmeans_xp.arrays.sparse import is_sparse, to_host_matrix
+from kmeans_xp.arrays.namespace import is_array, is_sparse
+from kmeans_xp.arrays.sparse import to_host_matrix
 
 # Entries of a tuple that are shown, and characters of anything else.
 ENTRIES, CHARACTERS = 4, 70

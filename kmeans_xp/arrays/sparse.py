@@ -13,19 +13,13 @@ from typing import Any, Self
 import array_api_compat
 import numpy as np
 
-from kmeans_xp.arrays.namespace import Array, device_of, namespace_of
+from kmeans_xp.arrays.namespace import Array, device_of, is_sparse, namespace_of
 from kmeans_xp.arrays.transfer import to_host
 
 # How many entries a sum by row takes at once. Most rows of a graph of neighbours have as many at
 # most; what more a row has is added up with the others' rests in further levels, of which most rows
 # need none.
 FIRST_WIDTH, WIDTH = 16, 4
-
-
-def is_sparse(value: object) -> bool:
-    """Return whether `value` is a sparse matrix of SciPy's or CuPy's."""
-    kinds = (sys.modules.get(name) for name in ("scipy.sparse", "cupyx.scipy.sparse"))
-    return any(kind is not None and bool(kind.issparse(value)) for kind in kinds)
 
 
 def to_host_matrix(matrix: Any) -> Any:

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from kmeans_xp.arrays import Array, as_array, to_host
 from kmeans_xp.arrays.draws import as_generator
 from kmeans_xp.arrays.dtypes import working_dtype
+from kmeans_xp.arrays.frames import with_names
 from kmeans_xp.arrays.namespace import is_array
 from kmeans_xp.estimators.progress import Callback, progress
 from kmeans_xp.rows import Rows, open_rows
@@ -121,7 +122,7 @@ class Shell(BaseEstimator, metaclass=ABCMeta):
         rows = open_rows(X)
         expected = rows.shape[1] == width
         if not (expected and is_array(X)) or "feature_names_in_" in held:
-            validate_data(self, X, reset=False, skip_check_array=True)
+            validate_data(self, with_names(X), reset=False, skip_check_array=True)
         if not expected:
             raise ValueError(
                 f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting {width} "
@@ -177,7 +178,7 @@ class Shell(BaseEstimator, metaclass=ABCMeta):
             self.n_features_in_ = X.shape[1]
             self.__dict__.pop("feature_names_in_", None)
         else:
-            validate_data(self, X, skip_check_array=True)
+            validate_data(self, with_names(X), skip_check_array=True)
 
     def __sklearn_tags__(self) -> Tags:
         """Tell scikit-learn that arrays of any library are taken."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kmeans_xp.arrays import Array, as_array, namespace_of, to_host
-from kmeans_xp.arrays.checks import finite_error
+from kmeans_xp.arrays.checks import finite_error, not_finite
 from kmeans_xp.arrays.dtypes import working_dtype
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.rows.base import Rows
@@ -76,7 +76,7 @@ def open_weights(rows: Rows, sample_weight: object) -> Weights:
 def _check_weights(rows: Rows, low: float, total: float, name: str) -> None:
     """Require weights, of which the least and the sum are given, to be possible ones."""
     if not np.isfinite(total):
-        raise finite_error(name, total)
+        _require_finite(weights, name)
     if low < 0:
         raise ValueError(
             f"{name} must not be negative, but its least value is {low}. Drop those rows, or "
@@ -92,13 +92,20 @@ def _check_weights(rows: Rows, low: float, total: float, name: str) -> None:
         )
 
 
+def _require_finite(values: Array, name: str) -> None:
+    """Refuse NaN and infinity, (n,); finite values may still have no finite sum."""
+    xp = namespace_of(values)
+    missing, infinite = xp.isnan(values), xp.isinf(values)
+    bad = xp.astype(missing | infinite, xp.int32)
+    counts = (xp.sum(xp.astype(part, xp.int32)) for part in (missing, infinite))
+    found = [int(to_host(fact)) for fact in (*counts, xp.argmax(bad))]
+    if any(found[:2]):
+        raise finite_error(name, [not_finite("it", *found)])
+
+
 def aligned_argument(rows: Rows, values: object, name: str) -> Array:
     """Return an array of one entry a row, (n,), in the way that sweeps of `rows` want it."""
-    array = as_array(values, name)
-    if isinstance(values, list | tuple):
-        floats = np.float64 if rows.wide == rows.xp.float64 else np.float32
-        array = rows.spread(array.astype(floats) if array.dtype.kind == "f" else array)
-    array = rows.align(array, name)
+    array = rows.align(as_array(values, name), name)
     if array.ndim != 1 or array.shape[0] != rows.shape[0]:
         raise ValueError(
             f"{name} must have the shape (n_samples,) = ({rows.shape[0]},), got "
@@ -116,9 +123,6 @@ def open_centers(rows: Rows, centers: object, name: str, n_clusters: int | None 
         If they live elsewhere, have another width or number, or are not finite.
     """
     array: Any = as_array(centers, name)
-    if isinstance(centers, list | tuple):
-        with quiet():
-            array = rows.small(array, rows.dtype)
     working_dtype(array, name)
     with quiet():
         array = rows.admit(array, name)

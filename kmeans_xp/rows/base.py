@@ -39,6 +39,10 @@ class Rows(ABC):
         The widest float of the device, in which totals are kept.
     in_memory : bool
         Whether X is an array in memory, whose rows may be taken here and there, and all at once.
+    columns : list, optional
+        What the features are called, for errors.
+    taken : numpy.ndarray of shape (n,), optional
+        Which rows of the user's X these are copies of, for errors; None if they are all.
     """
 
     shape: tuple[int, int]
@@ -46,6 +50,8 @@ class Rows(ABC):
     xp: Namespace
     device: Any
     in_memory = False
+    columns: list[Any] | None = None
+    taken: np.ndarray | None = None
 
     @property
     def wide(self) -> Any:
@@ -86,7 +92,14 @@ class Rows(ABC):
 
     def copied(self, indices: Indices) -> "Rows":
         """Return the rows at host `indices` as rows of their own."""
-        return self._opened(self.take(indices))
+        rows = self._opened(self.take(indices))
+        rows.columns, rows.taken = self.columns, self.numbers_in_x(indices)
+        return rows
+
+    def numbers_in_x(self, indices: Indices) -> np.ndarray:
+        """Return which rows of the user's X the rows at host `indices` are, for errors."""
+        where = np.asarray(indices, dtype=np.int64)
+        return where if self.taken is None else self.taken[where]
 
     @abstractmethod
     def _opened(self, block: Array) -> "Rows":
@@ -164,11 +177,14 @@ class Rows(ABC):
 
     @abstractmethod
     def align(self, values: Array, name: str) -> Array:
-        """Return a row-aligned array of the user's in the way that sweeps want it."""
+        """Return a row-aligned array of the user's in the way that sweeps want it.
+
+        A host array goes to where the rows live; one from elsewhere is refused.
+        """
 
     @abstractmethod
     def spread(self, values: np.ndarray) -> Array:
-        """Copy a host array of one entry a row to where the rows live."""
+        """Copy a host array of one entry a row to where the rows live, aligned with them."""
 
     def uniforms(self, seed: int) -> Array:
         """Return a draw from [0, 1) for each row, (n,) in the widest float, where the rows live.
@@ -179,7 +195,7 @@ class Rows(ABC):
 
     def numbers(self) -> Array:
         """Return the number of each row, (n,) integers, aligned with the rows."""
-        return self.align(self.spread(np.arange(self.shape[0])), "numbers")
+        return self.spread(np.arange(self.shape[0]))
 
     @abstractmethod
     def deliver(self, small: Array) -> Array:
@@ -187,7 +203,10 @@ class Rows(ABC):
 
     @abstractmethod
     def admit(self, small: Array, name: str) -> Array:
-        """Return a small array of the user's where blocks live; refuse one from elsewhere."""
+        """Return a small array of the user's where blocks live, in their dtype.
+
+        A host array goes there; one from elsewhere is refused.
+        """
 
     def fold(self, step: Callable[..., Any], *aligned: Array | None, block_rows: int) -> Any:
         """Add up what `step` returns for each block."""
@@ -206,6 +225,13 @@ class Rows(ABC):
     def small(self, values: Any, dtype: Any = None) -> Array:
         """Copy small host values to where blocks live."""
         return to_like(values, None, dtype, xp=self.xp, device=self.device)
+
+    def host_floats(self, values: np.ndarray, dtype: Any) -> np.ndarray:
+        """Return a copy of a host array in the host's dtype for `dtype`, a float of the blocks'.
+
+        As every library takes it: native, row by row, and writable.
+        """
+        return np.array(values, np.float64 if dtype == self.xp.float64 else np.float32, order="C")
 
 
 class _Folded:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
-from kmeans_xp.arrays.checks import finite_error, largest_value
+from kmeans_xp.arrays.checks import finite_error, largest_value, not_finite
 from kmeans_xp.rows.base import Kept, Rows, Step, add
 
 
@@ -23,7 +23,7 @@ def check_rows(rows: Rows, centers: Array | None = None, *, block_rows: int) -> 
         float.
     """
     seen = rows.fold(_Extent.of, block_rows=block_rows)
-    _require(rows, centers, float(to_host(seen.largest)))
+    _require(rows, centers, float(to_host(seen.largest)), block_rows)
 
 
 def checked_sweep(
@@ -40,7 +40,7 @@ def checked_sweep(
     """
     checked = partial(_checked_step, step=step, most=_most(rows))
     seen, kept = rows.sweep(checked, *aligned, block_rows=block_rows)
-    _require(rows, centers, float(to_host(seen.largest)))
+    _require(rows, centers, float(to_host(seen.largest)), block_rows)
     return seen.totals, kept
 
 
@@ -64,15 +64,13 @@ def checked_whole(
     if found is None:
         return None
     *kept, largest = found
-    if math.isnan(largest):
-        check_rows(rows, block_rows=rows.shape[0])
-    _require(rows, centers, largest)
+    _require(rows, centers, largest, rows.shape[0])
     return tuple(kept)
 
 
-def _require(rows: Rows, centers: Array | None, largest: float) -> None:
+def _require(rows: Rows, centers: Array | None, largest: float, block_rows: int) -> None:
     if not math.isfinite(largest):
-        raise finite_error("X", largest)
+        raise _not_finite_error(rows, block_rows)
     if rows.dtype != rows.wide:
         return  # Squares of a narrower float fit.
     if centers is not None:
@@ -82,6 +80,21 @@ def _require(rows: Rows, centers: Array | None, largest: float) -> None:
         raise range_error(rows, "squared distances to its centers may overflow", "Divide")
     if 0 < largest < math.sqrt(float(info.smallest_normal) / float(info.eps)):
         raise range_error(rows, "squared distances to its centers vanish", "Multiply")
+
+
+def _not_finite_error(rows: Rows, block_rows: int) -> ValueError:
+    """Return the error for rows that are not finite, found in a pass that only they pay for."""
+    step = partial(_spoiled_step, none=rows.shape[0])
+    found = rows.fold(step, rows.numbers(), block_rows=block_rows)
+    missing, infinite, first = (
+        to_host(part) for part in (found.missing, found.infinite, found.first)
+    )
+    said = []
+    for i in np.flatnonzero(missing + infinite).tolist():
+        place = f"feature {i}" if rows.columns is None else f"column {rows.columns[i]!r}"
+        (row,) = rows.numbers_in_x([int(first[i])]).tolist()
+        said.append(not_finite(place, int(missing[i]), int(infinite[i]), row))
+    return finite_error("X", said)
 
 
 def _most(rows: Rows) -> float:
@@ -120,6 +133,36 @@ class _Extent(Totals):
         xp = namespace_of(self.largest)
         largest = xp.maximum(self.largest, other.largest)
         return type(self)(largest, add(self.totals, other.totals))
+
+
+@dataclass(frozen=True)
+class _Spoiled(Totals):
+    """How much of each feature is not finite.
+
+    Attributes
+    ----------
+    missing, infinite : array of shape (d,), integers
+        How many NaN, and how many infinities.
+    first : array of shape (d,), integers
+        The number of the first row that has one.
+    """
+
+    missing: Array
+    infinite: Array
+    first: Array
+
+    def __add__(self, other: Self) -> Self:
+        first = namespace_of(self.first).minimum(self.first, other.first)
+        return type(self)(self.missing + other.missing, self.infinite + other.infinite, first)
+
+
+def _spoiled_step(block: Array, numbers: Array, *, none: int) -> _Spoiled:
+    xp = namespace_of(block)
+    missing, infinite = xp.isnan(block), xp.isinf(block)
+    first = xp.min(xp.where(missing | infinite, numbers[:, None], none), axis=0)
+    kinds = (xp.astype(part, numbers.dtype) for part in (missing, infinite))
+    counts = [xp.sum(kind, axis=0) for kind in kinds]
+    return _Spoiled(counts[0], counts[1], first)
 
 
 def _checked_step(

@@ -1,7 +1,9 @@
 """Rows in a Dask array: each chunk is a task, and the results meet in a tree."""
 
 import math
+from collections.abc import Callable
 from copy import copy
+from functools import partial
 from typing import Any, final
 
 import array_api_compat
@@ -132,8 +134,10 @@ class DaskRows(Rows):
         likes = self._kept_like(step, aligned, block_rows)
         kept = tuple(self._join(tasks, j, like) for j, like in enumerate(likes))
         # Held here for the scheduler's threads in this process; other processes hold their own.
+        # The chunks' graph is optimised already. Optimised again beside what is kept, other tasks
+        # would get the same keys, of which the distributed scheduler warns.
         with one_blas_thread():
-            total, *kept = dask.persist(total, *kept)
+            total, *kept = dask.persist(total, *kept, optimize_graph=False)
             return dask.compute(total)[0], tuple(kept)
 
     def take(self, indices: Indices) -> Array:
@@ -145,7 +149,7 @@ class DaskRows(Rows):
     def subset(self, mask: Array, *aligned: Array | None) -> tuple[Rows, Kept]:
         """Return the rows where `mask` holds, and the same rows of `aligned`."""
         if not isinstance(mask, da.Array):
-            mask = self.align(self.spread(to_host(mask)), "mask")
+            mask = self.spread(to_host(mask))
         held = [dask.delayed(_held)(piece) for piece in self._pieces(mask) or []]
         held = list(dask.persist(*held))
         few = copy(self)
@@ -209,10 +213,13 @@ class DaskRows(Rows):
 
     def align(self, values: Array, name: str) -> Array:
         """Return a row-aligned Dask array, chunked along the rows of X."""
+        if isinstance(values, np.ndarray):
+            working_dtype(values, name)
+            return self.spread(values) if values.shape[:1] == self.shape[:1] else values
         if not isinstance(values, da.Array):
             raise TypeError(
-                f"{name} must be a Dask array, as X is, got {type(values).__name__}. Pass "
-                f"dask.array.from_array({name}, chunks=X.chunks[0])."
+                f"{name} must be a list, or an array of Dask, which X is, or of NumPy, got "
+                f"{type(values).__name__}. Pass dask.array.from_array({name}, chunks=X.chunks[0])."
             )
         if values.ndim != 1:
             return values
@@ -228,15 +235,27 @@ class DaskRows(Rows):
         return values.rechunk({0: tuple(self.lengths)})
 
     def spread(self, values: np.ndarray) -> Array:
-        """Return a host array of one entry a row as a Dask array."""
-        return da.from_array(values, chunks=-1)
+        """Return a host array of one entry a row as a Dask array, chunked along the rows of X."""
+        array = da.from_array(values, chunks=-1).rechunk({0: tuple(self.lengths)})
+        if array_api_compat.is_numpy_namespace(self.xp):
+            return array
+        like = self.small(values[:0])
+        return array.map_blocks(to_like, like=like, dtype=values.dtype, meta=like)
 
     def uniforms(self, seed: int) -> Array:
         """Return a draw from [0, 1) for each row, made where its chunk is."""
-        like, ends = self.xp.zeros(0, dtype=self.wide, device=self.device), np.cumsum(self.lengths)
-        draw = dask.delayed(_uniforms_like)
+        return self._made(partial(_uniforms_like, seed=seed), self.wide)
+
+    def numbers(self) -> Array:
+        """Return the number of each row, made where its chunk is."""
+        return self._made(_numbers_like, self.xp.int64)
+
+    def _made(self, make: Callable[..., Array], dtype: Any) -> da.Array:
+        """Return what `make` returns for each row, like an array of `dtype`, as a Dask array."""
+        like = self.xp.zeros(0, dtype=dtype, device=self.device)
+        ends, piece = np.cumsum(self.lengths), dask.delayed(make)
         pieces = [
-            draw(like, seed, int(end) - length, int(end))
+            piece(like, int(end) - length, int(end))
             for end, length in zip(ends, self.lengths, strict=True)
         ]
         return self._column(pieces, like)
@@ -246,12 +265,14 @@ class DaskRows(Rows):
         return da.from_array(small, chunks=-1)
 
     def admit(self, small: Array, name: str) -> Array:
-        """Return a small array of the user's, Dask or of the chunks' own kind."""
+        """Return a small array of the user's: Dask's, of the chunks' own kind, or a host array."""
         if isinstance(small, da.Array):
             small = as_array(small.compute(), name)
         if namespace_of(small) is not self.xp:
+            if isinstance(small, np.ndarray):
+                return self.small(self.host_floats(small, self.dtype))
             raise TypeError(
-                f"{name} must be a Dask array or one like the chunks of X "
+                f"{name} must be a list, or an array of Dask, of NumPy or like the chunks of X "
                 f"({self.xp.__name__}), got {type(small).__name__}. Convert it."
             )
         return self.xp.astype(small, self.dtype, copy=False)
@@ -387,8 +408,12 @@ def _aligned_block(block: Array, name: str, kind: type, *, block_info: Any) -> A
     return block
 
 
-def _uniforms_like(like: Array, seed: int, start: int, stop: int) -> Array:
+def _uniforms_like(like: Array, start: int, stop: int, *, seed: int) -> Array:
     return to_like(uniforms(seed, start, stop), like, like.dtype)
+
+
+def _numbers_like(like: Array, start: int, stop: int) -> Array:
+    return to_like(np.arange(start, stop), like, like.dtype)
 
 
 def _held(mask: Array) -> Array:

@@ -69,7 +69,15 @@ class MemoryRows(Rows):
             where = xp.take(self.members, where)
         elif self.X.shape[0] < 2**31:  # half the memory
             where = xp.astype(where, xp.int32)
-        return self._view(self.X, where), kept
+        rows = self._view(self.X, where)
+        rows.columns, rows.taken = self.columns, self.taken
+        return rows, kept
+
+    def numbers_in_x(self, indices: Indices) -> np.ndarray:
+        """Return which rows of the user's X the rows at host `indices` are."""
+        if self.members is not None:
+            indices = to_host(self.xp.take(self.members, self._where(indices)))
+        return super().numbers_in_x(indices)
 
     def compact(self, *aligned: Array | None) -> tuple[Rows, Kept]:
         """Return a view's rows, copied to a place of their own if they fit a block."""
@@ -172,6 +180,21 @@ class MemoryRows(Rows):
 @final
 class ArrayRows(MemoryRows):
     """Rows in an array whose library brings its own parallelism: blocks run one by one."""
+
+    def align(self, values: Array, name: str) -> Array:
+        """Return a row-aligned array of the user's; a host array goes to the device of X."""
+        if not isinstance(values, np.ndarray):
+            return super().align(values, name)
+        working_dtype(values, name)
+        if values.dtype.kind == "f":
+            return self.spread(self.host_floats(values, self.wide))
+        return self.spread(np.array(values, values.dtype.newbyteorder("="), order="C"))
+
+    def admit(self, small: Array, name: str) -> Array:
+        """Return a small array of the user's where blocks live; a host array goes there."""
+        if not isinstance(small, np.ndarray):
+            return super().admit(small, name)
+        return self.small(self.host_floats(small, self.dtype))
 
     @property
     def place(self) -> str:

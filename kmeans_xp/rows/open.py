@@ -13,6 +13,7 @@ import numpy as np
 from kmeans_xp.arrays import Array, as_array, device_of, namespace_of
 from kmeans_xp.arrays.checks import check_matrix
 from kmeans_xp.arrays.device import current
+from kmeans_xp.arrays.frames import column_names, is_frame
 from kmeans_xp.arrays.views import View, view_beside, without_views
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.memory import ArrayRows, MemoryRows
@@ -30,7 +31,7 @@ def open_rows(X: object, name: str = "X", *, threads: int | None = None) -> Rows
 
     Parameters
     ----------
-    X : array, memory map, Dask array, nested list or data frame
+    X : array, memory map, Dask array, nested list, data frame or xarray.DataArray
         The data. It is not copied as a whole, and never modified. Rows come back as they are.
     name : str
         The argument's name, for errors.
@@ -51,13 +52,17 @@ def open_rows(X: object, name: str = "X", *, threads: int | None = None) -> Rows
     array: Array = as_array(X, name)
     check_matrix(array, name)
     if isinstance(array, np.ndarray):
-        return NumpyRows(array, threads=threads)
-    if array_api_compat.is_dask_array(array):
+        rows: Rows = NumpyRows(array, threads=threads)
+    elif array_api_compat.is_dask_array(array):
         # Imported here, since Dask is an extra.
         from kmeans_xp.rows.dask import DaskRows
 
-        return DaskRows(array)
-    return ArrayRows(array)
+        rows = DaskRows(array)
+    else:
+        rows = ArrayRows(array)
+    if array is not X and is_frame(X):
+        rows.columns = column_names(X)
+    return rows
 
 
 def beside_x(call: Call) -> Call:

@@ -10,8 +10,7 @@ import numpy as np
 from kmeans_xp.arrays import Array, as_array
 from kmeans_xp.arrays.checks import check_same_home
 from kmeans_xp.arrays.dtypes import working_dtype
-from kmeans_xp.arrays.namespace import is_array
-from kmeans_xp.arrays.sparse import is_sparse
+from kmeans_xp.arrays.namespace import is_array, is_sparse
 from kmeans_xp.arrays.views import OnHost, View, numpy_dtype
 from kmeans_xp.rows.memory import ArrayRows, MemoryRows
 from kmeans_xp.rows.numpy import NumpyRows

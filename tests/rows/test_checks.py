@@ -1,5 +1,6 @@
 """Rows are checked in the pass that uses them, and nobody computes with what is refused."""
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,43 @@ def test_what_is_refused_is_not_shown_to_a_step(backend, case, monkeypatch):
     with pytest.raises(ValueError, match=r"\bX\b") as swept:
         checked_sweep(rows, squares, centers=None, block_rows=8)
     assert str(swept.value) == str(plain.value)
+
+
+@pytest.mark.parametrize("block_rows", [8, 50])
+def test_what_is_not_finite_is_told_by_feature_row_and_count(backend, block_rows):
+    host = np.concatenate([HOST, HOST], axis=1)
+    host[[33, 12, 40], 1] = np.nan
+    host[49, 3] = -np.inf
+    host[[5, 0], [4, 4]] = np.nan, np.inf
+    host[17, 5:] = np.nan
+    rows = open_rows(backend.asarray(host))
+    with pytest.raises(ValueError, match=r"\bX\b") as caught:
+        check_rows(rows, block_rows=block_rows)
+    said = (
+        "X must be finite, but feature 1 holds NaN (a missing value) 3 times, first in row 12; "
+        "feature 3 holds infinity once, in row 49; feature 4 holds NaN (a missing value) or "
+        "infinity 2 times, first in row 0; 3 more such features. Rows are counted from 0."
+    )
+    assert str(caught.value).startswith(said)
+
+
+def test_rows_of_a_sample_go_by_their_numbers_in_x(backend):
+    host = HOST.copy()
+    host[33, 1] = np.nan
+    rows = open_rows(backend.asarray(host))
+    mask = np.arange(50) % 2 == 1
+    some = rows.copied([3, 20, 33])
+    for few in (some, some.copied([2]), rows.subset(backend.asarray(mask))[0], rows):
+        if few.in_memory:
+            with pytest.raises(ValueError, match=r"feature 1 holds NaN .* once, in row 33"):
+                check_rows(few, block_rows=8)
+
+
+def test_numbers_are_made_where_the_chunks_are() -> None:
+    da = pytest.importorskip("dask.array")
+    numbers = open_rows(da.zeros((10**9, 1), chunks=10**7)).numbers()
+    assert len(pickle.dumps(dict(numbers.__dask_graph__()))) < 10**5
+    assert_array_equal(numbers[10**8 - 2 : 10**8 + 2], np.arange(10**8 - 2, 10**8 + 2))
 
 
 def test_rows_that_are_fine_are_swept(backend):

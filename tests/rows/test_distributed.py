@@ -1,5 +1,6 @@
 """Dask rows on a cluster of two processes, one of which may be killed in the middle."""
 
+import logging
 import os
 import signal
 
@@ -58,6 +59,25 @@ def test_a_fit_on_two_processes_is_the_fit_in_one(cluster):
     assert_array_equal(labels.compute(), assign(shown, START)[0])
     model = KMeans(6, **options).fit(HOST)
     assert_array_equal(model.predict(X).compute(), model.labels_)
+
+
+def test_the_scheduler_is_never_given_two_tasks_of_one_key(caplog):
+    lazy = (rows() + 1.0) * 2.0
+    weights = da.from_array(np.linspace(1.0, 2.0, 4000), chunks=700) * 2.0
+    options = {"n_workers": 1, "processes": False, "dashboard_address": None}
+    with (
+        caplog.at_level(logging.WARNING, "distributed.scheduler"),
+        distributed.LocalCluster(**options) as cluster,
+        distributed.Client(cluster),
+    ):
+        # Its loggers do not hand on what they say.
+        logging.getLogger("distributed").addHandler(caplog.handler)
+        try:
+            for w in (None, weights):
+                kmeans(lazy, 6, init="k-means||", rng=0, sample_weight=w)
+        finally:
+            logging.getLogger("distributed").removeHandler(caplog.handler)
+    assert "run_spec" not in caplog.text
 
 
 @pytest.mark.parametrize("persisted", [False, True])

@@ -105,8 +105,9 @@ def kmeans(
     Parameters
     ----------
     X : array of shape (n, d)
-        The rows: an array of any namespace, a memory map, a Dask array, a list. float32 and
-        float64 are computed as such, float16 as float32, integers and bool as the default float.
+        The rows: an array of any namespace, a memory map, a Dask array or data frame, a data
+        frame in memory, a list. float32 and float64 are computed as such, float16 and bfloat16 as
+        float32, integers and bool as the default float.
     n_clusters : int
         How many clusters, k.
     init : {"k-means++", "k-means||", "random"}, array of shape (k, d) or callable
@@ -134,7 +135,8 @@ def kmeans(
         Where a cluster that lost its rows goes: to the row that is farthest from its centre, or
         to a random row.
     sample_weight : array of shape (n,) or float, optional
-        Non-negative weights of the rows, or one for all of them; by default 1 each.
+        Non-negative weights of the rows, or one for all of them; by default 1 each. They, and an
+        `init`, are like X, or a list or NumPy array, which moves to where X lives.
     rng : None, int or numpy.random.Generator
         Where random draws come from. They are made on the host: the same seed gives the same
         answer on every backend, whatever the number of threads.

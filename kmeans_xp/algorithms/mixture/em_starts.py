@@ -113,10 +113,9 @@ def _opened(rows: Rows, values: object, name: str, shape: tuple[int, ...]) -> np
     if values is None:
         return None
     array: Any = as_array(values, name)
-    if isinstance(values, list | tuple):
-        array = rows.small(array, rows.dtype)
     working_dtype(array, name)
-    host = to_host(rows.admit(array, name)).astype(np.float64)
+    with quiet():
+        host = to_host(rows.admit(array, name)).astype(np.float64)
     if host.shape != shape:
         raise ValueError(f"{name} must have the shape {shape}, got {host.shape}.")
     return host

@@ -42,9 +42,9 @@ from kmeans_xp.arrays.checks import (
     check_nonnegative,
 )
 from kmeans_xp.arrays.draws import as_generator
+from kmeans_xp.arrays.namespace import is_sparse
 from kmeans_xp.arrays.precision import full_precision, quiet
 from kmeans_xp.arrays.record import Record
-from kmeans_xp.arrays.sparse import is_sparse
 from kmeans_xp.kernels.choose.engine import find_engine
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.rows.base import Kept, Rows
