@@ -10,14 +10,14 @@ import typer
 
 from kmeans_xp import __version__
 from kmeans_xp.cli import options
-from kmeans_xp.cli.errors import INTERRUPTED, complain, one_line_warnings, report
+from kmeans_xp.cli.errors import INTERRUPTED, complain, one_line_warnings, printing, report
 from kmeans_xp.cli.settings import with_settings
 
 app = typer.Typer(
     name="kmeans-xp",
     help="Exact k-means on tables, arrays and images, on every array backend.",
     epilog="An error is one line on standard error and exit status 2.",
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
@@ -54,7 +54,6 @@ def one_line(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
         try:
             with one_line_warnings():
                 command(*args, **kwargs)
-                sys.stdout.flush()  # a closed pipe shows here, not after the last line
         except KeyboardInterrupt:
             raise typer.Exit(complain("interrupted", status=INTERRUPTED)) from None
         except Exception as error:
@@ -65,7 +64,8 @@ def one_line(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        sys.stdout.write(f"kmeans_xp {__version__}\n")
+        with printing():
+            sys.stdout.write(f"kmeans_xp {__version__}\n")
         raise typer.Exit
 
 

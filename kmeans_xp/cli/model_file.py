@@ -11,6 +11,7 @@ from kmeans_xp import __version__
 from kmeans_xp.cli.array_files import load_npz
 from kmeans_xp.cli.errors import CliError, known
 from kmeans_xp.cli.family import FAMILY
+from kmeans_xp.cli.files import locate
 from kmeans_xp.cli.inputs import Array, Choice, Input
 from kmeans_xp.cli.outputs import atomic
 from kmeans_xp.cli.rules import Rule
@@ -106,7 +107,8 @@ PLAIN = {f.name: f.type for f in fields(Model) if f.name not in ("rule", "object
 
 def load(path: Path) -> Model:
     """Read and check a model file."""
-    stored = load_npz(path) if path.suffix.lower() == ".npz" else {}
+    file = locate(str(path))
+    stored = load_npz(file) if file.suffix == ".npz" else {}
     if "format" not in stored or str(stored["format"]) != FORMAT:
         raise CliError(f"{path}: is not a model written by kmeans-xp fit --model")
     try:
