@@ -70,7 +70,9 @@ Algorithm = Annotated[
 ]
 Seed = Annotated[
     int | None,
-    typer.Option(min=0, help="Makes a run repeatable; drawn and reported if left out."),
+    typer.Option(
+        min=0, max=2**64 - 1, help="Makes a run repeatable; drawn and reported if left out."
+    ),
 ]
 Init = Annotated[
     str | None,
