@@ -181,6 +181,8 @@ def _check(model: Model) -> None:
             raise ValueError(f"{name} has shape {centers.shape} and dtype {centers.dtype}")
     if model.n_iter < 0 or model.seed < 0:
         raise ValueError(f"n_iter is {model.n_iter} and seed {model.seed}")
+    if model.scaling is None and not np.array_equal(model.centers, model.rule.centers):
+        raise ValueError("centers and fitted_centers differ")
     if model.dtype not in ("float32", "float64"):
         raise ValueError(f"dtype is {model.dtype}")
     if model.columns.shape != (d,) or model.columns.dtype.kind != "U":
