@@ -4,7 +4,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -37,7 +37,8 @@ def one_line(text: str) -> str:
 
 def complain(message: str, *, status: int = FAILED, kind: str = "error") -> int:
     """Write one line to standard error and hand back the exit status."""
-    sys.stderr.write(f"kmeans-xp: {kind}: {one_line(message)}\n")
+    with suppress(OSError):  # whoever cannot be told still gets the status
+        sys.stderr.write(f"kmeans-xp: {kind}: {one_line(message)}\n")
     return status
 
 

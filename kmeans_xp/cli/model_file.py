@@ -11,7 +11,7 @@ from kmeans_xp import __version__
 from kmeans_xp.cli.array_files import load_npz
 from kmeans_xp.cli.errors import WORD, CliError, known, shortened
 from kmeans_xp.cli.family import FAMILY
-from kmeans_xp.cli.files import locate
+from kmeans_xp.cli.files import loaded, locate
 from kmeans_xp.cli.inputs import Array, Choice, Input
 from kmeans_xp.cli.outputs import atomic
 from kmeans_xp.cli.rules import Rule
@@ -124,7 +124,7 @@ SCALARS |= {algorithm.rule.objective for algorithm in FAMILY.values()}
 
 def load(path: Path) -> Model:
     """Read and check a model file."""
-    file = locate(str(path))
+    file = loaded(locate(str(path)))
     stored = load_npz(file) if file.suffix == ".npz" else {}
     if "format" not in stored or str(stored["format"]) != FORMAT:
         raise CliError(f"{path}: is not a model written by kmeans-xp fit --model")

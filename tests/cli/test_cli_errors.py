@@ -226,7 +226,7 @@ ARGUMENTS = {
     "good.csv -k 2 --dtype float16": "--dtype must be one of float32, float64",
     "good.csv -k 2 -o labels.txt": "--output: labels.txt must end in .csv, .tsv, .parquet or .npy",
     "good.csv -k 2 --model model.pkl": "--model: model.pkl must end in .npz",
-    "good.csv -k 2 --plot plot.svg": "--plot: plot.svg must end in .png",
+    "good.csv -k 2 --plot plot.pdf": "--plot: plot.pdf must end in .png or .svg",
     "good.csv -k 2 -o nowhere/l.csv": "nowhere does not exist",
     "good.csv -k 2 --model nowhere/m.npz": "nowhere does not exist",
     "good.csv -k 2 --plot nowhere/p.png": "nowhere does not exist",

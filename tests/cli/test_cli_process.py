@@ -223,6 +223,7 @@ CLOSED = {
     "info >&-": (0, ""),
     "--version >&-": (0, ""),
     "fit absent.csv -k 3 2>&-": (2, ""),
+    "fit absent.csv -k 3 2>/dev/full": (2, ""),
     f"{FIT} -o l.npy >/dev/full": (2, "standard output: No space left on device"),
     "info >/dev/full": (2, "standard output: No space left on device"),
 }
@@ -244,16 +245,14 @@ def test_a_standard_stream_that_is_closed_or_full(tmp_path, command):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes are POSIX's")
 @pytest.mark.parametrize("form", ["--json", ""])
-@pytest.mark.parametrize(
-    ("output", "wanted"), [("-o l.csv", "0"), ("--model m.npz", "0"), ("", "1")]
-)
+@pytest.mark.parametrize(("output", "status"), [("-o l.csv", 0), ("--model m.npz", 0), ("", 1)])
 def test_a_reader_that_goes_away_is_no_failure_after_a_file_was_written(
-    tmp_path, output, form, wanted
+    tmp_path, output, form, status
 ):
-    # The reader is gone before anything is written: it is waited for.
-    command = f"{{ $KMEANS_XP {FIT} {form} {output}; echo $? >status; }} | exec sleep 0"
+    # The reader goes before anything is written.
+    command = f"{{ $KMEANS_XP {FIT} {form} {output}; echo $? >status; }} | exec true"
     assert run_shell(command, tmp_path) == (0, "", "")
-    assert (tmp_path / "status").read_text() == f"{wanted}\n"
+    assert (tmp_path / "status").read_text() == f"{status}\n"
 
 
 def run_shell(command, folder, **environment):
