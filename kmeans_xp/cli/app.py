@@ -33,7 +33,8 @@ def run(argv: Sequence[str]) -> int:
     usage_error: type[Exception] = typer.BadParameter.__mro__[2]
     command = typer.main.get_command(app)
     try:
-        status = command.main(arguments, prog_name="kmeans-xp", standalone_mode=False)
+        with printing():  # also what the parser prints itself, such as help
+            status = command.main(arguments, prog_name="kmeans-xp", standalone_mode=False)
     except usage_error as error:
         return complain(f"{_message(error)} (see kmeans-xp --help)")
     except typer.Abort:
@@ -64,8 +65,7 @@ def one_line(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        with printing():
-            sys.stdout.write(f"kmeans_xp {__version__}\n")
+        sys.stdout.write(f"kmeans_xp {__version__}\n")
         raise typer.Exit
 
 

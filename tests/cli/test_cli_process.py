@@ -225,6 +225,8 @@ CLOSED = {
     "fit absent.csv -k 3 2>&-": (2, ""),
     "fit absent.csv -k 3 2>/dev/full": (2, ""),
     f"{FIT} -o l.npy >/dev/full": (2, "standard output: No space left on device"),
+    "--version >/dev/full": (2, "standard output: No space left on device"),
+    "fit --help >/dev/full": (2, "standard output: No space left on device"),
     "info >/dev/full": (2, "standard output: No space left on device"),
 }
 
