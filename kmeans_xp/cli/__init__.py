@@ -22,26 +22,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit status: 0, 2 after an error, 130 after Ctrl-C.
     """
-    from kmeans_xp.cli.errors import INTERRUPTED, complain, report
+    from kmeans_xp.cli.errors import INTERRUPTED, complain, open_streams, report
 
     arguments = sys.argv[1:] if argv is None else argv
-    try:
-        # The parser is an extra, so that a plain install has neither it nor its
-        # dependencies; whoever runs the command without them is told which extra to add.
-        # What is installed can be asked for, and compiled, all the same.
+    with open_streams():
         try:
-            from kmeans_xp.cli.app import run
-        except ModuleNotFoundError as error:
-            if arguments[:1] == ["info"]:
-                from kmeans_xp.cli import plain
+            return _run(arguments)
+        except KeyboardInterrupt:
+            return complain("interrupted", status=INTERRUPTED)
+        except Exception as error:  # the last line of defence: one line, never a traceback
+            return report(error)
 
-                return plain.run(arguments[1:])
-            return complain(
-                f"the command line needs {error.name}, which is not installed: "
-                "pip install 'kmeans_xp[cli]'"
-            )
-        return run(arguments)
-    except KeyboardInterrupt:
-        return complain("interrupted", status=INTERRUPTED)
-    except Exception as error:  # the last line of defence: one line, never a traceback
-        return report(error)
+
+def _run(arguments: Sequence[str]) -> int:
+    # The parser is an extra, so that a plain install has neither it nor its
+    # dependencies; whoever runs the command without them is told which extra to add.
+    # What is installed can be asked for, and compiled, all the same.
+    try:
+        from kmeans_xp.cli.app import run
+    except ModuleNotFoundError as error:
+        from kmeans_xp.cli import plain
+        from kmeans_xp.cli.errors import CliError
+
+        if arguments[:1] == ["info"]:
+            return plain.run(arguments[1:])
+        raise CliError(
+            f"the command line needs {error.name}, which is not installed: "
+            "pip install 'kmeans_xp[cli]'"
+        ) from error
+    return run(arguments)

@@ -10,14 +10,14 @@ import typer
 
 from kmeans_xp import __version__
 from kmeans_xp.cli import options
-from kmeans_xp.cli.errors import INTERRUPTED, complain, one_line_warnings, report
+from kmeans_xp.cli.errors import INTERRUPTED, complain, one_line_warnings, printing, report
 from kmeans_xp.cli.settings import with_settings
 
 app = typer.Typer(
     name="kmeans-xp",
     help="Exact k-means on tables, arrays and images, on every array backend.",
     epilog="An error is one line on standard error and exit status 2.",
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
@@ -33,7 +33,8 @@ def run(argv: Sequence[str]) -> int:
     usage_error: type[Exception] = typer.BadParameter.__mro__[2]
     command = typer.main.get_command(app)
     try:
-        status = command.main(arguments, prog_name="kmeans-xp", standalone_mode=False)
+        with printing():  # also what the parser prints itself, such as help
+            status = command.main(arguments, prog_name="kmeans-xp", standalone_mode=False)
     except usage_error as error:
         return complain(f"{_message(error)} (see kmeans-xp --help)")
     except typer.Abort:
@@ -54,7 +55,6 @@ def one_line(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
         try:
             with one_line_warnings():
                 command(*args, **kwargs)
-                sys.stdout.flush()  # a closed pipe shows here, not after the last line
         except KeyboardInterrupt:
             raise typer.Exit(complain("interrupted", status=INTERRUPTED)) from None
         except Exception as error:

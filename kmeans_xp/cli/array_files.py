@@ -2,18 +2,31 @@
 
 import mmap
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import IO, Any
 
 import numpy as np
+from numpy.lib.format import (
+    MAGIC_PREFIX,
+    read_array,
+    read_array_header_1_0,
+    read_array_header_2_0,
+    read_magic,
+)
 
 from kmeans_xp.cli.errors import CliError, optional
+from kmeans_xp.cli.files import File
 from kmeans_xp.cli.inputs import Array, Input
 
 # Above this, an option that needs a changed copy of a mapped file in memory is refused:
 # whoever maps a file counts on its not being read whole.
 MAPPED_COPY_LIMIT = 1 << 30
+
+# Kinds of dtypes whose numbers are real: bool, integers and floats.
+REAL = "biuf"
 
 
 class ArrayInput(Input):
@@ -102,63 +115,135 @@ def give_back(array: Array) -> None:
         base.madvise(advice)
 
 
-def read_npy(path: Path) -> Input:
-    """Map an .npy file; its rows are read when they are used, block by block."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise CliError(f"{path}: {_why_not(error)}") from error
-    if not isinstance(array, np.ndarray):
-        raise CliError(f"{path}: is not an .npy file, in spite of its name")
-    return ArrayInput(path.name, array)
+def read_npy(file: File) -> Input:
+    """Open an .npy file; one on the disk is mapped, and its rows are read when they are used."""
+    # NumPy would take archives and pickles as well, whatever a file is called.
+    if not _is_array(file):
+        raise CliError(f"{file}: is not an .npy file, in spite of its name")
+    with _named(str(file)):
+        if file.path is None:
+            array = read_array(file.open(), allow_pickle=False)
+        else:
+            array = np.load(file.path, mmap_mode="r", allow_pickle=False)
+    return ArrayInput(file.name, array)
 
 
-def npz_reader(key: str | None) -> Callable[[Path], Input]:
-    """Make the reader that takes one array from an .npz file."""
+def npz_reader(key: str | None) -> Callable[[File], Input]:
+    """Make the reader that takes one array from an .npz file, and reads no other."""
 
-    def read_npz(path: Path) -> Input:
-        arrays = load_npz(path)
-        if key is not None:
-            if key not in arrays:
-                raise CliError(f"--key: {path} has no array {key!r}; it has {_list(arrays)}")
-            return ArrayInput(f"{path.name}:{key}", arrays[key])
-        tables = [name for name, array in arrays.items() if array.ndim == 2]
-        if len(tables) != 1:
-            count = "more than one 2-d array" if tables else "no 2-d array"
-            advice = "; choose one with --key" if tables else ""
-            raise CliError(f"{path}: holds {count} ({_list(arrays)}){advice}")
-        return ArrayInput(path.name, arrays[tables[0]])
+    def read_npz(file: File) -> Input:
+        with _opened(file) as members:
+            if key is None:
+                return ArrayInput(file.name, members.read(members.table()))
+            if key not in members.names:
+                raise CliError(f"--key: {file} has no array {key!r}; it has {members.listed()}")
+            return ArrayInput(f"{file.name}:{key}", members.read(key))
 
     return read_npz
 
 
-def load_npz(path: Path) -> dict[str, Array]:
+def load_npz(file: File) -> dict[str, Array]:
     """Read every array of an .npz file, without pickles."""
+    with _opened(file) as members:
+        return {name: members.read(name) for name in members.names}
+
+
+@dataclass(frozen=True)
+class Members:
+    """The arrays of an .npz file, each of which is read when it is asked for."""
+
+    file: File
+    archive: zipfile.ZipFile
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The members' names as NumPy has them, and as the archive has them."""
+        return {name.removesuffix(".npy"): name for name in self.archive.namelist()}
+
+    def read(self, name: str) -> Array:
+        """Read one array."""
+        with _named(f"{self.file}:{name}"), self.archive.open(self.names[name]) as member:
+            return read_array(member, allow_pickle=False)
+
+    def table(self) -> str:
+        """Return the name of the only 2-d array, or the only one of real numbers."""
+        found = {name: dtype for name, (shape, dtype) in self.headers.items() if len(shape) == 2}
+        real = [name for name, dtype in found.items() if dtype.kind in REAL]
+        tables = real or list(found)
+        if len(tables) != 1:
+            count = "more than one 2-d array" if tables else "no 2-d array"
+            advice = "; choose one with --key" if tables else ""
+            raise CliError(f"{self.file}: holds {count} ({self.listed()}){advice}")
+        return tables[0]
+
+    def listed(self) -> str:
+        """Return what there is, for a message."""
+        shapes = {name: self.headers.get(name, ("(no array)",))[0] for name in self.names}
+        return ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "nothing"
+
+    @cached_property
+    def headers(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+        """Shapes and dtypes of the members that are arrays, whose values are not read."""
+        headers = {}
+        for name, stored in self.names.items():
+            with (
+                _named(f"{self.file}:{name}"),
+                self.archive.open(stored) as member,
+                suppress(ValueError),  # no array
+            ):
+                headers[name] = _header(member)
+        return headers
+
+
+def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """Read shape and dtype; a member that is no array gives a ValueError."""
+    readers = {(1, 0): read_array_header_1_0, (2, 0): read_array_header_2_0}
+    version = read_magic(member)
+    if version not in readers:  # only records whose names are beyond Latin 1 have a later one
+        raise ValueError(f"its format has version {version}")
+    shape, _, dtype = readers[version](member)
+    return shape, dtype
+
+
+@contextmanager
+def _opened(file: File) -> Iterator[Members]:
+    """Open an .npz file."""
+    if _is_array(file):
+        raise CliError(f"{file}: is not an .npz file, in spite of its name, but an .npy file")
+    with file.open() as raw:
+        with _named(str(file)):
+            archive = zipfile.ZipFile(raw)
+        with archive:
+            yield Members(file, archive)
+
+
+def _is_array(file: File) -> bool:
+    with file.open() as raw:
+        return raw.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX
+
+
+@contextmanager
+def _named(place: str) -> Iterator[None]:
+    """Turn what a damaged file makes NumPy or the archive raise into an error that names it."""
     try:
-        # Opened here, since NumPy leaves a file open that turns out to be no zip file.
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise CliError(f"{path}: is not an .npz file, in spite of its name")
-            return {name: file[name] for name in file.files}
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise CliError(f"{path}: {_why_not(error)}") from error
+        yield
+    except MemoryError as error:
+        raise CliError(f"{place}: not enough memory ({error})") from error
+    except Exception as error:  # cut, encrypted, of a strange compression: all have their types
+        raise CliError(f"{place}: {_why_not(error)}") from error
 
 
 def _why_not(error: Exception) -> str:
     text = str(error)
     if "pickle" in text or "Python objects" in text:
-        return "holds pickled Python objects (or is no NumPy file), which is never loaded"
+        return "holds pickled Python objects, which are never loaded"
     return f"cannot be read as a NumPy file ({text})"
-
-
-def _list(arrays: Mapping[str, Array]) -> str:
-    return ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "nothing"
 
 
 def _check(name: str, array: Array) -> None:
     if array.ndim != 2:
         raise CliError(f"{name}: needs 2 dimensions (rows, features); it has {array.shape}")
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in REAL:
         raise CliError(f"{name}: needs real numbers; it has dtype {array.dtype}")
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         raise CliError(f"{name}: needs numbers of at most 64 bits; it has dtype {array.dtype}")

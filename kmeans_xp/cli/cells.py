@@ -15,15 +15,20 @@ MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "-", "
 # Cells that are written again at a time.
 PIECE = 1 << 12
 
-# The patterns are in what the dialects of Python and of pyarrow (RE2) have in common.
+# The patterns are in what the dialects of Python and of pyarrow (RE2) have in common. In Python's
+# a mark that may be missing amid digits would take quadratic time to fail.
 MARKS = {".": r"\.", ",": ","}
 NUMBER = {
-    mark: rf"^[+-]?(([0-9]+{escaped}?[0-9]*|{escaped}[0-9]+)([eE][+-]?[0-9]+)?|(?i:inf|infinity))$"
+    mark: rf"^[+-]?(([0-9]+({escaped}[0-9]*)?|{escaped}[0-9]+)([eE][+-]?[0-9]+)?"
+    r"|(?i:inf|infinity))$"
     for mark, escaped in MARKS.items()
 }
 # What is either a number with three decimals or one with a group of thousands.
 GROUPED = {mark: rf"^[+-]?[1-9][0-9]{{0,2}}{escaped}[0-9]{{3}}$" for mark, escaped in MARKS.items()}
 THOUSANDS = "^[+-]?[0-9]{1,3}([., '\u2019\u00a0\u202f][0-9]{3})+([.,][0-9]+)?$"
+
+# No number that is meant as one has more digits: the largest of a float64 has 309.
+LONGEST = 400
 
 # Numbers as programs write them: a leading zero, a plus or a space is the mark of a code.
 WHOLE = r"^(0|-?[1-9][0-9]*)$"
@@ -51,7 +56,7 @@ def looks_like_number(cell: str) -> bool:
 
 def is_whole(cell: str) -> bool:
     """Return whether a cell is a whole number, written as a program would."""
-    return re.match(WHOLE, cell.strip()) is not None
+    return len(cell) <= LONGEST and re.match(WHOLE, cell.strip()) is not None
 
 
 @dataclass(frozen=True)

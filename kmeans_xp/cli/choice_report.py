@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from kmeans_xp.cli.errors import optional
+from kmeans_xp.cli.errors import optional, printing
 from kmeans_xp.cli.inputs import Data
 from kmeans_xp.cli.json_text import print_json
 from kmeans_xp.cli.report import (
@@ -13,6 +13,7 @@ from kmeans_xp.cli.report import (
     not_used,
     print_facts,
     print_outputs,
+    terminal,
     used,
 )
 from kmeans_xp.selection.result import KSelection
@@ -53,14 +54,15 @@ class ChoiceSummary:
 
 def show_choice(summary: ChoiceSummary, *, as_json: bool, quiet: bool) -> None:
     """Print the summary on standard output."""
-    if as_json:
-        print_json(summary.as_dict())
-    elif not quiet:
-        _print(summary)
+    with printing(needed=not summary.outputs):
+        if as_json:
+            print_json(summary.as_dict())
+        elif not quiet:
+            _print(summary)
 
 
 def _print(summary: ChoiceSummary) -> None:
-    console = optional("rich.console").Console(highlight=False)
+    console = terminal()
     input_and_shape(console, summary.data, summary.what)
     print_facts(console, _facts(summary))
     table = optional("rich.text").Text(_indented(str(summary.selection)))

@@ -8,7 +8,7 @@ import numpy as np
 
 import kmeans_xp
 from kmeans_xp.cli.errors import CliError
-from kmeans_xp.cli.family import Job
+from kmeans_xp.cli.family import Job, options_named
 from kmeans_xp.cli.progress import progress
 from kmeans_xp.cli.source import Rows
 from kmeans_xp.selection.family import AlgorithmName
@@ -79,7 +79,8 @@ def selected(rows: Rows, job: Job, numbers: KRange, *, bar: bool, **further: Any
     n = len(rows.data.rows) if weights is None else int(np.count_nonzero(weights > 0))
     ks = numbers.among(n)
     asked = {name: value for name, value in further.items() if value is not None}
-    with progress(len(ks), "numbers of clusters", wanted=bar, describe=_tried) as callback:
+    bar_shown = progress(len(ks), "numbers of clusters", wanted=bar, describe=_tried)
+    with bar_shown as callback, options_named():
         selection: KSelection = kmeans_xp.choose_k(
             rows.X,
             ks,

@@ -4,7 +4,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -13,20 +13,32 @@ from typing import Any
 FAILED = 2
 INTERRUPTED = 130
 
+# Characters that a message repeats of a cell, and of a word of any other kind, such as a path.
+CELL = 200
+WORD = 2000
+
 
 class CliError(Exception):
     """A mistake in a file or an argument, worded for the person at the terminal."""
 
 
+def shortened(text: str, most: int = CELL) -> str:
+    """Return a text for a message: the start of one that would fill the screen."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 2]}... ({len(text):,} characters)"
+
+
 def one_line(text: str) -> str:
     """Put a message on one line, without the control characters that a terminal obeys."""
-    words = " ".join(text.split())
+    words = " ".join(shortened(word, WORD) for word in text.split())
     return "".join(letter if letter.isprintable() else "?" for letter in words)
 
 
 def complain(message: str, *, status: int = FAILED, kind: str = "error") -> int:
     """Write one line to standard error and hand back the exit status."""
-    sys.stderr.write(f"kmeans-xp: {kind}: {one_line(message)}\n")
+    with suppress(OSError):  # whoever cannot be told still gets the status
+        sys.stderr.write(f"kmeans-xp: {kind}: {one_line(message)}\n")
     return status
 
 
@@ -34,13 +46,48 @@ def report(error: Exception) -> int:
     """Say what went wrong in one line; KMEANS_XP_TRACEBACK=1 shows where, for developers."""
     if os.environ.get("KMEANS_XP_TRACEBACK"):
         raise error
-    if isinstance(error, BrokenPipeError):
-        # The reader of our output has gone (``| head``). Python would complain once
-        # more while it closes standard output, so that is pointed elsewhere.
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
-        return 1
+    if isinstance(error, BrokenPipeError) and error.filename is None:
+        return 1  # the reader of our output has gone (``| head``)
     return complain(_words(error))
+
+
+@contextmanager
+def open_streams() -> Iterator[None]:
+    """Write to nowhere where a standard stream is closed (``>&-``), as Python leaves None then.
+
+    A file that is opened would otherwise take the number of the closed stream.
+    """
+    with ExitStack() as streams:
+        for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+            if getattr(sys, name) is None:
+                nowhere = streams.enter_context(Path(os.devnull).open(mode))
+                streams.callback(setattr, sys, name, None)
+                setattr(sys, name, nowhere)
+        yield
+
+
+@contextmanager
+def printing(*, needed: bool = True) -> Iterator[None]:
+    """Print to standard output what is complete when this ends.
+
+    A reader that has gone is no failure unless what is printed is needed: all that a command does.
+    """
+    try:
+        yield
+        sys.stdout.flush()  # a closed pipe shows here, not after the last line
+    except BrokenPipeError:
+        _silence()
+        if needed:
+            raise
+    except OSError as error:
+        _silence()
+        raise CliError(f"standard output: {error.strerror or error}") from error
+
+
+def _silence() -> None:
+    """Point standard output elsewhere: Python would complain once more while it closes it."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _words(error: Exception) -> str:

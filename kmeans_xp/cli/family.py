@@ -1,7 +1,8 @@
 """The algorithms that ``fit --algorithm`` offers, and the options that each takes."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
@@ -202,7 +203,20 @@ class Job:
     def run(self, X: Any, k: int, weights: Any, callback: Any) -> Fitted:
         """Fit k clusters."""
         settings = self.settings | {"sample_weight": weights, "callback": callback}
-        return FAMILY[self.name].fit(X, k, settings)
+        with options_named():
+            return FAMILY[self.name].fit(X, k, settings)
+
+
+@contextmanager
+def options_named() -> Iterator[None]:
+    """Let an error that names an argument name the option where that is spelled otherwise."""
+    try:
+        yield
+    except ValueError as error:
+        argument, _, rest = str(error).partition(" ")
+        if argument not in SPELLED:
+            raise
+        raise CliError(f"--{SPELLED[argument]} {rest}") from error
 
 
 def job(name: str, seed: int | None, options: Mapping[str, Any]) -> Job:

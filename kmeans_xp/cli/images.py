@@ -1,13 +1,13 @@
 """Inputs that are images: each pixel a row, its red, green and blue from 0 to 1."""
 
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kmeans_xp.cli.array_files import ArrayInput
 from kmeans_xp.cli.errors import CliError, optional
+from kmeans_xp.cli.files import File
 from kmeans_xp.cli.inputs import Array, Input
 
 RGB = ("red", "green", "blue")
@@ -15,21 +15,19 @@ RGB = ("red", "green", "blue")
 BITS_PER_SAMPLE = 258
 
 
-def read(path: Path) -> Input:
+def read(file: File) -> Input:
     """Read an image, turned upright; of several frames the first, transparency aside."""
     image = optional("PIL.Image")
     upright = optional("PIL.ImageOps").exif_transpose
     try:
-        with image.open(path) as file:
-            cut, full = _is_cut(file), _full_scale(file)
-            pixels = _pixels(upright(file), full)
-    except FileNotFoundError:
-        raise
+        with file.open() as raw, image.open(raw) as opened:
+            cut, full = _is_cut(opened), _full_scale(opened)
+            pixels = _pixels(upright(opened), full)
     except Exception as error:  # Pillow's decoders raise whatever they stumble over
-        raise CliError(f"{path}: cannot be read as an image ({error})") from error
+        raise CliError(f"{file}: cannot be read as an image ({error})") from error
     if cut:
-        warnings.warn(f"{path}: of its colours' 16 bits 8 are used", stacklevel=2)
-    return pixel_rows(path.name, pixels)
+        warnings.warn(f"{file}: of its colours' 16 bits 8 are used", stacklevel=2)
+    return pixel_rows(file.name, pixels)
 
 
 def pixel_rows(name: str, pixels: Array) -> ArrayInput:

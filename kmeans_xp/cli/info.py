@@ -12,9 +12,10 @@ from typing import Any
 
 from kmeans_xp import __version__
 from kmeans_xp.algorithms.kmeans.explain import explained, in_words
+from kmeans_xp.algorithms.kmeans.explanation import Explanation
 from kmeans_xp.arrays.backends import installed
 from kmeans_xp.arrays.threads import thread_count
-from kmeans_xp.cli.errors import CliError, optional
+from kmeans_xp.cli.errors import CliError, optional, printing
 from kmeans_xp.cli.inputs import Choice, choose
 from kmeans_xp.cli.json_text import print_json
 from kmeans_xp.cli.opening import read
@@ -44,22 +45,21 @@ def info(
         except RuntimeError as error:
             raise CliError(str(error)) from error
     if spec is not None and n_clusters is not None:
-        _explain(spec, n_clusters, as_json)
-        return
-    facts = gather()
-    if as_json:
-        print_json(facts)
+        found = explained(choose(read(spec), Choice()).rows, n_clusters)
+        facts, words = _facts_of(found), f"{in_words(found)}\n"
     else:
-        _print(facts)
+        facts = gather()
+        words = _in_words(facts)
+    with printing():
+        if as_json:
+            print_json(facts)
+        else:
+            sys.stdout.write(words)
 
 
-def _explain(spec: str, n_clusters: int, as_json: bool) -> None:
-    found = explained(choose(read(spec), Choice()).rows, n_clusters)
-    if as_json:
-        facts = asdict(found)
-        print_json({**facts, "memory": {**facts["memory"], "most": found.memory.most}})
-    else:
-        sys.stdout.write(f"{in_words(found)}\n")
+def _facts_of(found: Explanation) -> dict[str, Any]:
+    facts = asdict(found)
+    return {**facts, "memory": {**facts["memory"], "most": found.memory.most}}
 
 
 def gather() -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _blas() -> list[str]:
     return [f"{entry['internal_api']} {entry['version'] or ''}".strip() for entry in found]
 
 
-def _print(facts: dict[str, Any]) -> None:
+def _in_words(facts: dict[str, Any]) -> str:
     told = {
         **{name: facts[name] for name in ("kmeans_xp", "python", "platform")},
         "threads": str(facts["threads"]),
@@ -120,7 +120,7 @@ def _print(facts: dict[str, Any]) -> None:
         for b in facts["backends"]
     ]
     lines = ["", *_paragraphs(told), "", *_table([("backend", "version", "devices"), *backends])]
-    sys.stdout.write("\n".join([*lines, ""]))
+    return "\n".join([*lines, ""])
 
 
 def _paragraphs(told: dict[str, str]) -> list[str]:

@@ -1,15 +1,18 @@
 """How a text table is laid out: what separates its cells, and whether its first row is a header."""
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice, pairwise
-from pathlib import Path
 
 from kmeans_xp.cli.cells import is_number, is_whole, looks_like_number, number
-from kmeans_xp.cli.errors import CliError
+from kmeans_xp.cli.errors import CliError, shortened
+from kmeans_xp.cli.files import File
 
 SEPARATORS = (",", ";", "\t", "|")
+# Characters of a cell; what fits a C long on every system.
+CELL = 2**31 - 1
 # Rows that are looked at.
 SAMPLE = 1000
 # How far beyond all numbers below it, in their range, a number stands out as a name.
@@ -18,52 +21,62 @@ FAR = 10
 Row = list[str]
 
 
-def rows_of(path: Path, separator: str, *, strict: bool = False) -> Iterator[Row]:
+@contextmanager
+def whole_cells() -> Iterator[None]:
+    """Let cells be as long as they are: Python's reader stops at 128 KiB unless it is told."""
+    usual = csv.field_size_limit(CELL)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(usual)
+
+
+def rows_of(file: File, separator: str, *, strict: bool = False) -> Iterator[Row]:
     """Read the rows of a file that are not empty."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with io.TextIOWrapper(file.open(), encoding="utf-8-sig", newline="") as text:
         try:
-            reader = csv.reader(file, delimiter=separator, strict=strict)
+            reader = csv.reader(text, delimiter=separator, strict=strict)
             yield from (row for row in reader if row)
         except UnicodeDecodeError as error:
-            raise CliError(f"{path}: is not text in UTF-8 ({error})") from error
+            raise CliError(f"{file}: is not text in UTF-8 ({error})") from error
         except csv.Error as error:
-            raise CliError(f"{path}: is not a well-formed table ({error})") from error
+            raise CliError(f"{file}: is not a well-formed table ({error})") from error
 
 
-def separator_of(path: Path) -> str:
+def separator_of(file: File) -> str:
     """Find the separator with which most cells are numbers, among those in the first row.
 
     Of several that are as good, the one that cuts all rows into equally many cells.
     """
-    usual = "\t" if path.suffix.lower() == ".tsv" else ","
-    samples = {mark: _sample(path, mark) for mark in sorted(SEPARATORS, key=usual.__ne__)}
+    usual = "\t" if file.suffix == ".tsv" else ","
+    samples = {mark: _sample(file, mark) for mark in sorted(SEPARATORS, key=usual.__ne__)}
     shares = {mark: _share_of_numbers(rows) for mark, rows in samples.items() if _is_cut(rows)}
     if not shares:
-        _check_spaces(path)
+        _check_spaces(file)
         return usual
     best = [mark for mark, share in shares.items() if share == max(shares.values())]
     best = [mark for mark in best if len({len(row) for row in samples[mark]}) == 1] or best
     if len(best) > 1 and shares[best[0]] > 0:
         marks = " or ".join(map(repr, best))
-        raise CliError(f"{path}: its cells may be separated by {marks}; say which by --separator")
+        raise CliError(f"{file}: its cells may be separated by {marks}; say which by --separator")
     return best[0]
 
 
-def _check_spaces(path: Path) -> None:
+def _check_spaces(file: File) -> None:
     """Refuse numbers with spaces between them, which may separate cells or thousands."""
-    rows = _sample(path, " ")
+    rows = _sample(file, " ")
     if _is_cut(rows) and len(set(map(len, rows))) == 1 and _share_of_numbers(rows) > 0.5:
-        raise CliError(f"{path}: spaces may separate its cells; say so by --separator ' '")
+        raise CliError(f"{file}: spaces may separate its cells; say so by --separator ' '")
 
 
 def _is_cut(rows: Sequence[Row]) -> bool:
     return bool(rows) and len(rows[0]) > 1
 
 
-def _sample(path: Path, separator: str) -> list[Row]:
+def _sample(file: File, separator: str) -> list[Row]:
     """Read the first rows, or none where a separator makes nonsense of them."""
     with suppress(CliError):
-        return list(islice(rows_of(path, separator), SAMPLE))
+        return list(islice(rows_of(file, separator), SAMPLE))
     return []
 
 
@@ -72,7 +85,7 @@ def _share_of_numbers(rows: Sequence[Row]) -> float:
     return sum(number(cell) is not None for cell in cells) / len(cells)
 
 
-def has_header(path: Path, separator: str) -> bool:
+def has_header(file: File, separator: str) -> bool:
     """Tell whether the first row names the columns; refuse a file that does not show it.
 
     It does where a column of numbers has no number in the first row, unless most have one that
@@ -80,7 +93,7 @@ def has_header(path: Path, separator: str) -> bool:
     these, the blank that pandas leaves above an index and a sequence of numbers beside text are a
     header.
     """
-    first, *below = islice(rows_of(path, separator), SAMPLE)
+    first, *below = islice(rows_of(file, separator), SAMPLE)
     all_numbers = all(map(is_number, first))
     if not below or any(len(row) != len(first) for row in below):
         return not all_numbers  # a file of rows that differ in length is refused later
@@ -101,9 +114,10 @@ def has_header(path: Path, separator: str) -> bool:
     else:
         header = True if _counts_on(names, rows) and len(names) > 2 else None
     if header is None:
+        start = separator.join(map(shortened, first[:6]))
         raise CliError(
-            f"{path}: its first row, {separator.join(first[:6])}, may be a header or a row of "
-            "numbers; say which by --header or --no-header"
+            f"{file}: its first row, {start}, may be a header or a row of numbers; say which by "
+            "--header or --no-header"
         )
     return header
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from kmeans_xp import __version__
 from kmeans_xp.cli.array_files import load_npz
-from kmeans_xp.cli.errors import CliError, known
+from kmeans_xp.cli.errors import WORD, CliError, known, shortened
 from kmeans_xp.cli.family import FAMILY
+from kmeans_xp.cli.files import loaded, locate
 from kmeans_xp.cli.inputs import Array, Choice, Input
 from kmeans_xp.cli.outputs import atomic
 from kmeans_xp.cli.rules import Rule
@@ -103,10 +104,28 @@ class Model:
 # The fields that are stored as they are.
 PLAIN = {f.name: f.type for f in fields(Model) if f.name not in ("rule", "objective")}
 
+# Kinds of dtypes of what is stored, where it is not real numbers.
+TEXT = (
+    "format",
+    "written_by",
+    "algorithm",
+    "dtype",
+    "columns",
+    "mixture_kind",
+    "metric",
+    "affinity",
+)
+WHOLE = ("version", "n_iter", "seed", "n_neighbors", "medoid_indices", "tree_children")
+KINDS = dict.fromkeys(TEXT, "U") | dict.fromkeys(WHOLE, "iu")
+KINDS |= dict.fromkeys(("named", "converged"), "b")
+SCALARS = KINDS.keys() - {"columns", "medoid_indices", "tree_children"}
+SCALARS |= {algorithm.rule.objective for algorithm in FAMILY.values()}
+
 
 def load(path: Path) -> Model:
     """Read and check a model file."""
-    stored = load_npz(path) if path.suffix.lower() == ".npz" else {}
+    file = loaded(locate(str(path)))
+    stored = load_npz(file) if file.suffix == ".npz" else {}
     if "format" not in stored or str(stored["format"]) != FORMAT:
         raise CliError(f"{path}: is not a model written by kmeans-xp fit --model")
     try:
@@ -116,11 +135,29 @@ def load(path: Path) -> Model:
                 f"{path}: is of model version {version}, this kmeans_xp {__version__} reads up "
                 f"to {VERSION}; it was written by kmeans_xp {stored['written_by']}"
             )
+        if version < 1:
+            raise ValueError(f"version is {version}")
+        _check_kinds(stored)
         model = _restored(stored if version > 1 else stored | {"algorithm": np.array("kmeans")})
         _check(model)
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise CliError(f"{path}: is a damaged model file ({error})") from error
+    except KeyError as error:
+        raise CliError(f"{path}: is a damaged model file (it lacks {error})") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        why = shortened(str(error), WORD)
+        raise CliError(f"{path}: is a damaged model file ({why})") from error
     return model
+
+
+def _check_kinds(stored: Mapping[str, Array]) -> None:
+    """Refuse what no fit writes, whatever it stands for: text for numbers, NaN, arrays for one."""
+    for name, values in stored.items():
+        kinds = KINDS.get(name, "f")
+        if values.dtype.kind not in kinds:
+            raise ValueError(f"{name} has dtype {values.dtype}")
+        if values.ndim and name in SCALARS:
+            raise ValueError(f"{name} has shape {values.shape}")
+        if kinds == "f" and not np.isfinite(values).all():
+            raise ValueError(f"{name} holds NaN or infinity")
 
 
 def _restored(stored: Mapping[str, Array]) -> Model:
@@ -142,15 +179,17 @@ def _check(model: Model) -> None:
     for name, centers in (("centers", model.centers), ("fitted_centers", model.rule.centers)):
         if centers.shape != (k, d) or centers.dtype != model.dtype:
             raise ValueError(f"{name} has shape {centers.shape} and dtype {centers.dtype}")
-        if not np.isfinite(centers).all():
-            raise ValueError(f"{name} holds NaN or infinity")
+    if model.n_iter < 0 or model.seed < 0:
+        raise ValueError(f"n_iter is {model.n_iter} and seed {model.seed}")
+    if model.scaling is None and not np.array_equal(model.centers, model.rule.centers):
+        raise ValueError("centers and fitted_centers differ")
     if model.dtype not in ("float32", "float64"):
         raise ValueError(f"dtype is {model.dtype}")
     if model.columns.shape != (d,) or model.columns.dtype.kind != "U":
         raise ValueError("columns do not name the features")
     for name in ("mean", "scale"):
         values = getattr(model, name)
-        if values.shape not in {(0,), (d,)} or not np.isfinite(values).all():
+        if values.shape not in {(0,), (d,)}:
             raise ValueError(f"{name} has shape {values.shape}")
     if model.mean.shape != model.scale.shape or not (model.scale > 0).all():
         raise ValueError("mean and scale do not belong together")

@@ -20,9 +20,10 @@ Spec = Annotated[
     str,
     typer.Argument(
         metavar="INPUT",
-        help="An .npy (mapped, not read whole), .npz, .csv, .tsv or .parquet file, an image "
-        "(each pixel a row), or sample:NAME for data that scikit-learn ships, such as "
-        "sample:iris or the photograph sample:china.",
+        help="An .npy (mapped, not read whole), .npz, .csv, .tsv (these two also packed, as "
+        ".csv.gz) or .parquet file, an image (each pixel a row), - for standard input, or "
+        "sample:NAME for data that scikit-learn ships, such as sample:iris or the photograph "
+        "sample:china.",
     ),
 ]
 NClusters = Annotated[
@@ -69,7 +70,9 @@ Algorithm = Annotated[
 ]
 Seed = Annotated[
     int | None,
-    typer.Option(min=0, help="Makes a run repeatable; drawn and reported if left out."),
+    typer.Option(
+        min=0, max=2**64 - 1, help="Makes a run repeatable; drawn and reported if left out."
+    ),
 ]
 Init = Annotated[
     str | None,
@@ -295,7 +298,7 @@ LabelName = Annotated[
 Plot = Annotated[
     Path | None,
     typer.Option(
-        help="Draw a .png: an image beside its k colours, or the rows coloured by cluster.",
+        help="Draw a .png or .svg: an image beside its k colours, or the rows coloured by cluster.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -303,8 +306,9 @@ PlotChoice = Annotated[
     Path | None,
     typer.Option(
         "--plot",
-        help="Draw a .png: each criterion over the numbers of clusters and, below, the silhouettes "
-        "of the recommended clusters, or of the silhouette's own choice where one is recommended.",
+        help="Draw a .png or .svg: each criterion over the numbers of clusters and, below, the "
+        "silhouettes of the recommended clusters, or of the silhouette's own choice where one is "
+        "recommended.",
         rich_help_panel=OUTPUT,
     ),
 ]

@@ -1,12 +1,16 @@
 """What the command line writes: whole files or none, checked before the long work."""
 
 import io
+import os
 import secrets
+import shutil
 import signal
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import current_thread, main_thread
 from typing import IO, Any
 
@@ -20,7 +24,7 @@ PIECE = 1 << 16
 
 LABELS = (".csv", ".tsv", ".parquet", ".npy")
 MODEL = (".npz",)
-PLOT = (".png",)
+PLOT = (".png", ".svg")
 
 # Signals that end a process unless it handles them; not every system has all.
 DEADLY = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGBREAK")
@@ -50,16 +54,17 @@ class Outputs:
             ("--model", self.model, MODEL),
             ("--plot", self.plot, PLOT),
         ]
-        seen = {Path(path).resolve(): "the input" for path in inputs}
+        seen = {_real(Path(path)): "the input" for path in inputs}
         for option, path, suffixes in wanted:
             if path is None:
                 continue
             if path.suffix.lower() not in suffixes:
                 rule = " or ".join(filter(None, [", ".join(suffixes[:-1]), suffixes[-1]]))
                 raise CliError(f"{option}: {path} must end in {rule}")
-            if path.resolve() in seen:
-                raise CliError(f"{option}: {path} is {seen[path.resolve()]} as well")
-            seen[path.resolve()] = option
+            real = _real(path)
+            if real in seen:
+                raise CliError(f"{option}: {path} is {seen[real]} as well")
+            seen[real] = option
             _check_writable(option, path)
         if self.labels is not None and self.labels.suffix.lower() != ".npy":
             optional("pyarrow")
@@ -83,16 +88,55 @@ class Outputs:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that takes `path`'s place when all of it is written, and not before."""
-    target = path.resolve()  # write through a symbolic link instead of replacing it
+    """Open a file that takes `path`'s place when all of it is written, and not before.
+
+    It keeps the mode of the file that it replaces. What is no regular file, such as a FIFO, is
+    not replaced but written to, once there is all to write.
+
+    Raises
+    ------
+    CliError
+        If it cannot be written; the error names `path`.
+    """
+    try:
+        with _passed_on(path) if _is_special(path) else _replacing(path) as file:
+            yield file
+    except OSError as error:
+        raise CliError(f"{path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    target = _real(path)  # write through a symbolic link instead of replacing it
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     with removed_if_killed(draft):
         try:
             with draft.open("xb") as file:
+                if target.exists():
+                    draft.chmod(stat.S_IMODE(target.stat().st_mode))
                 yield file
             draft.replace(target)
         finally:
             draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _passed_on(path: Path) -> Iterator[IO[bytes]]:
+    # Some writers go back to what they have written, which no pipe can.
+    with TemporaryFile() as file:
+        yield file
+        file.seek(0)
+        with path.open("wb") as special:
+            shutil.copyfileobj(file, special)
+
+
+def _is_special(path: Path) -> bool:
+    return path.exists() and not path.is_file()
+
+
+def _real(path: Path) -> Path:
+    """Return where symbolic links lead; those that lead in a circle lead nowhere."""
+    return Path(os.path.realpath(path))
 
 
 @contextmanager
@@ -136,7 +180,17 @@ def write_labels(path: Path, source: Input, labels: Array, label_name: str) -> N
 def _check_writable(option: str, path: Path) -> None:
     if path.is_dir():
         raise CliError(f"{option}: {path} is a directory")
-    folder = path.resolve().parent
+    try:
+        special = not stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        special = False
+    except OSError as error:  # symbolic links in a circle, for one
+        raise CliError(f"{option}: {path}: {error.strerror}") from error
+    if special:
+        if not os.access(path, os.W_OK):
+            raise CliError(f"{option}: {path}: Permission denied")
+        return
+    folder = _real(path).parent
     if not folder.is_dir():
         raise CliError(f"{option}: the directory {folder} does not exist")
     probe = folder / f".{path.name}.{secrets.token_hex(4)}.tmp"

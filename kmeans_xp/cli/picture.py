@@ -23,7 +23,7 @@ SILHOUETTES = 3.2
 
 
 def draw(path: Path, data: Data, labels: Array, model: Model) -> None:
-    """Draw a clustering into a PNG file."""
+    """Draw a clustering into a file."""
     figure = _figure(8, 6)
     if data.source.image is not None and data.columns == RGB:
         image = data.rows.reshape(*data.source.image, 3)
@@ -39,7 +39,7 @@ def draw(path: Path, data: Data, labels: Array, model: Model) -> None:
 
 
 def draw_choice(path: Path, selection: KSelection, data: Data) -> None:
-    """Draw the criteria of a choice of k, and below the silhouettes of its k, into a PNG file."""
+    """Draw the criteria of a choice of k, and below the silhouettes of its k, into a file."""
     width, height = choice_size(selection)
     if selection.profile is None:
         figure = above = _figure(width, height)
@@ -73,8 +73,11 @@ def _figure(width: float, height: float) -> Any:
 
 
 def _save(figure: Any, path: Path) -> None:
-    with atomic(path) as file:
-        figure.savefig(file, format="png", dpi=DPI)
+    with atomic(path) as file, optional("matplotlib", "plot").rc_context({"svg.hashsalt": "0"}):
+        kind = path.suffix.lower().removeprefix(".")
+        # Neither the date nor chance in the names of its parts makes two pictures differ.
+        dated = {"metadata": {"Date": None}} if kind == "svg" else {}
+        figure.savefig(file, format=kind, dpi=DPI, **dated)
 
 
 def _rows(data: Data, labels: Array, model: Model) -> tuple[Array, Array]:

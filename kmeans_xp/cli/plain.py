@@ -1,6 +1,5 @@
 """``kmeans-xp info`` where the extra `cli` is not installed: by Python's own parser."""
 
-import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import NoReturn
@@ -32,5 +31,4 @@ def run(arguments: Sequence[str]) -> int:
             spec=given.spec,
             n_clusters=given.n_clusters,
         )
-        sys.stdout.flush()
     return 0

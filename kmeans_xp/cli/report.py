@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from kmeans_xp import __version__
 from kmeans_xp.cli.clusters import reason
-from kmeans_xp.cli.errors import one_line, optional
+from kmeans_xp.cli.errors import one_line, optional, printing
 from kmeans_xp.cli.images import RGB
 from kmeans_xp.cli.inputs import Array, Data
 from kmeans_xp.cli.json_text import print_json
@@ -90,18 +90,31 @@ def facts_of_input(command: str, data: Data) -> dict[str, Any]:
 
 def show(summary: Summary, *, as_json: bool, quiet: bool) -> None:
     """Print the summary on standard output."""
-    if as_json:
-        print_json(summary.as_dict())
-    elif not quiet:
-        _print(summary)
+    with printing(needed=not summary.outputs):
+        if as_json:
+            print_json(summary.as_dict())
+        elif not quiet:
+            _print(summary)
 
 
 def _print(summary: Summary) -> None:
-    console = optional("rich.console").Console(highlight=False)
+    console = terminal()
     input_and_shape(console, summary.data, _what(summary))
     print_facts(console, _facts(summary))
     console.print(_sizes(summary, unicode=console.encoding.lower().startswith("utf")))
     print_outputs(console, summary.outputs)
+
+
+def terminal() -> Any:
+    """Return Rich's console on standard output, which may go away like any other output."""
+    console = optional("rich.console").Console(highlight=False)
+    console.on_broken_pipe = _raised_again
+    return console
+
+
+def _raised_again() -> NoReturn:
+    # Called while an error is handled, instead of Rich's own way, which ends the process.
+    raise
 
 
 def input_and_shape(console: Any, data: Data, what: str) -> None:

@@ -17,6 +17,7 @@ from kmeans_xp.algorithms.mixture.expectation import (
     share_step,
 )
 from kmeans_xp.algorithms.mixture.parameters import Mixture, covariance_shape
+from kmeans_xp.algorithms.spectral.fit import LANDMARKS
 from kmeans_xp.algorithms.spectral.landmarks import embedded_by_landmarks
 from kmeans_xp.arrays import to_host
 from kmeans_xp.cli.inputs import Array
@@ -25,6 +26,8 @@ from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.gaussians import KINDS, MATRICES
 from kmeans_xp.rows import Rows, open_rows
 
+# How far the weights of a mixture, perhaps in float32, may be from adding up to 1.
+ROUNDING = 1e-3
 # Entries of rows that are summed at a time.
 ROWS = 1 << 22
 
@@ -229,11 +232,12 @@ class Embedded(Rule):
         p = len(landmarks)
         shapes = {"landmarks": (p, d), "landmark_embedding": (p, k), "embedding_centers": (k, k)}
         for array, (name, shape) in zip(arrays, shapes.items(), strict=True):
-            if p == 0 or array.shape != shape or not np.isfinite(array).all():
-                raise ValueError(f"{name} has shape {array.shape}, or is not finite")
-        if n_neighbors < 1:
-            raise ValueError(f"n_neighbors is {n_neighbors}")
-        return cls(centers, str(stored["affinity"]), n_neighbors, landmarks, embedding, embedded)
+            if p == 0 or array.shape != shape:
+                raise ValueError(f"{name} has shape {array.shape}")
+        affinity = str(stored["affinity"])
+        if n_neighbors < 1 or affinity != LANDMARKS:
+            raise ValueError(f"n_neighbors is {n_neighbors} and affinity {affinity!r}")
+        return cls(centers, affinity, n_neighbors, landmarks, embedding, embedded)
 
 
 def _means(rows: Rows, labels: Array, k: int) -> Array:
@@ -296,13 +300,20 @@ class Likeliest(Rule):
         shapes |= {"weights": (k,), "means": (k, d), "origin": (d,), "spread": (d,)}
         for name, shape in shapes.items():
             values = getattr(mixture, name)
-            if values.shape != shape or not np.isfinite(values).all():
-                raise ValueError(f"mixture_{name} has shape {values.shape} or is not finite")
-        roots = mixture.factors
-        if mixture.kind in MATRICES:
-            roots = np.diagonal(roots, axis1=-2, axis2=-1)
-        if mixture.kind not in KINDS or (mixture.weights < 0).any() or (roots <= 0).any():
-            raise ValueError("its mixture is none")
+            if values.shape != shape:
+                raise ValueError(f"mixture_{name} has shape {values.shape}")
+        for name in ("covariances", "factors"):
+            values = getattr(mixture, name)
+            if mixture.kind in MATRICES:
+                values = np.diagonal(values, axis1=-2, axis2=-1)
+            if (values <= 0).any():
+                raise ValueError(f"mixture_{name} is not positive")
+        if mixture.kind not in KINDS:
+            raise ValueError(f"mixture_kind is {mixture.kind!r}")
+        if (mixture.weights < 0).any() or abs(mixture.weights.sum() - 1) > ROUNDING:
+            raise ValueError("mixture_weights do not add up to 1")
+        if (mixture.spread < 0).any():
+            raise ValueError("mixture_spread is negative")
         return cls(stored["fitted_centers"], mixture)
 
 

@@ -4,12 +4,12 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import takewhile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kmeans_xp.cli.errors import CliError, optional
+from kmeans_xp.cli.errors import CliError, optional, shortened
+from kmeans_xp.cli.files import File
 from kmeans_xp.cli.inputs import Array, Input
 
 # What pandas calls columns without names that it reads, and an index without a name that it stores.
@@ -108,7 +108,11 @@ class TableInput(Input):
         if bad.any():
             row = int(np.argmax(bad))
             shown = self.table.column(position)[row].as_py()
-            what = "is missing" if self._is_missing(shown) else f"is {shown}, not a finite number"
+            what = (
+                "is missing"
+                if self._is_missing(shown)
+                else f"is {shortened(str(shown))}, not a finite number"
+            )
             raise CliError(
                 f"{self._place(position, row)} {what} ({int(bad.sum())} such in this column); "
                 "fill it in, drop the row, or leave the column out with --columns"
@@ -137,11 +141,13 @@ def _named(headings: Sequence[str], place: int) -> str:
     return name
 
 
-def read_parquet(path: Path) -> Input:
+def read_parquet(file: File) -> Input:
     """Read a .parquet file."""
     pa, parquet = optional("pyarrow"), optional("pyarrow.parquet")
     try:
-        table = parquet.read_table(path, partitioning=None)
-    except pa.ArrowException as error:
-        raise CliError(f"{path}: cannot be read as Parquet ({error})") from error
-    return TableInput(path.name, table, named=True)
+        # Not by `read_table`, which cannot read columns of one name, and so not name them.
+        with parquet.ParquetFile(file.path or file.open()) as opened:
+            table = opened.read()
+    except (pa.ArrowException, OSError) as error:  # the latter of pages that are no pages
+        raise CliError(f"{file}: cannot be read as Parquet ({error})") from error
+    return TableInput(file.name, table, named=True)

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from kmeans_xp.cli.cells import MARKS, MISSING, Cells
-from kmeans_xp.cli.errors import CliError, optional
+from kmeans_xp.cli.errors import CliError, optional, shortened
+from kmeans_xp.cli.files import File
 from kmeans_xp.cli.inputs import Format, Input
-from kmeans_xp.cli.layout import has_header, rows_of, separator_of
+from kmeans_xp.cli.layout import has_header, rows_of, separator_of, whole_cells
 from kmeans_xp.cli.tables import TableInput
 
 
@@ -68,10 +68,9 @@ class TextInput(TableInput):
     def _checked(self, position: int) -> Any:
         cells = self._cells[position]
         if self._is_ambiguous(cells):
-            row = cells.first_marked()
             raise CliError(
-                f"{self._place(position, row)} is {cells.column[row].as_py()!r}, with a decimal "
-                f"mark or one of thousands; say --decimal '{cells.mark}' if it is decimal"
+                f"{self._shown(position, cells.first_marked())}, with a decimal mark or one of "
+                f"thousands; say --decimal '{cells.mark}' if it is decimal"
             )
         return super()._checked(position)
 
@@ -96,37 +95,42 @@ class TextInput(TableInput):
         row = cells.first_other()
         if row < 0:
             return f"{self.name}: column {self.columns[position]!r} holds no values"
-        return f"{self._place(position, row)} is {cells.column[row].as_py()!r}, not a number"
+        return f"{self._shown(position, row)}, not a number"
+
+    def _shown(self, position: int, row: int) -> str:
+        cell = shortened(self._cells[position].column[row].as_py())
+        return f"{self._place(position, row)} is {cell!r}"
 
 
-def text_reader(form: Format) -> Callable[[Path], Input]:
+def text_reader(form: Format) -> Callable[[File], Input]:
     """Make the reader of .csv and .tsv files; what the user did not say is found out."""
 
-    def read_text(path: Path) -> Input:
+    @whole_cells()
+    def read_text(file: File) -> Input:
         said = "\t" if form.separator == "tab" else form.separator
-        separator = said or separator_of(path)
-        first = next(rows_of(path, separator), None)
+        separator = said or separator_of(file)
+        first = next(rows_of(file, separator), None)
         if first is None:
-            raise CliError(f"{path}: is empty")
-        _check_quotes(path, separator)
-        headed = has_header(path, separator) if form.header is None else form.header
-        table = _cells_of(path, separator, len(first))
+            raise CliError(f"{file}: is empty")
+        _check_quotes(file, separator)
+        headed = has_header(file, separator) if form.header is None else form.header
+        table = _cells_of(file, separator, len(first))
         names = [f"x{i}" for i in range(len(first))]
         if headed:
             table, names = table.slice(1), first
         marks = form.decimal or "".join(MARKS)
-        return TextInput(path.name, table.rename_columns(names), named=headed, marks=marks)
+        return TextInput(file.name, table.rename_columns(names), named=headed, marks=marks)
 
     return read_text
 
 
-def _cells_of(path: Path, separator: str, width: int) -> Any:
+def _cells_of(file: File, separator: str, width: int) -> Any:
     """Read all rows, the header among them, as text."""
     pa, arrow_csv = optional("pyarrow"), optional("pyarrow.csv")
     generated = [f"f{i}" for i in range(width)]
     try:
         return arrow_csv.read_csv(
-            path,
+            file.path or file.open(),
             read_options=arrow_csv.ReadOptions(column_names=generated),
             parse_options=arrow_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
             # Cells stay text, so that nothing (a leading zero, a date) is lost on the way
@@ -136,21 +140,21 @@ def _cells_of(path: Path, separator: str, width: int) -> Any:
             ),
         )
     except pa.ArrowException as error:
-        raise CliError(f"{path}: {_ragged(path, separator) or error}") from error
+        raise CliError(f"{file}: {_ragged(file, separator) or error}") from error
 
 
-def _check_quotes(path: Path, separator: str) -> None:
+def _check_quotes(file: File, separator: str) -> None:
     """Refuse a quotation mark that is never closed: it would swallow the rows after it."""
-    with path.open("rb") as file:
-        marks = sum(piece.count(b'"') for piece in iter(lambda: file.read(1 << 20), b""))
+    with file.open() as raw:
+        marks = sum(piece.count(b'"') for piece in iter(lambda: raw.read(1 << 20), b""))
     if marks % 2:
-        for _ in rows_of(path, separator, strict=True):
+        for _ in rows_of(file, separator, strict=True):
             pass
 
 
-def _ragged(path: Path, separator: str) -> str | None:
+def _ragged(file: File, separator: str) -> str | None:
     width = None
-    for number, row in enumerate(rows_of(path, separator)):
+    for number, row in enumerate(rows_of(file, separator)):
         width = width or len(row)
         if len(row) != width:
             return f"line {number + 1} has {len(row)} cells, the first line has {width}"

@@ -208,7 +208,7 @@ REFUSED = {
     "x.npy --algorithm kmedoids --metric precomputed --standardize": "--standardize needs features",
     "x.npy --columns 7": "no column '7'",
     "x.npy --backend abacus": "backend must be one of numpy",
-    "x.npy --plot k.svg": "--plot: k.svg must end in .png",
+    "x.npy --plot k.pdf": "--plot: k.pdf must end in .png or .svg",
     "x.npy --plot nowhere/k.png": "nowhere does not exist",
     "x.npy --model m.npz": "--model",
     "x.npy --max 61": "ks=61",

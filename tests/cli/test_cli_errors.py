@@ -1,7 +1,12 @@
 """Every mistake: one line on standard error, exit status 2, nothing written."""
 
+import csv
+import gzip
 import os
+import re
 import warnings
+import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +17,7 @@ from PIL import Image
 
 from kmeans_xp.cli import errors
 
+LIMIT = csv.field_size_limit()
 GOOD = "a,b\n1,2\n3,4\n5,7\n"
 
 
@@ -59,12 +65,47 @@ def files(tmp_path):
     (tmp_path / "cut.npy").write_bytes((tmp_path / "good.npy").read_bytes()[:-40])
     np.savez(tmp_path / "two.npz", first=rows, second=rows)
     np.savez(tmp_path / "flat.npz", first=rows[0])
+    np.savez(tmp_path / "words.npz", first=rows.astype(str))
     np.savez(tmp_path / "pickled.npz", x=np.array([[1, None]], dtype=object))
     nested = pa.table({"x": [1.0, None, 3.0], "y": [[1], [2], [3]], "z": [1, 2, 3]})
     pq.write_table(nested, tmp_path / "nested.parquet")
     pq.write_table(nested.slice(0, 0), tmp_path / "none.parquet")
     Image.new("F", (2, 2), 1e9).save(tmp_path / "deep.tif")
+    damage(tmp_path, rows)
     return tmp_path
+
+
+def damage(folder, rows):
+    """Write files of which a part is damaged, or which are not what they are called."""
+    (folder / "array.npz").write_bytes((folder / "good.npy").read_bytes())
+    np.savez(folder / "x.npz", x=rows)
+    whole = (folder / "x.npz").read_bytes()
+    (folder / "archive.npy").write_bytes(whole)
+    (folder / "short.npz").write_bytes(whole[:200])
+    local, central = whole.index(b"PK\3\4"), whole.index(b"PK\1\2")
+    for name, place, value in (
+        ("flipped.npz", (whole.index(b"NUMPY") + 150,), 255),
+        ("encrypted.npz", (local + 6, central + 8), 1),  # the first of the general flags
+        ("method.npz", (local + 8, central + 10), 97),
+    ):
+        changed = bytearray(whole)
+        for at in place:
+            changed[at] = value
+        (folder / name).write_bytes(changed)
+    with zipfile.ZipFile(folder / "notes.npz", "w") as archive:
+        archive.writestr("notes.txt", "no array")
+    same = pa.table([pa.array([1.0, 2.0, 4.0])] * 2, names=["a", "a"])
+    pq.write_table(same, folder / "twice.parquet")
+    pq.write_table(pa.table({"a": rows[:, 0]}), folder / "pages.parquet")
+    pages = bytearray((folder / "pages.parquet").read_bytes())
+    pages[4:40] = b"\xff" * 36
+    (folder / "pages.parquet").write_bytes(pages)
+    for suffix in ("csv", "csv.gz", "npy", "npz", "parquet", "png"):
+        (folder / f"circle.{suffix}").symlink_to(f"circle.{suffix}")
+    (folder / "noise.csv.gz").write_text("not packed")
+    (folder / "cut.csv.gz").write_bytes(gzip.compress(GOOD.encode())[:-9])
+    (folder / "empty.csv.gz").write_bytes(gzip.compress(b""))
+    (folder / "word.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n3,12O\n"))
 
 
 INPUTS = {
@@ -108,6 +149,27 @@ INPUTS = {
     "pickled.npz": "never loaded",
     "nested.parquet": "column 'x', row 2: is missing",
     "none.parquet": "has no rows",
+    "words.npz": "words.npz: needs real numbers",
+    "array.npz": "array.npz: is not an .npz file, in spite of its name",
+    "archive.npy": "archive.npy: is not an .npy file, in spite of its name",
+    "short.npz": "short.npz: cannot be read",
+    "flipped.npz": "flipped.npz:x: cannot be read as a NumPy file (Bad CRC-32",
+    "encrypted.npz": "encrypted.npz:x: cannot be read as a NumPy file (File 'x.npy' is encrypted",
+    "method.npz": "method.npz:x: cannot be read as a NumPy file (That compression method",
+    "notes.npz": "notes.npz: holds no 2-d array (notes.txt (no array))",
+    "twice.parquet": "twice.parquet: two columns are called 'a'; rename one",
+    "pages.parquet": "pages.parquet: cannot be read as Parquet",
+    "circle.csv": "circle.csv: Too many levels of symbolic links",
+    "circle.csv.gz": "circle.csv.gz: Too many levels of symbolic links",
+    "circle.npy": "circle.npy: Too many levels of symbolic links",
+    "circle.npz": "circle.npz: Too many levels of symbolic links",
+    "circle.parquet": "circle.parquet: Too many levels of symbolic links",
+    "circle.png": "circle.png: Too many levels of symbolic links",
+    "noise.csv.gz": "noise.csv.gz: cannot be unpacked",
+    "cut.csv.gz": "cut.csv.gz: cannot be unpacked",
+    "empty.csv.gz": "empty.csv.gz: is empty",
+    "word.csv.gz": "word.csv.gz: column 'b', row 2: is '12O', not a number",
+    "absent.csv.gz": "absent.csv.gz: No such file",
     "sample:irises": "known are iris, wine",
     "sample:": "known are iris, wine",
 }
@@ -137,7 +199,11 @@ ARGUMENTS = {
     "good.csv -k 2 --tol -1": "tol",
     "good.csv -k 2 --tol nan": "tol",
     "good.csv -k 2 --empty-clusters keep": "empty_clusters",
-    "good.csv -k 2 --kernel magic": "algorithm must be",
+    "good.csv -k 2 --kernel magic": "--kernel must be one of 'auto', 'lloyd', ",
+    "good.csv -k 2:3 --kernel magic": "--kernel must be one of 'auto', 'lloyd', ",
+    "good.csv -k 2 --algorithm bisecting --strategy magic": "--strategy must be one of",
+    f"good.csv -k 2 --seed {2**64}": "--seed",
+    "good.csv -k 2 -o circle.csv": "--output: circle.csv: Too many levels of symbolic links",
     "good.csv -k 2 --algorithm magic": "--algorithm must be one of kmeans, minibatch, bisecting",
     "good.csv -k 2 --algorithm portable": "--algorithm must be one of kmeans, minibatch, bisecting",
     "good.csv -k 2 --seed -1": "--seed",
@@ -160,7 +226,7 @@ ARGUMENTS = {
     "good.csv -k 2 --dtype float16": "--dtype must be one of float32, float64",
     "good.csv -k 2 -o labels.txt": "--output: labels.txt must end in .csv, .tsv, .parquet or .npy",
     "good.csv -k 2 --model model.pkl": "--model: model.pkl must end in .npz",
-    "good.csv -k 2 --plot plot.svg": "--plot: plot.svg must end in .png",
+    "good.csv -k 2 --plot plot.pdf": "--plot: plot.pdf must end in .png or .svg",
     "good.csv -k 2 -o nowhere/l.csv": "nowhere does not exist",
     "good.csv -k 2 --model nowhere/m.npz": "nowhere does not exist",
     "good.csv -k 2 --plot nowhere/p.png": "nowhere does not exist",
@@ -234,6 +300,39 @@ def test_developers_may_see_the_traceback(monkeypatch):
     monkeypatch.setenv("KMEANS_XP_TRACEBACK", "1")
     with pytest.raises(ValueError, match="mine"):
         errors.report(ValueError("mine"))
+
+
+LONG = "9" * 300_000
+CELLS = {
+    f"a,b\n1,2\n3,{LONG}x\n4,5\n": "column 'b', row 2: is '9999",
+    f"a,b\n1,2\n3,{LONG}\n4,5\n": "column 'b', row 2: is 9999",
+    f"a,b\n1,2\n3,1.{LONG}x\n4,5\n": "column 'b', row 2: is '1.9999",
+    f"{LONG},{LONG}\n{LONG[1:]},8\n{LONG[2:]},9\n": "not a finite number",
+    f"a,{LONG}\n1,\n2,3\n": "row 1: is missing",
+}
+
+
+@pytest.mark.parametrize("text", CELLS)
+def test_a_cell_of_300_000_digits_is_not_repeated(run, text):
+    Path("t.csv").write_text(text)
+    message = run("fit", "t.csv", "-k", 2).refused()
+    assert CELLS[text] in message
+    assert len(message) < 3000
+    assert "characters)" in message
+
+
+def test_a_cell_of_300_000_digits_may_be_a_number_or_text(run):
+    Path("t.csv").write_text(f"a,note\n1,x\n0.{LONG},{'x ' * 150_000}\n40,z\n")
+    run("fit", "t.csv", "-k", 2, "-q", "-o", "l.csv").fine()
+    assert Path("l.csv").read_text().splitlines()[2].startswith("0.9999")
+    assert csv.field_size_limit() == LIMIT
+
+
+def test_kernels_that_could_run_are_listed(run, files):
+    listed = run("fit", "good.csv", "-k", 2, "--kernel", "magic").refused()
+    for name in re.findall(r"'([^']+)'", listed.partition(" for arrays")[0]):
+        run("fit", "good.csv", "-k", 2, "-q", "--kernel", name).fine()
+    assert ("'numba'" in listed) == (find_spec("numba") is not None)
 
 
 def test_out_of_memory_and_full_disks_are_explained(capsys):

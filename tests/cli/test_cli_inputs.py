@@ -1,7 +1,12 @@
+import gzip
+import io
 import json
+import os
 import struct
+import sys
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -141,6 +146,21 @@ def test_a_standardised_model_predicts_a_large_map_in_blocks(tmp_path, monkeypat
         np.testing.assert_allclose(fitted["inertia"], model["inertia"], rtol=1e-12)
 
 
+def test_of_an_archive_only_the_array_asked_for_is_read(tmp_path, monkeypatch):
+    from kmeans_xp.cli import array_files
+
+    read = []
+    monkeypatch.setattr(
+        array_files, "read_array", lambda file, **_: read.append(file.name) or np.array(ROWS)
+    )
+    words = np.array([["a"]])
+    np.savez(tmp_path / "x.npz", one=ROWS, two=ROWS, other=words, o=np.array([1, None], object))
+    data_of(tmp_path / "x.npz", key="two")
+    np.savez(tmp_path / "y.npz", words=words, three=ROWS, o=np.array([[1, None]], object))
+    data_of(tmp_path / "y.npz")
+    assert read == ["two.npy", "three.npy"]
+
+
 def test_npz(tmp_path):
     np.savez(tmp_path / "x.npz", data=ROWS, names=np.arange(3))
     np.testing.assert_array_equal(data_of(tmp_path / "x.npz").rows, ROWS)
@@ -277,3 +297,79 @@ def test_a_missing_cell_is_placed(tmp_path):
         data_of(path)
     with pytest.raises(CliError, match=r"column 'y', row 3: is missing"):
         data_of(path, "y")
+
+
+CONTENTS = ["csv", "tsv", "csv.gz", "npy", "npz", "parquet", "png", "jpg", "bmp", "tif", "webp"]
+
+
+def store(path, suffix):
+    """Write rows, or pixels, as a file of some kind."""
+    if suffix in ("csv", "tsv"):
+        path.write_text(lines("\t" if suffix == "tsv" else ",", ["a", "b", "c"]))
+    elif suffix == "csv.gz":
+        path.write_bytes(gzip.compress(lines(",", ["a", "b", "c"]).encode()))
+    elif suffix == "npy":
+        np.save(path, ROWS)
+    elif suffix == "npz":
+        np.savez(path, x=ROWS)
+    elif suffix == "parquet":
+        pq.write_table(pa.table(dict(zip("abc", np.transpose(ROWS), strict=True))), path)
+    else:
+        Image.effect_noise((20, 10), 90).convert("RGB").save(path)
+
+
+@pytest.mark.parametrize("suffix", CONTENTS)
+def test_standard_input_is_read_as_a_file_is(tmp_path, monkeypatch, suffix):
+    path = tmp_path / f"x.{suffix}"
+    store(path, suffix)
+    with path.open() as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        piped = data_of("-")
+    filed = data_of(path)
+    assert piped.source.name == "standard input"
+    assert piped.columns == filed.columns
+    assert piped.source.image == filed.source.image
+    np.testing.assert_array_equal(piped.rows, filed.rows)
+
+
+@pytest.mark.parametrize("header", ["PAR1,b,c", "BMI,b,c", "RIFF,b,c", "II*,b,c"])
+def test_a_header_that_begins_as_another_kind_does_is_text(monkeypatch, header):
+    text = lines(",", header.split(","))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    assert data_of("-").columns == tuple(header.split(","))
+
+
+def test_errors_and_options_of_standard_input(monkeypatch, run):
+    def refused(content, *options):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        return run("fit", "-", "-k", 2, *options).refused()
+
+    assert refused(b"") == "standard input: is empty"
+    assert refused(b"a,b\n1,2\n3,x\n4,5\n").startswith("standard input: column 'b', row 2")
+    assert refused(b"1,2\n", "--key", "x").endswith("standard input is none")
+    assert refused(b"\xff\0").startswith("standard input: is not text in UTF-8")
+    assert refused(b"\x1f\x8b\0").startswith("standard input: cannot be unpacked")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a|b\n1|2,5\n3|4,5\n9|8,5\n")))
+    run("fit", "-", "-k", 2, "-q", "--separator", "|", "--decimal", ",", "-o", "l.csv").fine()
+
+
+@pytest.mark.parametrize("suffix", ["csv.gz", "tsv.gz", "CSV.GZ"])
+def test_packed_text(tmp_path, suffix):
+    path = tmp_path / f"t.{suffix}"
+    separator = "\t" if suffix == "tsv.gz" else ","
+    path.write_bytes(gzip.compress(lines(separator, ["a", "b", "c"]).encode()))
+    data = data_of(path)
+    assert (data.columns, data.source.name) == (("a", "b", "c"), path.name)
+    np.testing.assert_array_equal(data.rows, ROWS)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+@pytest.mark.parametrize("suffix", ["csv", "npy", "parquet"])
+def test_a_fifo_is_read_once(tmp_path, suffix):
+    store(tmp_path / "x", suffix)
+    os.mkfifo(tmp_path / f"f.{suffix}")
+    content = (tmp_path / ("x.npy" if suffix == "npy" else "x")).read_bytes()
+    with ThreadPoolExecutor() as pool:
+        writing = pool.submit((tmp_path / f"f.{suffix}").write_bytes, content)
+        np.testing.assert_array_equal(data_of(tmp_path / f"f.{suffix}").rows, ROWS)
+        assert writing.result() == len(content)

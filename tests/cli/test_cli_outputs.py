@@ -1,6 +1,10 @@
 import csv
 import json
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +13,7 @@ import pytest
 from PIL import Image
 
 from kmeans_xp.cli import outputs
+from kmeans_xp.cli.errors import CliError
 from kmeans_xp.cli.opening import read
 from kmeans_xp.cli.outputs import atomic, write_labels
 
@@ -120,7 +125,8 @@ def test_a_failing_disk_leaves_the_old_labels(run, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "save", full)
-    assert "No space left" in run("fit", "sample:iris", "-k", 2, "-o", "l.npy").refused()
+    message = run("fit", "sample:iris", "-k", 2, "-o", "l.npy").refused()
+    assert message == "l.npy: No space left on device"
     assert [(p.name, p.read_bytes()) for p in Path().iterdir()] == [("l.npy", b"old")]
 
 
@@ -167,3 +173,74 @@ def test_one_channel_of_an_image_is_drawn_as_a_table(run):
     run("fit", "i.png", "-k", 2, "--columns", "red", "--plot", "p.png").fine()
     with Image.open("p.png") as image:
         assert image.size == (1040, 780)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
+def test_an_output_keeps_the_mode_of_its_file(run, mode):
+    arguments = ("-o", "l.csv", "--model", "m.npz", "--plot", "p.png")
+    for name in arguments[1::2]:
+        Path(name).touch()
+        Path(name).chmod(mode)
+    run("fit", "sample:iris", "-k", 2, "-q", *arguments).fine()
+    assert [stat.S_IMODE(Path(name).stat().st_mode) for name in arguments[1::2]] == [mode] * 3
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_a_draft_is_never_more_open_than_its_file(tmp_path):
+    (tmp_path / "x.bin").touch(0o600)
+    with atomic(tmp_path / "x.bin") as file:
+        assert stat.S_IMODE(Path(file.name).stat().st_mode) == 0o600
+
+
+FIFOS = {"csv": "-o", "tsv": "-o", "npy": "-o", "parquet": "-o", "npz": "--model", "svg": "--plot"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+@pytest.mark.parametrize("suffix", [*FIFOS, "png"])
+def test_a_fifo_is_written_to_and_not_replaced(run, suffix):
+    option, fifo = FIFOS.get(suffix, "--plot"), Path(f"f.{suffix}")
+    fit = ("fit", "sample:iris", "-k", 2, "-q", "--seed", 0)
+    os.mkfifo(fifo)
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(fifo.read_bytes)
+        run(*fit, option, fifo).fine()
+        content = reading.result()
+    assert fifo.is_fifo()
+    run(*fit, option, f"l.{suffix}").fine()
+    if suffix == "npz":  # an archive says when it was written
+        Path("piped.npz").write_bytes(content)
+        with np.load("piped.npz") as piped, np.load("l.npz") as filed:
+            np.testing.assert_array_equal(piped["centers"], filed["centers"])
+    else:
+        assert content == Path(f"l.{suffix}").read_bytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+def test_a_reader_of_a_fifo_that_goes_away_is_an_error_of_the_fifo(tmp_path):
+    fifo = tmp_path / "f.bin"
+    os.mkfifo(fifo)
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(lambda: fifo.open("rb").close())
+        with pytest.raises(CliError, match=r"f\.bin: Broken pipe"), atomic(fifo) as file:
+            file.write(bytes(1 << 20))
+        reading.result()
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this system has no full device")
+@pytest.mark.parametrize("suffix", [*FIFOS, "png"])
+def test_a_full_disk_is_named(run, monkeypatch, suffix):
+    # Nothing may take the device's place, which root could do.
+    monkeypatch.setattr(Path, "replace", lambda *_: pytest.fail("the device is replaced"))
+    Path(f"full.{suffix}").symlink_to("/dev/full")
+    option = FIFOS.get(suffix, "--plot")
+    message = run("fit", "sample:iris", "-k", 2, option, f"full.{suffix}").refused()
+    assert message == f"full.{suffix}: No space left on device"
+    assert Path("/dev/full").is_char_device()
+
+
+def test_a_picture_as_svg_is_the_same_each_time(run):
+    for name in ("a.svg", "b.SVG"):
+        run("fit", "sample:iris", "-k", 3, "--seed", 0, "-q", "--plot", name).fine()
+    assert ElementTree.parse("a.svg").getroot().tag.endswith("svg")
+    assert Path("a.svg").read_bytes() == Path("b.SVG").read_bytes()

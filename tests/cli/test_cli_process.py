@@ -215,6 +215,97 @@ def test_a_reader_that_goes_away_is_no_traceback():
     assert done.stderr == ""
 
 
+FIT = "fit sample:iris -k 3 --seed 0"
+CLOSED = {
+    f"{FIT} -o l.npy >&-": (0, ""),
+    f"{FIT} -o l.npy >&- 2>&- <&-": (0, ""),
+    f"{FIT} >&-": (0, ""),
+    "info >&-": (0, ""),
+    "--version >&-": (0, ""),
+    "fit absent.csv -k 3 2>&-": (2, ""),
+    "fit absent.csv -k 3 2>/dev/full": (2, ""),
+    f"{FIT} -o l.npy >/dev/full": (2, "standard output: No space left on device"),
+    "--version >/dev/full": (2, "standard output: No space left on device"),
+    "fit --help >/dev/full": (2, "standard output: No space left on device"),
+    "info >/dev/full": (2, "standard output: No space left on device"),
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the shell is POSIX's")
+@pytest.mark.parametrize("command", CLOSED)
+def test_a_standard_stream_that_is_closed_or_full(tmp_path, command):
+    if "/dev/full" in command and not Path("/dev/full").is_char_device():
+        pytest.skip("this system has no full device")
+    status, out, err = run_shell(f"$KMEANS_XP {command}", tmp_path)
+    wanted, message = CLOSED[command]
+    assert (status, out) == (wanted, "")
+    assert err == (f"kmeans-xp: error: {message}\n" if message else "")
+    assert (tmp_path / "l.npy").exists() == ("-o" in command)
+    if "-o" in command:  # and nothing but labels is in the file
+        assert (tmp_path / "l.npy").stat().st_size == 128 + 4 * 150
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are POSIX's")
+@pytest.mark.parametrize("form", ["--json", ""])
+@pytest.mark.parametrize(("output", "status"), [("-o l.csv", 0), ("--model m.npz", 0), ("", 1)])
+def test_a_reader_that_goes_away_is_no_failure_after_a_file_was_written(
+    tmp_path, output, form, status
+):
+    # The reader goes before anything is written.
+    command = f"{{ $KMEANS_XP {FIT} {form} {output}; echo $? >status; }} | exec true"
+    assert run_shell(command, tmp_path) == (0, "", "")
+    assert (tmp_path / "status").read_text() == f"{status}\n"
+
+
+def run_shell(command, folder, **environment):
+    paths = {"PYTHONPATH": str(ROOT), "KMEANS_XP": f"{sys.executable} -m kmeans_xp.cli"}
+    done = subprocess.run(
+        ["sh", "-c", command],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=120,
+        env=os.environ | paths | environment,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the shell is POSIX's")
+def test_standard_input_of_a_process(tmp_path):
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n3,4\n50,60\n")
+    command = "cat x.csv | $KMEANS_XP fit - -k 2 -q --seed 0 -o l.csv --model m.npz"
+    assert run_shell(command, tmp_path) == (0, "", "")
+    assert run_shell("$KMEANS_XP predict m.npz - -q -o p.csv <x.csv", tmp_path) == (0, "", "")
+    assert (tmp_path / "p.csv").read_text() == (tmp_path / "l.csv").read_text()
+    status, _, err = run_shell("$KMEANS_XP fit - -k 2 <&-", tmp_path)
+    assert (status, err) == (2, "kmeans-xp: error: standard input: is empty\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the shell is POSIX's")
+def test_completion_is_installed_and_completes(tmp_path):
+    home = {"HOME": str(tmp_path), "SHELL": "/bin/bash"}
+    told = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    status, out, err = run_shell("$KMEANS_XP --show-completion bash", tmp_path, **home, **told)
+    assert (status, err) == (0, "")
+    assert "complete" in out
+    assert "kmeans-xp" in out
+    status, _, err = run_shell("$KMEANS_XP --install-completion bash", tmp_path, **home, **told)
+    assert (status, err) == (0, "")
+    assert any("kmeans-xp" in path.name for path in tmp_path.rglob("*.sh"))
+    asked = {"_KMEANS_XP_COMPLETE": "complete_bash", "COMP_CWORD": "2"}
+    asked["COMP_WORDS"] = "kmeans-xp fit --stand"
+    assert run_shell("$KMEANS_XP", tmp_path, **asked)[:2] == (0, "--standardize\n")
+
+
+@pytest.mark.parametrize("command", [[], ["fit"], ["predict"], ["choose-k"], ["info"]])
+def test_h_is_help(capsys, command):
+    assert main([*command, "--help"]) == 0
+    long = capsys.readouterr()
+    assert main([*command, "-h"]) == 0
+    assert capsys.readouterr() == long
+    assert "Usage" in long.out
+
+
 def test_typers_own_runner_gets_the_same(tmp_path):
     from typer.testing import CliRunner
 

@@ -81,7 +81,9 @@ def find_engine(
     for engine in fitting:
         if algorithm in ("auto", LLOYD, engine.name):
             return _on(engine, xp, device)
-    names = dict.fromkeys(("auto", LLOYD, ELKAN, *(engine.name for engine in fitting), *besides))
+    could_load = is_numpy_namespace(xp) and all(map(compiling.usable, compiling.ALL))
+    engines = [e.name for e in ENGINES if e in fitting or (e is NUMBA and could_load)]
+    names = dict.fromkeys(("auto", LLOYD, ELKAN, *engines, *besides))
     why = compiling.trouble()
     raise ValueError(
         f"algorithm must be one of {', '.join(map(repr, names))} for arrays of {xp.__name__}, "
