@@ -58,6 +58,8 @@ def open_weights(rows: Rows, sample_weight: object) -> Weights:
         return Weights(None, 1.0, rows.shape[0])
     if isinstance(sample_weight, numbers.Real):
         weight = float(sample_weight)
+        if not np.isfinite(weight):
+            raise ValueError(f"{name} must be finite, got {weight}. Pass None for equal weights.")
         _check_weights(rows, weight, weight * rows.shape[0], name)
         return Weights(None, weight, rows.shape[0])
     weights = aligned_argument(rows, sample_weight, name)
@@ -67,6 +69,8 @@ def open_weights(rows: Rows, sample_weight: object) -> Weights:
     with quiet():
         facts = xp.stack([xp.min(weights), xp.max(weights), xp.sum(weights)])
         low, high, total = (float(fact) for fact in to_host(facts))
+    if not np.isfinite(total):
+        _require_finite(weights, name)
     _check_weights(rows, low, total, name)
     if low == high:
         return Weights(None, low, rows.shape[0])
@@ -75,8 +79,6 @@ def open_weights(rows: Rows, sample_weight: object) -> Weights:
 
 def _check_weights(rows: Rows, low: float, total: float, name: str) -> None:
     """Require weights, of which the least and the sum are given, to be possible ones."""
-    if not np.isfinite(total):
-        _require_finite(weights, name)
     if low < 0:
         raise ValueError(
             f"{name} must not be negative, but its least value is {low}. Drop those rows, or "
