@@ -20,9 +20,9 @@ from kmeans_xp import (
     silhouette_score,
     spectral_clustering,
 )
+from kmeans_xp.algorithms.mixture.fit import COVARIANCE_TYPES
 from kmeans_xp.selection.criteria import CRITERIA, RECOMMENDING
 from kmeans_xp.selection.family import FAMILY, OF_CENTERS
-from kmeans_xp.selection.mixtures import COVARIANCES
 from tests.backends import Backend
 from tests.data import blobs, cloud
 
@@ -70,7 +70,7 @@ def test_the_bic_is_that_of_the_best_covariance() -> None:
     for k, bic, aic in zip(found.ks, found.scores["bic"], found.scores["aic"], strict=True):
         models = [
             GaussianMixture(k, covariance_type=kind, n_init=5, random_state=0).fit(X)
-            for kind in COVARIANCES
+            for kind in COVARIANCE_TYPES
         ]
         assert_allclose(bic, min(model.bic(X) for model in models), rtol=1e-3)
         assert_allclose(aic, min(model.aic(X) for model in models), rtol=1e-3)

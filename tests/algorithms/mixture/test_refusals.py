@@ -13,7 +13,7 @@ BAD = [
     ({"covariance_type": "round"}, ValueError, "covariance_type"),
     ({"init": "kmeans"}, ValueError, "init"),
     ({"n_init": 0}, ValueError, "n_init"),
-    ({"max_iter": 0}, ValueError, "max_iter"),
+    ({"max_iter": -1}, ValueError, "max_iter"),
     ({"tol": -1.0}, ValueError, "tol"),
     ({"tol": "small"}, TypeError, "tol"),
     ({"reg_covar": -1e-6}, ValueError, "reg_covar"),

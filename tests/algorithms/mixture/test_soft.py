@@ -211,7 +211,6 @@ BAD = [
     ({"mixing": "yes"}, TypeError, "mixing"),
     ({"init": "best"}, ValueError, "init"),
     ({"init": np.zeros((3, 2))}, ValueError, "init"),
-    ({"init": np.zeros((2, 2)), "n_init": 2}, ValueError, "n_init"),
     ({"n_init": 0}, ValueError, "n_init"),
     ({"max_iter": 0}, ValueError, "max_iter"),
     ({"tol": np.nan}, ValueError, "tol"),
