@@ -71,7 +71,7 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def common(
-    version: Annotated[  # noqa: ARG001: its callback does the work, before a command is missed
+    version: Annotated[  # noqa: ARG001 - its callback does the work, before a command is missed
         bool,
         typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version."),
     ] = False,
