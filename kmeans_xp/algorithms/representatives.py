@@ -31,7 +31,7 @@ def representatives(X: Array, centers: Array) -> Array:
     X : array of shape (n, d)
         The rows: an array of any namespace, a memory map, a Dask array, a list.
     centers : array of shape (k, d)
-        The centres, in X's namespace and on its device.
+        The centres: like X, or a list or NumPy array, which moves to where X lives.
 
     Returns
     -------

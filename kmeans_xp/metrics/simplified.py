@@ -33,7 +33,7 @@ def simplified_silhouette(
     X : array of shape (n, d)
         The rows: an array of any namespace, a memory map, a Dask array, a list.
     centers : array of shape (k, d)
-        The centres, two at least, in X's namespace and on its device.
+        The centres, two at least: like X, or a list or NumPy array, which moves to where X lives.
     labels : array of shape (n,), optional
         Which centre each row belongs to; by default its nearest.
     sample_weight : array of shape (n,) or float, optional
