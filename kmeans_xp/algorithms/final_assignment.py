@@ -7,8 +7,9 @@ from typing import Self
 
 import numpy as np
 
-from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.arrays import Array, Totals
 from kmeans_xp.kernels.interface import Engine
+from kmeans_xp.kernels.shared.binned_sums import BinnedSum
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 from kmeans_xp.rows.base import Rows
 from kmeans_xp.rows.checks import range_error
@@ -31,7 +32,7 @@ class Assignment:
 
 @dataclass(frozen=True)
 class _Ended(Totals):
-    inertia: Array
+    inertia: BinnedSum
     sizes: Array
 
 
@@ -54,10 +55,12 @@ def assigned(
     Where `labels` are known already, they are taken over. The inertia is by direct differences;
     without `weights` each row has the `common` one.
     """
-    step = partial(_settle_step, engine=engine, prepared=prepared, search=search)
+    step = partial(
+        _settle_step, engine=engine, prepared=prepared, search=search, count=rows.shape[0]
+    )
     size = block_rows or engine.block_rows(*prepared.centers.shape)
     ended, (labels,) = rows.sweep(step, weights, labels, block_rows=size, spare=labels)
-    return Assignment(labels, common * float(to_host(ended.inertia)), ended.sizes)
+    return Assignment(labels, common * ended.inertia.total(), ended.sizes)
 
 
 def _settle_step(
@@ -68,6 +71,7 @@ def _settle_step(
     engine: Engine,
     prepared: PreparedCenters,
     search: Search | None,
+    count: int,
 ) -> tuple[_Ended, tuple[Array]]:
     if labels is None and search is not None:
         labels = search(block)
@@ -76,5 +80,5 @@ def _settle_step(
     else:
         distances = engine.own_distances(block, prepared, labels)
     costs = distances if weights is None else distances * weights
-    inertia = namespace_of(block).sum(costs)
-    return _Ended(inertia, engine.count(labels, prepared.centers.shape[0])), (labels,)
+    sizes = engine.count(labels, prepared.centers.shape[0])
+    return _Ended(engine.binned_sum(costs, count), sizes), (labels,)

@@ -109,7 +109,7 @@ class Search:
         (n, d), xp = rows.shape, rows.xp
         engine = find_engine(xp, algorithm, device=rows.device)
         moments = moments_of(rows, None, engine)
-        origin = xp.astype(moments.origin, rows.wide)
+        origin = xp.astype(moments.origin.point, rows.wide)
         # No row is farther from the origin than the root of all squares together.
         narrow = bounds_in_float32(d, math.sqrt(moments.about_origin))
         dtype = xp.float32 if narrow else rows.wide

@@ -9,7 +9,7 @@ import numpy as np
 from kmeans_xp.arrays import Array, Totals, to_host
 from kmeans_xp.kernels.choose.engine import find_engine
 from kmeans_xp.kernels.interface import Engine
-from kmeans_xp.kernels.shared.prepared_centers import amid, prepare, tied
+from kmeans_xp.kernels.shared.prepared_centers import Origin, amid, prepare, tied
 from kmeans_xp.rows import open_rows
 from kmeans_xp.rows.arguments import open_centers
 from kmeans_xp.rows.base import Kept
@@ -84,5 +84,5 @@ class _Nearest(Totals):
 
 def _step(block: Array, *, engine: Engine, centers: Array, origin: Array) -> tuple[_Nearest, Kept]:
     """Look for the row that is nearest to a centre as for the centre that is nearest to a row."""
-    indices, squares = (to_host(a) for a in engine.nearest(centers, prepare(block, origin)))
+    indices, squares = (to_host(a) for a in engine.nearest(centers, prepare(block, Origin(origin))))
     return _Nearest(indices.astype(np.int64), squares, *block.shape), ()

@@ -11,11 +11,12 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from kmeans_xp.arrays import Array, Namespace, Totals
+from kmeans_xp.arrays import Array, Namespace, Totals, namespace_of
+from kmeans_xp.kernels.shared.binned_sums import BinnedSum
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals, Move
 from kmeans_xp.kernels.shared.gaussians import Components
 from kmeans_xp.kernels.shared.others import Others
-from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
+from kmeans_xp.kernels.shared.prepared_centers import Origin, PreparedCenters
 
 # (work, help) -> None: calls `work` until it returns true, and meanwhile `help` on other threads.
 Team = Callable[[Callable[[], bool], Callable[[], Any]], None]
@@ -68,6 +69,40 @@ class Source(Protocol):
 
     def small(self, values: Any, dtype: Any = None) -> Array:
         """Copy small host values to where blocks live."""
+
+
+@dataclass(frozen=True)
+class RowSums(Totals):
+    """What rows x add up to about a point a.
+
+    Attributes
+    ----------
+    weight : array of shape ()
+        Σw.
+    first : array of shape (d,)
+        Σw(x - a).
+    coarse, rest : array of shape (d,)
+        Σw(x - a)²: its addends on a grid, whose sum no order changes, and what is left of them.
+    largest : array of shape (d,)
+        The largest w·(x - a)².
+    """
+
+    weight: Array
+    first: Array
+    coarse: Array
+    rest: Array
+    largest: Array
+
+    def __add__(self, other: Self) -> Self:
+        """Add sums; of the largest squares, keep the larger."""
+        largest = namespace_of(self.largest).maximum(self.largest, other.largest)
+        return type(self)(
+            self.weight + other.weight,
+            self.first + other.first,
+            self.coarse + other.coarse,
+            self.rest + other.rest,
+            largest,
+        )
 
 
 class LloydRun(ABC):
@@ -439,6 +474,8 @@ class Engine:
         (k, d) -> rows that a block should have.
     labels, nearest, own_distances, distances, sum_by_label, count, sums_about, assign_and_sum
         Of a block, as `kmeans_xp.kernels.portable.nearest` specifies.
+    binned_sum : callable
+        (addends, count) -> their sum, as `kmeans_xp.kernels.shared.binned_sums` specifies.
     full_search : callable
         (rows, weights, engine, origin) -> a `LloydRun` that searches all rows in every iteration.
     label_all, distances_all : callable
@@ -479,11 +516,12 @@ class Engine:
     nearest: Callable[[Array, PreparedCenters], tuple[Array, Array]]
     own_distances: Callable[[Array, PreparedCenters, Array], Array]
     distances: Callable[[Array, PreparedCenters, Any], Array]
-    sum_by_label: Callable[[Array, Array, Array | None, PreparedCenters], tuple[Array, Array]]
+    sum_by_label: Callable[[Array, Array, Array | None, PreparedCenters], ClusterTotals]
     count: Callable[[Array, int], Array]
-    sums_about: Callable[[Array, Array | None, Array], tuple[Array, Array, Array]]
+    sums_about: Callable[[Array, Array | None, Array, float], RowSums]
+    binned_sum: Callable[[Array, int], BinnedSum]
     assign_and_sum: Callable[..., ClusterTotals]
-    full_search: "Callable[[Source, Array | None, Engine, Array], LloydRun]"
+    full_search: "Callable[[Source, Array | None, Engine, Origin], LloydRun]"
     label_all: Callable[..., tuple[Array, Array, float] | None]
     distances_all: Callable[..., tuple[Array, float] | None]
     pair: Callable[[Array, float | None], Pair]

@@ -18,7 +18,7 @@ from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.metrics import DISTANCES
 from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
-from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
+from kmeans_xp.kernels.shared.prepared_centers import Origin, PreparedCenters, prepare
 from kmeans_xp.metrics.clusters import Clusters, open_labels
 from kmeans_xp.rows.arguments import Weights, open_weights
 from kmeans_xp.rows.base import Rows
@@ -200,7 +200,7 @@ def _totals(
 ) -> ClusterTotals:
     """Return the sums of each cluster's rows about the origin, and what they weigh; checks rows."""
     k, d = clusters.count, rows.shape[1]
-    about = prepare(rows.xp.zeros((k, d), dtype=rows.dtype, device=rows.device), origin)
+    about = prepare(rows.xp.zeros((k, d), dtype=rows.dtype, device=rows.device), Origin(origin))
     step = partial(_sum_step, clusters=clusters, engine=engine, about=about)
     aligned = clusters.labels, weights.array
     totals: ClusterTotals = checked_sweep(
@@ -219,7 +219,7 @@ def _sum_step(
     about: PreparedCenters,
 ) -> tuple[ClusterTotals, tuple[()]]:
     numbers = clusters.numbers(labels)
-    return ClusterTotals(*engine.sum_by_label(block, numbers, weights, about)), ()
+    return engine.sum_by_label(block, numbers, weights, about), ()
 
 
 def _spreads(
@@ -261,4 +261,4 @@ def _spread_step(
     distances = engine.own_distances(block, places, numbers)
     if not squared:
         distances = namespace_of(block).sqrt(distances)
-    return ClusterTotals(*engine.sum_by_label(distances[:, None], numbers, weights, about))
+    return engine.sum_by_label(distances[:, None], numbers, weights, about)

@@ -1,14 +1,14 @@
 """Inertia: the sum of squared distances that k-means minimises."""
 
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
+from kmeans_xp.arrays import Array, namespace_of, to_host
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels.choose.engine import engine_for_labels
 from kmeans_xp.kernels.interface import Engine
+from kmeans_xp.kernels.shared.binned_sums import BinnedSum
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows import open_rows
 from kmeans_xp.rows.arguments import aligned_argument, open_centers, open_weights
@@ -67,22 +67,17 @@ def inertia(
     if labels is None:
         found = checked_whole(rows, engine.label_all, prepared, centers=places, squared=True)
     if found is None:
-        step = partial(_cost_step, engine=engine, prepared=prepared)
+        step = partial(_cost_step, engine=engine, prepared=prepared, count=rows.shape[0])
         size = engine.block_rows(*places.shape)
         costs, _ = checked_sweep(rows, step, labels, weights.array, centers=places, block_rows=size)
-        total = float(to_host(costs.cost))
+        total = costs.total()
     else:
         with quiet():
-            total = float(to_host(_cost(found[1], weights.array).cost))
+            total = _cost(found[1], weights.array, engine, rows.shape[0]).total()
     total *= weights.common
     if not np.isfinite(total):
         raise range_error(rows, f"its inertia is {total}", "Divide")
     return total
-
-
-@dataclass(frozen=True)
-class _Cost(Totals):
-    cost: Array
 
 
 def _cost_step(
@@ -92,16 +87,16 @@ def _cost_step(
     *,
     engine: Engine,
     prepared: PreparedCenters,
-) -> tuple[_Cost, tuple[()]]:
+    count: int,
+) -> tuple[BinnedSum, tuple[()]]:
     if labels is None:
         labels = engine.labels(block, prepared)
     distances = engine.own_distances(block, prepared, labels)
-    return _cost(distances, weights), ()
+    return _cost(distances, weights, engine, count), ()
 
 
-def _cost(distances: Array, weights: Array | None) -> _Cost:
-    xp = namespace_of(distances)
-    return _Cost(xp.sum(distances if weights is None else distances * weights))
+def _cost(distances: Array, weights: Array | None, engine: Engine, count: int) -> BinnedSum:
+    return engine.binned_sum(distances if weights is None else distances * weights, count)
 
 
 def check_labels(labels: Array, k: int) -> None:

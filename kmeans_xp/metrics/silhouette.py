@@ -14,7 +14,7 @@ from kmeans_xp.kernels.choose.engine import engine_for_silhouette
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.metrics import DISTANCES, PRECOMPUTED, Metric, check_metric, measure
 from kmeans_xp.kernels.shared.blocks import parts
-from kmeans_xp.kernels.shared.prepared_centers import prepare
+from kmeans_xp.kernels.shared.prepared_centers import Origin, prepare
 from kmeans_xp.metrics.clusters import Clusters, open_labels
 from kmeans_xp.rows.arguments import Weights, open_weights
 from kmeans_xp.rows.base import Rows
@@ -240,7 +240,7 @@ def _masses(labels: Array, weights: Array | None, k: int, engine: Engine, rows: 
     if weights is None:
         return xp.astype(engine.count(labels, k), rows.wide)
     none = xp.zeros((k, 1), dtype=rows.wide, device=rows.device)
-    return engine.sum_by_label(weights[:, None], labels, None, prepare(none))[0][:, 0]
+    return engine.sum_by_label(weights[:, None], labels, None, prepare(none)).sums[:, 0]
 
 
 @dataclass(frozen=True)
@@ -306,8 +306,8 @@ class _Amid:
         xp, rows, k, width = self.rows.xp, self.rows, self.masses.shape[0], distances.shape[1]
         none = xp.zeros((k, width), dtype=rows.wide, device=rows.device)
         weights = None if self.weights is None else self.weights[others]
-        about = prepare(none, none[0, :])
-        return self.engine.sum_by_label(distances, self.labels[others], weights, about)[0]
+        about = prepare(none, Origin(none[0, :]))
+        return self.engine.sum_by_label(distances, self.labels[others], weights, about).sums
 
 
 def _distances_step(block: Array, labels: Array, *, amid: _Amid) -> tuple[Array, Array]:

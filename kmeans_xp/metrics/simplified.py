@@ -114,10 +114,10 @@ def _step(
     near, far = (xp.sqrt(engine.own_distances(block, prepared, w)) for w in (labels, second))
     most = xp.maximum(near, far)
     values = xp.where(most > 0, (far - near) / xp.where(most > 0, most, 1.0), 0.0)
-    sums, masses = engine.sum_by_label(values[:, None], labels, weights, about)
+    totals = engine.sum_by_label(values[:, None], labels, weights, about)
     if weights is None:
-        sizes = masses
+        sizes = totals.weights
     else:
         heavy = xp.astype(weights > 0, weights.dtype)
-        sizes = engine.sum_by_label(values[:, None], labels, heavy, about)[1]
-    return _ByCluster(sums[:, 0], masses, sizes), ()
+        sizes = engine.sum_by_label(values[:, None], labels, heavy, about).weights
+    return _ByCluster(totals.sums[:, 0], totals.weights, sizes), ()

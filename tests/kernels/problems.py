@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kmeans_xp.kernels.shared.prepared_centers import tied
+from kmeans_xp.kernels.shared.exact_sums import grids_for
+from kmeans_xp.kernels.shared.prepared_centers import Origin, tied
 from tests.data import blobs, cloud, some_rows
 
 
@@ -37,6 +38,14 @@ class Problem:
     def cast(self, dtype: type) -> "Problem":
         """The same in the given precision."""
         return replace(self, X=self.X.astype(dtype), centers=self.centers.astype(dtype))
+
+
+def origin_of(X: np.ndarray, point: np.ndarray, weights: np.ndarray | None = None) -> Origin:
+    """The point, with the grids of the sums of rows about it."""
+    w = np.ones(len(X)) if weights is None else weights
+    shifted = w[:, None] * np.abs(X.astype(np.float64) - point)
+    largest = np.append(shifted.max(axis=0), w.max())
+    return Origin(point, grids_for(largest, len(X)))
 
 
 def correlated(n: int, d: int, seed: int = 0) -> np.ndarray:

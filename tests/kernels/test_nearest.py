@@ -13,7 +13,8 @@ from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.numba.engine import NUMBA
 from kmeans_xp.kernels.numpy.engine import NUMPY
 from kmeans_xp.kernels.portable.engine import PORTABLE
-from kmeans_xp.kernels.shared.prepared_centers import prepare
+from kmeans_xp.kernels.shared.exact_sums import first_grid
+from kmeans_xp.kernels.shared.prepared_centers import Origin, prepare
 from kmeans_xp.rows import open_rows
 from tests.backends import Backend
 from tests.data import cloud
@@ -24,6 +25,7 @@ from tests.kernels.problems import (
     Problem,
     labels_of,
     nearest_to,
+    origin_of,
     squares_of,
     zero_weights,
 )
@@ -59,7 +61,8 @@ def test_labels_are_exact(engine: Engine, backend: Backend, problem: Problem) ->
         origins = (None, backend.asarray(case.origin), backend.asarray(0 * case.origin))
         for origin in origins[: 3 if backend.name == "numpy" else 1]:
             with _as_in_a_sweep(backend):
-                found = engine.labels(block, prepare(centers, origin))
+                given = None if origin is None else Origin(origin)
+                found = engine.labels(block, prepare(centers, given))
             _check_labels(backend.to_numpy(found), case, backend)
 
 
@@ -131,10 +134,11 @@ def test_sums_by_label_and_counts(
     rtol = 1e-13 if backend.float64 else 1e-5
     for case in _cases(problem, backend):
         with _as_in_a_sweep(backend):
-            prepared = prepare(backend.asarray(case.centers), backend.asarray(case.origin))
+            prepared = prepare(backend.asarray(case.centers), Origin(backend.asarray(case.origin)))
             weights = backend.asarray(w) if weighted else None
             block, given = backend.asarray(case.X), backend.asarray(labels)
-            sums, weight = engine.sum_by_label(block, given, weights, prepared)
+            totals = engine.sum_by_label(block, given, weights, prepared)
+            sums, weight = totals.sums, totals.weights
             counts = engine.count(given, k)
         shifted = w[:, None] * (case.X.astype(np.longdouble) - case.origin)
         size = float(np.abs(shifted).sum(axis=0).max())
@@ -151,11 +155,12 @@ def test_assign_and_sum_is_both_in_one(
     w = zero_weights(len(problem.X)) if weighted else None
     for case in _cases(problem, backend):
         with _as_in_a_sweep(backend):
-            prepared = prepare(backend.asarray(case.centers), backend.asarray(case.origin))
+            prepared = prepare(backend.asarray(case.centers), Origin(backend.asarray(case.origin)))
             weights, block = None if w is None else backend.asarray(w), backend.asarray(case.X)
             found = engine.assign_and_sum(block, weights, prepared=prepared)
             labels = engine.labels(block, prepared)
-            sums, weight = engine.sum_by_label(block, labels, weights, prepared)
+            totals = engine.sum_by_label(block, labels, weights, prepared)
+            sums, weight = totals.sums, totals.weights
         size = float(np.abs(case.X.astype(np.float64) - case.origin).max()) * len(case.X)
         atol = (1e-13 if backend.float64 else 1e-6) * size
         assert_allclose(backend.to_numpy(found.sums), backend.to_numpy(sums), rtol=0, atol=atol)
@@ -176,11 +181,22 @@ def test_sums_about_a_point(
         about = backend.asarray(np.full(shape[1], 6.5))
         with _as_in_a_sweep(backend):
             weights = backend.asarray(w) if weighted else None
-            found = engine.sums_about(backend.asarray(X), weights, about)
-        centred = X.astype(np.float64) - 6.5
-        for part, expected in zip(found, (w.sum(), w @ centred, w @ centred**2), strict=True):
+            centred = X.astype(np.float64) - 6.5
+            terms = w[:, None] * centred**2
+            grid = first_grid(float(terms.max()), terms.size) if backend.float64 else 0.0
+            found = engine.sums_about(backend.asarray(X), weights, about, grid)
+        coarse = backend.to_numpy(found.coarse)
+        if backend.float64:  # To the last bit, whatever the order.
+            assert_array_equal(coarse, ((terms + grid) - grid).sum(axis=0))
+        squares = coarse + backend.to_numpy(found.rest)
+        for part, expected in (
+            (backend.to_numpy(found.weight), w.sum()),
+            (backend.to_numpy(found.first), w @ centred),
+            (squares, terms.sum(axis=0)),
+            (backend.to_numpy(found.largest), terms.max(axis=0)),
+        ):
             atol = np.abs(expected).max() * backend.tolerance
-            assert_allclose(backend.to_numpy(part), expected, rtol=backend.tolerance, atol=atol)
+            assert_allclose(part, expected, rtol=backend.tolerance, atol=atol)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -188,18 +204,20 @@ def test_sums_about_a_point(
 def test_rows_may_lie_in_any_way(engine: Engine, name: str, layout: str, dtype: type) -> None:
     case = PROBLEMS[name].cast(dtype)
     X, lying, C = case.X, LAYOUTS[layout](case.X), case.centers
-    prepared, about = prepare(C, X[0]), np.full(X.shape[1], 0.25)
+    prepared, about = prepare(C, origin_of(X, X[0])), np.full(X.shape[1], 0.25)
+    grid = first_grid(float(np.square(X - about).max()), X.size)
     labels, squares = engine.nearest(lying, prepared)
     assert_array_equal(labels, nearest_to(X, C))
     assert_array_equal(labels, engine.labels(lying, prepared))
-    assert_allclose(squares, engine.nearest(X, prepared)[1], rtol=1e-14)
-    assert_allclose(squares, engine.own_distances(lying, prepared, labels), rtol=1e-14)
+    assert_array_equal(squares, engine.nearest(X, prepared)[1])
+    assert_array_equal(squares, engine.own_distances(lying, prepared, labels))
     for weights in (None, zero_weights(len(X))):
-        sums = [engine.sum_by_label(rows, labels, weights, prepared)[0] for rows in (lying, X)]
-        assert_allclose(*sums, rtol=1e-10, atol=1e-10)
-        found = [engine.sums_about(rows, weights, about) for rows in (lying, X)]
-        for part, whole in zip(*found, strict=True):
-            assert_allclose(part, whole, rtol=1e-10, atol=1e-10)
+        sums = [engine.sum_by_label(rows, labels, weights, prepared) for rows in (lying, X)]
+        assert_array_equal(sums[0].high, sums[1].high)
+        assert_array_equal(sums[0].low, sums[1].low)
+        found = [engine.sums_about(rows, weights, about, grid) for rows in (lying, X)]
+        assert_array_equal(found[0].coarse, found[1].coarse)
+        assert_allclose(found[0].first, found[1].first, rtol=1e-10, atol=1e-10)
     assert_array_equal(lying, X)
 
 
@@ -317,3 +335,15 @@ def test_what_overflows_is_refused_without_a_warning() -> None:
         assign(X, X[:1])
     with pytest.raises(ValueError, match="its inertia is inf"):
         inertia(X[:2].astype(np.float64) * 1e122, np.zeros((1, 2)), sample_weight=[1.0, 1e4])
+
+
+# Centres come in the machine's byte order.
+@pytest.mark.parametrize("layout", sorted({*LAYOUTS} - {"other byte order"}))
+@pytest.mark.parametrize("d", [3, 20])
+def test_centres_may_lie_in_any_way(engine: Engine, d: int, layout: str, dtype: type) -> None:
+    X = cloud(300, d).astype(dtype)
+    C, labels = X[:9].copy(), np.arange(300, dtype=np.int32) % 9
+    lying = LAYOUTS[layout](C)
+    expected = engine.own_distances(X, prepare(C), labels)
+    assert_array_equal(engine.own_distances(X, prepare(lying), labels), expected)
+    assert_array_equal(engine.nearest(X, prepare(lying))[0], nearest_to(X, C))

@@ -14,7 +14,7 @@ from kmeans_xp.algorithms.seeding.fit import Init, seed
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels.interface import Engine, HalfGains, Halves, HalvesTask
-from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
+from kmeans_xp.kernels.shared.prepared_centers import Origin, PreparedCenters, prepare
 
 # A half with so many times fewer rows than both is summed by itself.
 UNEVEN = 1 << 20
@@ -114,7 +114,7 @@ class Division:
 
     def _step(self, state: _State) -> tuple[_State, Report]:
         """Sum the rows that changed sides."""
-        rows, threshold = self.problem.rows, self.problem.threshold
+        rows, threshold = self.problem.rows, self._threshold
         second, labels = self._second(state)
         size, n = float(second.size), rows.shape[0]
         if min(size, n - size) * UNEVEN < n:
@@ -128,8 +128,16 @@ class Division:
 
     def _whole_step(self, state: _State) -> tuple[_State, Report]:
         """Sum each half by itself, so that what it lost leaves no rest in it."""
-        moved, report = self.problem.step(state.centers, lloyd=self.problem.lloyd())
+        problem = self.problem
+        moved, report = problem.step(
+            state.centers, lloyd=problem.lloyd(), threshold=lambda: self._threshold
+        )
         return _state(moved), report
+
+    @property
+    def _threshold(self) -> float:
+        """Return up to which squared shift of the centres they have converged."""
+        return self.problem.tol * self.problem.moments.variance
 
     def _settled(self, state: _State, converged: bool) -> Divided:
         """Return the halves that the two centres make of the rows."""
@@ -174,7 +182,14 @@ class Division:
         squares = np.maximum(inertia - sizes * offsets, ROUNDING * inertia)
         d = means.shape[1]
         return tuple(
-            Moments(float(sizes[j]), means[j], np.full(d, squares[j] / d), centers[j, :])
+            Moments(
+                float(sizes[j]),
+                means[j],
+                np.full(d, squares[j] / d),
+                Origin(centers[j, :]),
+                float(inertia[j]),
+                float(inertia[j]),
+            )
             for j in (0, 1)
         )
 

@@ -25,6 +25,8 @@ from kmeans_xp.kernels.portable.batch import (
     some_fits,
     totals_of,
 )
+from kmeans_xp.kernels.shared.cluster_totals import means_of
+from kmeans_xp.kernels.shared.ordered_sums import ordered_sum
 
 # The part of the fits from which those that ended are left out of the batch.
 IDLE = 0.25
@@ -62,15 +64,14 @@ class Batch:
     k : int
     dtype : dtype
         Of X, and so of centres.
-    tol, max_iter
-        As `kmeans` has them.
+    terms : Terms
+        What ends the fits, by m entries or one for all.
     """
 
     rows: BatchRows
     k: int
     dtype: Any
-    tol: float
-    max_iter: int
+    terms: "Terms"
 
     def from_draws(self, uniforms: np.ndarray) -> tuple[Array, list[Fit]]:
         """Return centres and fits that start from k-means++, by `draw_count` uniforms of each."""
@@ -85,7 +86,7 @@ class Batch:
         """Return centres, (m, k, d), and fits that start from some rows, (m, k) integers."""
         xp, m = namespace_of(indices), indices.shape[0]
         starts = xp.astype(rows_at(self.rows, indices), self.dtype, copy=False)
-        terms = _Terms.of(self.rows, fits=m, tol=self.tol, max_iter=self.max_iter)
+        terms = self.terms.of_fits(m)
         ended = [
             _ended(some, starts[part, ...], terms.at(part))
             for part, some in in_parts(self.rows, m, self.k)
@@ -95,7 +96,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class _Terms:
+class Terms:
     """What ends fits, and what their inertia is reckoned from.
 
     Attributes
@@ -112,21 +113,21 @@ class _Terms:
     max_iter: int
 
     @classmethod
-    def of(cls, rows: BatchRows, *, fits: int, tol: float, max_iter: int) -> Self:
-        """Return those of so many fits, of which each has a set of rows or all have the same.
+    def of(cls, rows: BatchRows, *, tol: float, max_iter: int) -> Self:
+        """Return those of fits to rows without weights.
 
         They have converged if the squared shift is at most `tol` times the mean variance of the
         features.
         """
         xp, (*_, n, d) = namespace_of(rows.rows), rows.rows.shape
-        weights = rows.weights
-        weight = n if weights is None else float(to_host(xp.sum(weights)))
-        weighted = rows.shifted if weights is None else rows.shifted * weights[None, :, None]
-        sums = to_host(xp.sum(weighted, axis=1)).astype(np.float64)
-        squares, means = sums[:, -1], sums[:, :d] / weight
-        variances = np.maximum(squares / weight - np.vecdot(means, means), 0.0) / d
-        terms = cls(tol * variances, squares, max_iter)
-        return terms if len(squares) == fits else terms.at(np.zeros(fits, np.intp))
+        sums = to_host(xp.sum(rows.shifted, axis=1)).astype(np.float64)
+        squares, means = sums[:, -1], sums[:, :d] / n
+        variances = np.maximum(squares / n - np.vecdot(means, means), 0.0) / d
+        return cls(tol * variances, squares, max_iter)
+
+    def of_fits(self, m: int) -> Self:
+        """Return those of m fits, which may be the same for all."""
+        return self if len(self.squares) == m else self.at(np.zeros(m, np.intp))
 
     def at(self, which: slice | np.ndarray) -> Self:
         """Return those of some of the fits."""
@@ -183,7 +184,7 @@ def _at(array: Array, where: np.ndarray) -> Array:
     return namespace_of(array).take(array, to_like(np.flatnonzero(where), array), axis=0)
 
 
-def _ended(rows: BatchRows, starts: Array, terms: _Terms) -> tuple[Array, list[Fit]]:
+def _ended(rows: BatchRows, starts: Array, terms: Terms) -> tuple[Array, list[Fit]]:
     m = starts.shape[0]
     none = np.zeros(m, bool)
     state = _State(rows, starts, np.arange(m), none, (), none, ~none)
@@ -199,7 +200,7 @@ def _ended(rows: BatchRows, starts: Array, terms: _Terms) -> tuple[Array, list[F
     return centers, [Fit(*of) for of in zip(inertia, histories, *outcomes, strict=True)]
 
 
-def _step(state: _State, *, terms: _Terms) -> tuple[_State, Report]:
+def _step(state: _State, *, terms: Terms) -> tuple[_State, Report]:
     """Assign every row of every fit, and move each centre to the mean of its rows."""
     rows, centers, busy = state.rows, _wide(state.centers, state.rows), ~state.idle
     terms = terms.at(state.numbers)
@@ -239,20 +240,21 @@ def _moved(before: Array, mask: Array, rows: BatchRows) -> tuple[Array, Array]:
     These are of each fit: the inertia less the squares about the origin, the squared shift, the
     least weight of a cluster, and how many rows have several candidates, (4, m).
     """
-    xp, totals = namespace_of(mask), totals_of(mask, rows)
-    sums, weights = totals[:, :, :-1], totals[:, :, -1:]
-    wide = _wide(before, rows)
+    xp, (high, low) = namespace_of(mask), totals_of(mask, rows)
+    wide, both = _wide(before, rows), high + low
+    sums, weights = both[:, :, :-1], both[:, :, -1:]
     occupied = weights > 0
-    means = rows.origins + sums / xp.where(occupied, weights, xp.ones_like(weights))
+    weighed = xp.where(occupied, weights, xp.ones_like(weights))
+    means = rows.origins + means_of(high[:, :, :-1], low[:, :, :-1], weighed)
     moved = xp.astype(xp.where(occupied, means, wide), before.dtype, copy=False)
     drift, shifted = _wide(moved, rows) - wide, wide - rows.origins
-    gain = xp.sum(shifted * (weights * shifted - 2 * sums), axis=(1, 2))
-    lightest = xp.min(weights, axis=(1, 2))
+    terms = xp.stack([shifted * (weights * shifted - 2 * sums), drift * drift])
+    gain_and_shift = ordered_sum(xp.reshape(terms, (2, mask.shape[0], -1)))
     # Where all rows weigh one, weights count the candidates.
     counted = weights if rows.weights is None else xp.astype(mask, xp.int32)
-    several = xp.sum(counted, axis=(1, 2)) - mask.shape[2]
-    numbers = [gain, xp.sum(drift * drift, axis=(1, 2)), lightest, several]
-    return moved, xp.stack([xp.astype(of_fits, wide.dtype, copy=False) for of_fits in numbers])
+    several = xp.astype(xp.sum(counted, axis=(1, 2)) - mask.shape[2], wide.dtype, copy=False)
+    others = xp.stack([xp.min(weights, axis=(1, 2)), several])
+    return moved, xp.concat([gain_and_shift, others])
 
 
 def _inertias(centers: Array, rows: BatchRows) -> Array:

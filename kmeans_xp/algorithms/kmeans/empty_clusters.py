@@ -9,6 +9,8 @@ from kmeans_xp.algorithms.seeding.fit import random_rows
 from kmeans_xp.arrays import Array, namespace_of, to_host
 from kmeans_xp.kernels.interface import Engine
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
+from kmeans_xp.kernels.shared.exact_sums import Grids, split
+from kmeans_xp.kernels.shared.ordered_sums import ordered_sum
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 from kmeans_xp.rows.base import Rows
 
@@ -36,8 +38,8 @@ def relocate(
     clusters would take turns at rows for ever.
     """
     # Totals are small, and this is rare: on the host it is the same for every backend.
-    sums, cluster_weights = to_host(totals.sums).copy(), to_host(totals.weights).copy()
-    empty = np.flatnonzero(cluster_weights == 0)
+    on_host = ClusterTotals(to_host(totals.high).copy(), to_host(totals.low).copy())
+    empty = np.flatnonzero(on_host.weights == 0)
     step = partial(_nearest_step, engine=engine, prepared=prepared)
     size = engine.block_rows(*prepared.centers.shape)
     labels, distances = rows.map(step, weights, block_rows=size)
@@ -47,12 +49,26 @@ def relocate(
         return totals
     if choice == "random":
         indices = random_rows(rows, len(empty), weights, generator)
-    shifted = to_host(rows.take(indices)).astype(sums.dtype) - to_host(prepared.origin)
-    moved = np.ones(len(indices)) if weights is None else rows.pick(weights, indices)
-    for j, x, w, old in zip(empty, shifted, moved, rows.pick(labels, indices), strict=False):
-        _take_away(sums, cluster_weights, int(old), w, x)
-        sums[j], cluster_weights[j] = w * x, w
-    return ClusterTotals(rows.small(sums), rows.small(cluster_weights))
+    moved = None if weights is None else rows.pick(weights, indices)
+    high, low = _addends(rows, prepared, indices, moved)
+    for j, i, old in zip(empty, range(len(indices)), rows.pick(labels, indices), strict=False):
+        for sums, addend in ((on_host.high, high[i]), (on_host.low, low[i])):
+            sums[old] -= addend
+            sums[j] = addend
+    return ClusterTotals(rows.small(on_host.high), rows.small(on_host.low))
+
+
+def _addends(
+    rows: Rows, prepared: PreparedCenters, indices: list[int], weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what rows add to clusters on each grid, (m, d + 1) on the host."""
+    wide = to_host(prepared.wide_origin)
+    shifted = to_host(rows.take(indices)).astype(wide.dtype) - wide
+    column = np.ones((len(indices), 1), wide.dtype) if weights is None else weights[:, None]
+    addends = np.hstack([shifted * column, column])
+    if prepared.grids is None:
+        return addends, np.zeros_like(addends)
+    return split(addends, Grids(*map(to_host, prepared.grids)))
 
 
 def _far(rows: Rows, prepared: PreparedCenters, distances: Array, indices: list[int]) -> list[int]:
@@ -65,20 +81,9 @@ def _far(rows: Rows, prepared: PreparedCenters, distances: Array, indices: list[
     shifted = x - to_host(prepared.origin)
     x *= 4 * eps
     shifted *= 4 * eps * SUMMED
-    rounding = np.vecdot(x, x) + np.vecdot(shifted, shifted)
+    rounding = ordered_sum(x * x) + ordered_sum(shifted * shifted)
     far = rows.pick(distances, indices) > rounding
     return [i for i, is_far in zip(indices, far, strict=True) if is_far]
-
-
-def _take_away(
-    sums: np.ndarray, cluster_weights: np.ndarray, old: int, w: float, x: np.ndarray
-) -> None:
-    """Take a row of weight `w` from cluster `old`; what only rounding leaves is nothing."""
-    before = cluster_weights[old]
-    sums[old] -= w * x
-    cluster_weights[old] -= w
-    if cluster_weights[old] <= 1e-12 * before:
-        sums[old], cluster_weights[old] = 0, 0
 
 
 def _nearest_step(

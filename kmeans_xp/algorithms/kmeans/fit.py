@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
 
 from kmeans_xp.algorithms.final_assignment import Assignment, assigned
-from kmeans_xp.algorithms.kmeans.batch import Batch
+from kmeans_xp.algorithms.kmeans.batch import Batch, Terms
 from kmeans_xp.algorithms.kmeans.empty_clusters import CHOICES, EmptyClusters, relocate
 from kmeans_xp.algorithms.loop import Callback, Report, Run, iterate, teller
 from kmeans_xp.algorithms.moments import CANCELLED, Moments, moments_of
@@ -35,7 +35,7 @@ from kmeans_xp.arrays.record import Record
 from kmeans_xp.kernels.choose.ledger import passes_of
 from kmeans_xp.kernels.choose.lloyd import LloydMethod, find_lloyd, suits_batch
 from kmeans_xp.kernels.interface import Engine, LloydRun
-from kmeans_xp.kernels.portable.batch import batch_rows
+from kmeans_xp.kernels.portable.batch import batch_rows, totals_of
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals, move
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
 from kmeans_xp.rows.arguments import open_weights
@@ -237,10 +237,12 @@ class Problem:
         """Return the engine that runs."""
         return self.method.engine
 
-    @property
-    def threshold(self) -> float:
-        """Return up to which squared shift of the centres a run has converged."""
-        return self.tol * self.moments.variance
+    def threshold(self, totals: ClusterTotals) -> float:
+        """Return up to which squared shift of the centres a run has converged.
+
+        It is the same by the totals of any iteration.
+        """
+        return self.tol * self.moments.variance_by(totals) if self.tol else 0.0
 
     @cached_property
     def generator(self) -> np.random.Generator:
@@ -282,10 +284,13 @@ class Problem:
         rows, k, xp = self.rows, self.k, self.rows.xp
         everything, origin = (
             xp.astype(a, rows.wide, copy=False)[None, ...]
-            for a in (rows.block(0, rows.shape[0]), self.moments.origin)
+            for a in (rows.block(0, rows.shape[0]), self.moments.origin.point)
         )
-        data = batch_rows(everything, origin, self.weights)
-        all_starts = Batch(data, k, rows.dtype, self.tol, max_iter)
+        data = batch_rows(everything, origin, self.weights, self.moments.origin.grids)
+        one_cluster = xp.ones((1, 1, rows.shape[0]), dtype=xp.bool, device=rows.device)
+        totals = ClusterTotals(*(part[0, ...] for part in totals_of(one_cluster, data)))
+        one = np.array([self.threshold(totals)]), np.array([self.moments.about_origin])
+        all_starts = Batch(data, k, rows.dtype, Terms(*one, max_iter))
         if init == "random":
             drawn = [random_rows(rows, k, self.weights, self.generator) for _ in range(starts)]
             centers, fits = all_starts.from_rows(rows.small(np.asarray(drawn)))
@@ -322,7 +327,9 @@ class Problem:
         """Seed, and iterate to the end of one start; return also whether `tell` stopped it."""
         centers = self.start(X, init)
         lloyd = self.lloyd()
-        run = iterate(partial(self.step, lloyd=lloyd), centers, max_iter=max_iter, tell=tell)
+        threshold = cache(lambda: self.threshold(lloyd.totals))
+        step = partial(self.step, lloyd=lloyd, threshold=threshold)
+        run = iterate(step, centers, max_iter=max_iter, tell=tell)
         return self.settle(run, lloyd), run.stopped
 
     def start(self, X: Any, init: Init) -> Array:
@@ -337,9 +344,11 @@ class Problem:
         return self.method.start(self.rows, self.weights, self.k, self.moments.origin)
 
     @quiet()
-    def step(self, centers: Array, *, lloyd: LloydRun) -> tuple[Array, Report]:
+    def step(
+        self, centers: Array, *, lloyd: LloydRun, threshold: Callable[[], float]
+    ) -> tuple[Array, Report]:
         """Assign every row, and move each centre to the mean of its rows."""
-        step = lloyd.step(centers)
+        step, converged_at = lloyd.step(centers), threshold()
         squares = self.moments.about_origin
         inertia = self.common * (step.gain + squares)
         if inertia < CANCELLED * self.common * squares:
@@ -347,7 +356,7 @@ class Problem:
         if step.empty:
             prepared = prepare(centers, self.moments.origin)
             step = move(prepared, self.fill(prepared, lloyd.totals))
-        return step.centers, Report(inertia, step.shift, step.shift <= self.threshold)
+        return step.centers, Report(inertia, step.shift, step.shift <= converged_at)
 
     def fill(self, prepared: PreparedCenters, totals: ClusterTotals) -> ClusterTotals:
         """Give each empty cluster a row."""

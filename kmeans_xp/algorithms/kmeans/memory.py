@@ -10,7 +10,9 @@ from kmeans_xp.kernels.choose.workload import SAMPLE
 from kmeans_xp.kernels.interface import Engine, Source
 from kmeans_xp.kernels.numpy import hamerly as numpy_hamerly
 from kmeans_xp.kernels.numpy import nearest as numpy_nearest
+from kmeans_xp.kernels.numpy import sums as numpy_sums
 from kmeans_xp.kernels.numpy.engine import NUMPY
+from kmeans_xp.kernels.portable.lloyd import summed_rows
 from kmeans_xp.kernels.portable.seeding import TOGETHER
 
 # Bytes of a label, and of a number in single precision and in the widest float.
@@ -55,7 +57,7 @@ def lloyd_memory(
     compiled = bounds is not None and bounds.group is not None
     fused, centers = method.fused_block(rows) is not None, 4 * k * d * WIDE
     if fused and not compiled:
-        summed = min(n * d, numpy_nearest.SUM_ENTRIES) * (item + WIDE)
+        summed = min(n * (d + 1), numpy_sums.SUM_ENTRIES) * (item + 2 * WIDE)
         return n * (LABEL + _one_block_row(d, k)), centers + summed
     if fused:
         # Pieces add up sums of their own, and every centre has the others in order.
@@ -63,12 +65,15 @@ def lloyd_memory(
         return n * remembered, 4 * centers + k * k * (LABEL + item + WIDE) + settled
     size = min(n, block_rows)
     if not method.engine.remembers:
-        # Scores and which of them exclude a centre; rows as a product takes them.
-        block = size * (k * (item + 2) + 3 * d * item + STEP)
+        # Scores and which of them exclude a centre; rows as a product takes them. Then rows about
+        # the origin, weighted, and on both grids, side by side too.
+        searched = size * (k * (item + 2) + 3 * d * item + STEP)
+        summed = min(n, summed_rows(method.engine, k, d)) * 8 * (d + 1) * WIDE
+        block = max(searched, summed)
     elif compiled:
         block = size * STEP
     elif bounds is None and method.engine.labels is not NUMPY.labels:
-        block = size * (d * WIDE + STEP)
+        block = size * STEP + min(size, numpy_sums.SUM_ENTRIES // d) * 2 * d * WIDE
     else:
         block = _searched_by_numpy(size, d, k, item, sums_all=bounds is None)
     if rows.in_memory and rows.uncopied(n) is None:
@@ -85,12 +90,12 @@ def _searched_by_numpy(size: int, d: int, k: int, item: int, *, sums_all: bool) 
     """Return what a block takes: scores of a piece of it, rows that are summed, and the rest."""
     piece = min(size, max(256, numpy_nearest.PIECE_BYTES // (item * (d + 2 * k))))
     summed = (
-        size
+        min(size, numpy_sums.SUM_ENTRIES // d)
         if sums_all
         else min(size, numpy_hamerly.GATHERED_ENTRIES // d, numpy_nearest.BLOCK_ROWS)
     )
     scores = piece * (k * (2 * item + 1) + (d + 2) * item)
-    return scores + summed * (d * (item + WIDE) + STEP) + size * STEP
+    return scores + summed * (d * (item + 2 * WIDE) + STEP) + size * STEP
 
 
 def _bytes_of(rows: Source) -> int:

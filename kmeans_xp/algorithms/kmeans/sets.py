@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kmeans_xp.algorithms.kmeans.batch import Batch
+from kmeans_xp.algorithms.kmeans.batch import Batch, Terms
 from kmeans_xp.algorithms.kmeans.fit import kmeans
 from kmeans_xp.algorithms.seeding.batch import draw_count
 from kmeans_xp.arrays import Array, namespace_of
@@ -59,7 +59,8 @@ def _at_once(sets: Array, k: int, seeds: Sequence[int], n_init: int) -> list[flo
         wide = xp.astype(xp.repeat(sets, n_init, axis=0), rows.wide, copy=False)
         origins = xp.mean(wide, axis=1)
         data = batch_rows(wide, origins, None)
-        batch = Batch(data, k, rows.dtype, TOL, MAX_ITER)
+        terms = Terms.of(data, tol=TOL, max_iter=MAX_ITER)
+        batch = Batch(data, k, rows.dtype, terms)
         _, fits = batch.from_draws(np.concatenate(draws))
     of_sets = [fits[i : i + n_init] for i in range(0, len(fits), n_init)]
     return [

@@ -210,4 +210,4 @@ def _votes_step(
     xp = namespace_of(block)
     labels, _ = measure.nearest(block, prepared)
     nothing = prepare(xp.zeros((size, 1), dtype=block.dtype, device=device_of(block)))
-    return _Votes(engine.sum_by_label(block[:, :1], labels, weights, nothing)[1])
+    return _Votes(engine.sum_by_label(block[:, :1], labels, weights, nothing).weights)

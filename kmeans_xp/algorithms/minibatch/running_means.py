@@ -13,7 +13,7 @@ from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.arrays.record import Record
 from kmeans_xp.arrays.views import OnHost
 from kmeans_xp.kernels.interface import Batch, Engine
-from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
+from kmeans_xp.kernels.shared.prepared_centers import Origin, PreparedCenters, prepare
 from kmeans_xp.rows.arguments import Weights
 from kmeans_xp.rows.base import Rows
 
@@ -169,7 +169,7 @@ def _reassign(rows: Rows, weights: Weights, means: Means, rules: Rules) -> Means
     No more of them than half the rows. A moved centre has seen the row that it is.
     """
     xp, unseen = rows.xp, np.flatnonzero(means.seen == 0)
-    prepared = prepare(means.rounded(rows), means.origin)
+    prepared = prepare(means.rounded(rows), Origin(means.origin))
     costs = costs_of(rows, weights.array, prepared, rules.engine)
     uniforms = rules.generator.random(min(len(unseen), max(1, weights.count // 2)))
     drawn = list(dict.fromkeys(rows.sample(costs, uniforms)[0]))

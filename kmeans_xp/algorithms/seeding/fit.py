@@ -218,7 +218,7 @@ class _Draws:
 
     def seeding(self, k: int, trials: int) -> Seeding:
         """Return what greedy k-means++ is to choose from."""
-        origin, variance = self.moments.origin, self.moments.variance
+        origin, variance = self.moments.origin.point, self.moments.variance
         return Seeding(self.rows, self.weights, k, trials, origin, variance)
 
 
@@ -303,4 +303,4 @@ def _weight_step(
 ) -> _Votes:
     """Return the weight of the rows that are nearest to each candidate."""
     labels = engine.labels(block, prepared)
-    return _Votes(engine.sum_by_label(block, labels, weights, prepared)[1])
+    return _Votes(engine.sum_by_label(block, labels, weights, prepared).weights)

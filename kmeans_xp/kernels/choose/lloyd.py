@@ -26,6 +26,7 @@ from kmeans_xp.kernels.numpy import projection as numpy_projection
 from kmeans_xp.kernels.numpy.direct import DirectIteration
 from kmeans_xp.kernels.portable.lloyd import BoundedSearch
 from kmeans_xp.kernels.shared.hamerly import Bounds
+from kmeans_xp.kernels.shared.prepared_centers import Origin
 from kmeans_xp.kernels.shared.projection import directions_up_to
 from kmeans_xp.kernels.shared.quantised import BYTES_UP_TO, candidate_share
 
@@ -170,8 +171,8 @@ class LloydMethod:
             return min(n, self.engine.block_rows(k, d))
         return min(n, method.block_rows(workload))
 
-    def start(self, rows: Source, weights: Array | None, k: int, origin: Array) -> LloydRun:
-        """Return the iterations of a run, whose sums are taken about `origin`, (d,)."""
+    def start(self, rows: Source, weights: Array | None, k: int, origin: Origin) -> LloydRun:
+        """Return the iterations of a run, whose sums are taken about `origin`."""
         method, workload = self.bound_method, self.workload
         if method is None or workload is None:
             return self.engine.full_search(rows, weights, self.engine, origin)
@@ -210,7 +211,7 @@ def _low_d_block_rows(workload: Workload) -> int:
 
 
 def _low_d_fused(
-    block: Array, weights: Array | None, k: int, origin: Array, team: Team
+    block: Array, weights: Array | None, k: int, origin: Origin, team: Team
 ) -> FusedIteration:
     from kmeans_xp.kernels.numba.low_d import iteration
 
@@ -336,7 +337,7 @@ def _numpy_block_rows(workload: Workload) -> int:
 
 
 def _one_block_fused(
-    block: Array, weights: Array | None, k: int, origin: Array, _team: Team
+    block: Array, weights: Array | None, k: int, origin: Origin, _team: Team
 ) -> FusedIteration:
     if regimes.iterates_directly(block.size, k):
         return DirectIteration(block, weights, k, origin)

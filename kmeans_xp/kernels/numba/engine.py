@@ -98,6 +98,7 @@ NUMBA = NUMPY.overriding(
     labels=nearest.labels,
     nearest=nearest.nearest,
     own_distances=nearest.own_distances,
+    binned_sum=nearest.binned_sum,
     count=nearest.count,
     sums_about=nearest.sums_about,
     assign_and_sum=nearest.assign_and_sum,

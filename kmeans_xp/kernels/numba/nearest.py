@@ -5,11 +5,13 @@ from collections.abc import Callable
 import numpy as np
 
 from kmeans_xp.kernels.choose import regimes
-from kmeans_xp.kernels.interface import Team
+from kmeans_xp.kernels.interface import RowSums, Team
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.compiling import DTYPES, LOW_D, PRODUCT, PROJECTION
 from kmeans_xp.kernels.numpy import nearest as numpy_nearest
+from kmeans_xp.kernels.numpy import sums as numpy_sums
 from kmeans_xp.kernels.numpy.memory import gathered
+from kmeans_xp.kernels.shared.binned_sums import BinnedSum
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
@@ -99,21 +101,27 @@ def assign_and_sum(
     block: np.ndarray, weights: np.ndarray | None, *, prepared: PreparedCenters
 ) -> ClusterTotals:
     """Return the totals of the rows that are nearest to each centre."""
-    found = labels(block, prepared)
-    return ClusterTotals(*numpy_nearest.sum_by_label(block, found, weights, prepared))
+    return numpy_sums.sum_by_label(block, labels(block, prepared), weights, prepared)
 
 
 def sums_about(
-    block: np.ndarray, weights: np.ndarray | None, about: np.ndarray
-) -> tuple[np.floating, np.ndarray, np.ndarray]:
-    """Return Σw, Σw(x - about) and Σw(x - about)², (d,) float64."""
-    n, d = block.shape
-    loop = weights is None and d >= regimes.SUMMED_FROM
-    if not (loop and compiling.ready(block.dtype, LOW_D)):
-        return numpy_nearest.sums_about(block, weights, about)
+    block: np.ndarray, weights: np.ndarray | None, about: np.ndarray, grid: float
+) -> RowSums:
+    """Return what the rows add up to about a point, their squares on a grid as in `exact_sums`."""
+    if weights is not None or not compiling.ready(block.dtype, LOW_D):
+        return numpy_sums.sums_about(block, weights, about, grid)
     from kmeans_xp.kernels.numba.low_d import distances as low_d_distances
 
-    return np.float64(n), *low_d_distances.sums_about(block, about)
+    return low_d_distances.sums_about(block, about, grid)
+
+
+def binned_sum(addends: np.ndarray, count: int) -> BinnedSum:
+    """Return the sum of addends, as `kmeans_xp.kernels.shared.binned_sums` specifies."""
+    if not any(compiling.ready(dtype, LOW_D) for dtype in DTYPES):
+        return numpy_sums.binned_sum(addends, count)
+    from kmeans_xp.kernels.numba.low_d import distances as low_d_distances
+
+    return low_d_distances.binned_sum(addends, count)
 
 
 def own_distances(block: np.ndarray, prepared: PreparedCenters, labels: np.ndarray) -> np.ndarray:
@@ -128,7 +136,7 @@ def own_distances(block: np.ndarray, prepared: PreparedCenters, labels: np.ndarr
 def count(labels: np.ndarray, k: int) -> np.ndarray:
     """Return how many rows have each label, (k,) integers."""
     if not any(compiling.ready(dtype, LOW_D) for dtype in DTYPES):
-        return numpy_nearest.count(labels, k)
+        return numpy_sums.count(labels, k)
     from kmeans_xp.kernels.numba.low_d import distances as low_d_distances
 
     return low_d_distances.count(labels, k)

@@ -10,6 +10,7 @@ from kmeans_xp.kernels.numpy import (
     nearest,
     neighbors,
     silhouette,
+    sums,
 )
 from kmeans_xp.kernels.numpy.bisecting import NumpyPair
 from kmeans_xp.kernels.portable.engine import PORTABLE
@@ -24,9 +25,10 @@ NUMPY = PORTABLE.overriding(
     nearest=nearest.nearest,
     own_distances=nearest.own_distances,
     distances=nearest.distances,
-    sum_by_label=nearest.sum_by_label,
-    count=nearest.count,
-    sums_about=nearest.sums_about,
+    sum_by_label=sums.sum_by_label,
+    count=sums.count,
+    sums_about=sums.sums_about,
+    binned_sum=sums.binned_sum,
     assign_and_sum=nearest.assign_and_sum,
     full_search=FullSearch,
     label_all=nearest.label_all,

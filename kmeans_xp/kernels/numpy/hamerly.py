@@ -1,15 +1,16 @@
 """Hamerly bounds in NumPy: rows whose bound gap is used up are compared by one matrix product."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from kmeans_xp.kernels.numpy import nearest as numpy_nearest
 from kmeans_xp.kernels.numpy.memory import gathered, rows_at
-from kmeans_xp.kernels.numpy.nearest import BINCOUNT_UP_TO, BLOCK_ROWS, Operands, Shortlist
+from kmeans_xp.kernels.numpy.nearest import BLOCK_ROWS, Operands, Shortlist
+from kmeans_xp.kernels.numpy.sums import add_rows
 from kmeans_xp.kernels.shared.blocks import even_blocks, parts
-from kmeans_xp.kernels.shared.cluster_totals import Changes
+from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
 from kmeans_xp.kernels.shared.hamerly import ROUNDING, HamerlyBounds, remember, underflow, unsettled
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
@@ -24,9 +25,6 @@ GATHER_COST = 16
 BLOCK_FACTOR, LONG_BLOCK_FACTOR, LONG_FROM = 8, 2, 48
 # Entries of rows that are gathered at a time, which bounds memory.
 GATHERED_ENTRIES = 1 << 18
-# Up to this many operations a product with a dense matrix beats one with a sparse matrix, which
-# takes longer to build.
-DENSE_OPERATIONS = 1 << 18
 # With more features few rows are nearer to their centre than half its distance to the next one.
 SEPARATION_UP_TO = 8
 
@@ -70,7 +68,7 @@ def advance(
     prepared: PreparedCenters,
     drift_limits: np.ndarray,
     derived: np.ndarray | None,
-) -> Changes:
+) -> ClusterTotals:
     """Search the rows whose gap is used up; write `labels` and `bound_gaps`; return the changes.
 
     `derived`, (k,), are half separations: a row that is nearer to its centre than that keeps its
@@ -123,18 +121,15 @@ def changes(
     before: np.ndarray,
     labels: np.ndarray,
     prepared: PreparedCenters,
-) -> Changes:
+) -> ClusterTotals:
     """Return what clusters gain and lose where `labels` differ from those `before`."""
-    total = Changes.none(*prepared.centers.shape)
+    total = ClusterTotals.none(*prepared.centers.shape)
     where = np.flatnonzero(labels != before)
     for part in _portions(len(where), block.shape[1]):
         which = where[part]
-        rows, old, new = rows_at(block, which), before.take(which), labels.take(which)
         row_weights = None if weights is None else weights.take(which)
-        if before[where[part.start]] < 0:
-            total += _gained(rows, row_weights, new, prepared)
-        else:
-            total += _moved(rows, row_weights, old, new, prepared)
+        old = None if before[where[part.start]] < 0 else before.take(which)
+        add_rows(total, rows_at(block, which), row_weights, prepared, labels.take(which), old)
     return total
 
 
@@ -266,57 +261,3 @@ def _distance_bounds(
 def _portions(count: int, d: int) -> Iterator[slice]:
     """Return parts of rows that are to be gathered."""
     return parts(count, min(BLOCK_ROWS, GATHERED_ENTRIES // d))
-
-
-def _gained(
-    rows: np.ndarray, weights: np.ndarray | None, labels: np.ndarray, prepared: PreparedCenters
-) -> Changes:
-    """Return the totals of rows that had no label before."""
-    k = len(prepared.centers)
-    sums, totals = numpy_nearest.sum_by_label(rows, labels, weights, prepared)
-    counts = numpy_nearest.count(labels if weights is None else labels[weights > 0], k)
-    return Changes(sums, totals, counts, np.zeros(k))
-
-
-def _moved(
-    rows: np.ndarray,
-    weights: np.ndarray | None,
-    old: np.ndarray,
-    new: np.ndarray,
-    prepared: PreparedCenters,
-) -> Changes:
-    """Return what rows take from their old clusters and bring to their new ones."""
-    if rows.shape[1] <= BINCOUNT_UP_TO:
-        gained, lost = (_gained(rows, weights, labels, prepared) for labels in (new, old))
-        largest = np.abs(rows.T - prepared.wide_origin[:, None]).max(initial=0)
-        return Changes(
-            gained.sums - lost.sums,
-            gained.weights - lost.weights,
-            gained.counts - lost.counts,
-            (gained.weights + lost.weights) * largest,
-        )
-    k, m = len(prepared.centers), len(rows)
-    shifted = numpy_nearest.shift(rows, prepared.wide_origin)
-    # Each row has two entries: its weight in the new cluster, and less its weight in the old one.
-    clusters, signed = np.empty(2 * m, new.dtype), np.empty(2 * m)
-    clusters[::2], clusters[1::2] = new, old
-    signed[::2], signed[1::2] = (1, -1) if weights is None else (weights, -weights)
-    totals = np.bincount(clusters, signed, k)
-    counts = totals if weights is None else np.bincount(clusters, np.sign(signed), k)
-    largest = max(shifted.max(), -shifted.min())
-    rounding_mass = np.bincount(clusters, np.abs(signed), k) * largest
-    sums = _signed_members(signed, clusters, k, rows.shape[1]) @ shifted
-    return Changes(sums, totals, counts.astype(np.int64), rounding_mass)
-
-
-def _signed_members(signed: np.ndarray, clusters: np.ndarray, k: int, d: int) -> Any:
-    """Return the matrix, (k, m), whose column i has entries 2i and 2i + 1 of `signed`."""
-    m = len(clusters) // 2
-    if k * m * d <= DENSE_OPERATIONS:
-        member = np.zeros((k, m))
-        member[clusters, np.arange(2 * m) // 2] = signed
-        return member
-    # Imported here: SciPy takes longer to import than the rest of the package together.
-    from scipy.sparse import csc_array
-
-    return csc_array((signed, clusters, np.arange(0, 2 * m + 1, 2)), shape=(k, m))

@@ -14,13 +14,22 @@ import numpy as np
 
 from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.kernels.interface import FusedIteration
-from kmeans_xp.kernels.numpy.centers import means
-from kmeans_xp.kernels.numpy.memory import in_float64, rows_in_scratch
-from kmeans_xp.kernels.numpy.nearest import CENTER_MAJOR_UP_TO, DIFFERENCE_ENTRIES, SUM_ENTRIES
+from kmeans_xp.kernels.numpy.centers import moved
+from kmeans_xp.kernels.numpy.nearest import CENTER_MAJOR_UP_TO, DIFFERENCE_ENTRIES
+from kmeans_xp.kernels.numpy.sums import (
+    SUM_ENTRIES,
+    about_of,
+    add_weights,
+    addends_of,
+    dense_members,
+    in_scratch,
+    members,
+    sum_of_squares,
+)
 from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals, Move
-from kmeans_xp.kernels.shared.hamerly import CANCELLATION_LIMIT, ROUNDING
-from kmeans_xp.kernels.shared.prepared_centers import tied
+from kmeans_xp.kernels.shared.hamerly import ROUNDING
+from kmeans_xp.kernels.shared.prepared_centers import Origin, tied
 
 # Scores, and entries of rows, up to which one thread is faster than two with blocks of their own:
 # 50,000 x 16 with 16 centres takes 26 ms instead of 67. Four times as many would be faster still,
@@ -62,24 +71,25 @@ class OneBlockIteration(FusedIteration):
     weights : ndarray of shape (n,) or None
     k : int
         How many clusters, at most `kmeans_xp.kernels.numpy.nearest.CENTER_MAJOR_UP_TO`.
-    origin : ndarray of shape (d,)
-        A point amid the rows, about which they are summed.
+    origin : Origin
+        Amid the rows, about which they are summed.
     """
 
     @quiet()
     def __init__(
-        self, block: np.ndarray, weights: np.ndarray | None, k: int, origin: np.ndarray
+        self, block: np.ndarray, weights: np.ndarray | None, k: int, origin: Origin
     ) -> None:
         n, d = block.shape
         self.row_labels = np.full(n, -1, np.int32)
         self._block = block
         self._weights = None if weights is None else weights.astype(np.float64, copy=False)
-        self._origin, self._wide_origin = origin, origin.astype(np.float64)
+        self._origin, self._wide_origin = origin.point, origin.point.astype(np.float64)
+        self._about = about_of(self._wide_origin, origin.grids, n)
+        self._moved_origin = self._wide_origin if self._wide_origin.any() else None
         self._near, self._near_codes = np.empty(k * n, np.bool_), np.empty(k * n, np.uint16)
         self._codes = CODE + np.arange(k, dtype=np.uint16)[:, None]
         self._indices = np.arange(n)
-        self._sums, self._cluster_weights = np.zeros((k, d)), np.zeros(k)
-        self._rounding_mass = 0.0
+        self._totals = np.zeros((k, 2 * d + 2))
         # Gaps and their drift limit are those of roots of half the squared distances.
         self._keeps_gaps = k > 1 and n * k * (d + 8) >= GAPS_FROM
         self._centers_before = np.empty((k, d), block.dtype)
@@ -96,7 +106,7 @@ class OneBlockIteration(FusedIteration):
 
         Half the squared distances less ‖x'‖²/2 are products of x' and -c', plus ‖c'‖²/2.
         """
-        (n, d), k, info = self._block.shape, len(self._sums), np.finfo(dtype)
+        (n, d), k, info = self._block.shape, len(self._totals), np.finfo(dtype)
         rows = self._block - self._origin if self._origin.any() else self._block
         self._rows = np.ascontiguousarray(rows, dtype)
         squares = np.vecdot(self._rows, self._rows)
@@ -110,20 +120,18 @@ class OneBlockIteration(FusedIteration):
         self._errors = squares * self._relative_error + underflow
         self._largest_square = float(info.max) / 4
         self._errors[~(squares < self._largest_square)] = np.inf
-        self._max_norm = math.sqrt(float(squares.max()) * (1 + self._relative_error) + underflow)
         self._has_gaps, self._gaps = False, squares
         self._drift_limit, self._gap_rounding = 0.0, 4 * float(info.eps)
 
     @property
     def totals(self) -> ClusterTotals:
         """Return the totals of the clusters after the last step."""
-        return ClusterTotals(self._sums, self._cluster_weights)
+        width = self._totals.shape[1] // 2
+        return ClusterTotals(self._totals[:, :width], self._totals[:, width:])
 
     def step(self, centers: np.ndarray) -> Move:
         """Search the rows whose label may change, and move each centre to the mean of its rows."""
-        k = len(centers)
-        shifted = centers - self._wide_origin
-        columns = np.subtract(self._origin, centers, out=self._columns[:k])
+        columns = np.subtract(self._origin, centers, out=self._columns[: len(centers)])
         squares = np.vecdot(columns, columns)
         which = self._unsettled(centers) if self._has_gaps else None
         if which is None or which.size:
@@ -133,14 +141,9 @@ class OneBlockIteration(FusedIteration):
             undecided = self._assign(which, centers, squares * 0.5, error)
             if undecided > UNDECIDED * len(self._rows) and self._rows.dtype != self._block.dtype:
                 self._lay_out(self._block.dtype)
-        if not self._cluster_weights.all():
-            # Where no row remains, the sums are rounding errors.
-            self._sums[self._cluster_weights == 0] = 0
-        moved, empty = means(self.totals, centers, self._wide_origin)
-        drift = np.subtract(moved, centers, dtype=np.float64)
-        # A centre without rows adds nothing, however far it is.
-        gain = np.vdot(shifted, self._cluster_weights[:, None] * shifted - 2 * self._sums)
-        return Move(moved, float(gain), float(np.vdot(drift, drift)), empty)
+        totals = self.totals
+        high, low, weights = totals.high[:, :-1], totals.low[:, :-1], totals.weights[:, None]
+        return moved(high, low, weights, centers, self._moved_origin)
 
     def _unsettled(self, centers: np.ndarray) -> np.ndarray | None:
         """Return the indices of rows whose gap is used up; None for all, where these are many."""
@@ -199,7 +202,7 @@ class OneBlockIteration(FusedIteration):
         wide, tie = centers.astype(np.float64), tied(centers.shape[1])
         for part in parts(len(which), DIFFERENCE_ENTRIES // centers.size):
             differences = self._block[which[part], None] - wide
-            squares = np.vecdot(differences, differences)
+            squares = sum_of_squares(np.moveaxis(differences, 2, 0))
             nearest[part] = (squares <= squares.min(axis=1, keepdims=True) * tie).argmax(axis=1)
         return nearest
 
@@ -230,51 +233,29 @@ class OneBlockIteration(FusedIteration):
 
     def _update_totals(self, which: np.ndarray, old: np.ndarray, new: np.ndarray) -> None:
         """Take rows from their old clusters to their new ones."""
-        m, k = len(which), len(self._sums)
+        m, k = len(which), len(self._totals)
         if old[0] < 0 or m * k > SUM_ALL_ABOVE * len(self.row_labels):
             self._sum_all()
-            return
-        rows = self._about_origin(which)
-        weights = np.ones(m) if self._weights is None else self._weights.take(which)
-        indices, signed = self._indices[:m], np.zeros((k, m))
-        signed[new, indices], signed[old, indices] = weights, -weights
-        self._sums += signed @ rows
-        if self._weights is None:
-            self._cluster_weights += signed.sum(axis=1)
-        else:  # Unlike counts, weights would leave rounding behind.
-            self._cluster_weights = self._weigh()
-        self._rounding_mass += self._max_norm * float(weights.sum())
-        remaining = min(np.vecdot(self._sums, self._sums).tolist())
-        lost = self._rounding_mass / CANCELLATION_LIMIT
-        if not lost * lost < remaining:
-            self._sum_all()
+        else:
+            self._add(dense_members(new, old, k), which)
+            add_weights(self.totals, self._weights_of(which), self._about, new, old)
 
     def _sum_all(self) -> None:
         """Sum all rows, cluster by cluster."""
-        self._cluster_weights = self._weigh()
-        k, d = self._sums.shape
-        order = self.row_labels.astype(np.uint8).argsort(kind="stable")
-        weights = np.ones(len(order)) if self._weights is None else self._weights.take(order)
-        ends = np.bincount(self.row_labels, minlength=k).cumsum().tolist()
-        self._sums[:] = 0
-        label, start = 0, 0
-        for part in parts(len(order), SUM_ENTRIES // d):
-            rows = self._about_origin(order[part])
-            while start < part.stop:
-                end = min(ends[label], part.stop)
-                self._sums[label] += (
-                    weights[start:end] @ rows[start - part.start : end - part.start]
-                )
-                label, start = label + (end == ends[label]), end
-        self._rounding_mass = 0.0
+        (n, d), k = self._block.shape, len(self._totals)
+        self._totals[:] = 0
+        every = np.arange(n)
+        for part in parts(n, SUM_ENTRIES // d):
+            self._add(members(self.row_labels[part], None, k, d), every[part])
+        add_weights(self.totals, self._weights, self._about, self.row_labels, None)
 
-    def _weigh(self) -> np.ndarray:
-        """Return the weight of each cluster."""
-        totals = np.bincount(self.row_labels, self._weights, len(self._sums))
-        return totals.astype(np.float64, copy=False)
+    def _add(self, signs: Any, which: np.ndarray) -> None:
+        """Add rows to the totals of clusters with the signs in a matrix, (k, m)."""
+        rows, totals = in_scratch(self._block, which), self.totals
+        high, low = addends_of(rows, self._weights_of(which), self._about)
+        totals.high[:, :-1] += signs @ high
+        if low is not None:
+            totals.low[:, :-1] += signs @ low
 
-    def _about_origin(self, which: np.ndarray) -> np.ndarray:
-        """Return rows less the origin in float64, in scratch memory."""
-        wide = in_float64(rows_in_scratch(self._block, which, "rows"))
-        wide -= self._wide_origin
-        return wide
+    def _weights_of(self, which: np.ndarray) -> np.ndarray | None:
+        return None if self._weights is None else self._weights.take(which)

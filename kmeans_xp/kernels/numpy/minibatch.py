@@ -6,12 +6,9 @@ from kmeans_xp.arrays.threads import one_blas_thread
 from kmeans_xp.kernels.interface import Batch, BatchSums, Learned
 from kmeans_xp.kernels.numpy import nearest
 from kmeans_xp.kernels.numpy.memory import scratch
+from kmeans_xp.kernels.numpy.sums import members
 from kmeans_xp.kernels.portable.minibatch import learn_by_block
-from kmeans_xp.kernels.shared.prepared_centers import prepare
-
-# Operations up to which a product with a dense matrix beats one with a sparse matrix, which takes
-# longer to build.
-DENSE_OPERATIONS = 1 << 18
+from kmeans_xp.kernels.shared.prepared_centers import Origin, prepare
 
 
 def learn(batch: Batch) -> Learned:
@@ -22,7 +19,7 @@ def learn(batch: Batch) -> Learned:
     if not rows.in_memory or size > block_rows:
         return learn_by_block(batch, nearest.labels, sum_batch, nearest.block_rows)
     block = rows.take(np.arange(size) if drawn is None else drawn)
-    prepared = prepare(centers.astype(rows.dtype, copy=False), batch.origin)
+    prepared = prepare(centers.astype(rows.dtype, copy=False), Origin(batch.origin))
     with one_blas_thread():
         labels = nearest.labels(block, prepared)
         sums = sum_batch(block, labels, batch.weights, centers)
@@ -46,9 +43,7 @@ def sum_batch(
         cost = np.vdot(differences, differences)
     else:
         cost = np.vecdot(differences, differences) @ weights
-    if k * differences.size <= DENSE_OPERATIONS:
-        members = (labels == np.arange(k)[:, None]).astype(np.float64)
-        sums = (members if weights is None else members * weights) @ differences
-    else:
-        sums = nearest.members(labels, weights, k) @ differences
+    if weights is not None:
+        differences *= weights[:, None]
+    sums = members(labels, None, k, differences.shape[1]) @ differences
     return BatchSums(sums, totals, np.asarray(cost))

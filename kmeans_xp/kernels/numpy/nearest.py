@@ -17,8 +17,9 @@ from kmeans_xp.arrays.precision import quiet
 from kmeans_xp.arrays.threads import one_blas_thread
 from kmeans_xp.kernels.choose import regimes
 from kmeans_xp.kernels.interface import Team
-from kmeans_xp.kernels.numpy import direct
+from kmeans_xp.kernels.numpy import direct, sums
 from kmeans_xp.kernels.numpy.memory import in_float64, rows_in_scratch, scratch
+from kmeans_xp.kernels.numpy.sums import FEATURES, sum_of_squares, sums_of_squares
 from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, tied
@@ -33,8 +34,6 @@ AT_ONCE = 1 << 23
 SUM_BLOCK_ENTRIES = 1 << 18
 # Up to this many centres scores are laid out (k, B), so that SIMD lanes run over rows.
 CENTER_MAJOR_UP_TO = 128
-# Up to this many features `bincount` of each is faster than a sparse product: 9.8 → 2.6 ms.
-BINCOUNT_UP_TO = 3
 # Features from which norms take no longer to find than the largest value.
 NORMS_FROM = 48
 # Bytes of rows and their scores that are looked at at a time: of half as many, calls and what BLAS
@@ -43,10 +42,8 @@ PIECE_BYTES = 1 << 22
 # Entries of direct differences at a time, which stay in the cache next to a core.
 DIFFERENCE_ENTRIES = 1 << 16
 # Several short rows are centred as one of about so many entries, since NumPy's loops over a few
-# entries are slow; in arrays of fewer entries in all this gains nothing.
-TILE_ENTRIES, SUM_TILE_ENTRIES, TILED_FROM = 512, 256, 1 << 12
-# Entries that are centred and summed at a time, in scratch memory.
-SUM_ENTRIES = 1 << 17
+# entries are slow.
+TILE_ENTRIES = 512
 
 
 def block_rows(k: int, d: int) -> int:
@@ -106,17 +103,17 @@ def nearest(block: np.ndarray, prepared: PreparedCenters) -> tuple[np.ndarray, n
 def own_distances(block: np.ndarray, prepared: PreparedCenters, labels: np.ndarray) -> np.ndarray:
     """Return each row's squared distance to the centre of its label, by direct differences."""
     (n, d), squares = block.shape, np.empty(len(block))
-    by_feature = d <= BINCOUNT_UP_TO
+    by_feature = d <= FEATURES
     centers = prepared.wide_centers.T.copy() if by_feature else prepared.wide_centers
     for part in parts(n, DIFFERENCE_ENTRIES // d):
         if by_feature:
             x = block[part].T.astype(np.float64, order="C")
             x -= centers.take(labels[part], axis=1)
-            np.square(x, out=x).sum(axis=0, out=squares[part])
+            squares[part] = sum_of_squares(x)
         else:
             x = in_float64(block[part])
             x -= rows_in_scratch(centers, labels[part], "own")
-            squares[part] = np.vecdot(x, x)
+            squares[part] = sums_of_squares(x)
     return squares
 
 
@@ -145,71 +142,11 @@ def distances(block: np.ndarray, prepared: PreparedCenters, dtype: Any) -> np.nd
     return out.T
 
 
-def sum_by_label(
-    block: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, prepared: PreparedCenters
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return weighted sums of x - origin, (k, d), and weights, (k,), by label, in float64."""
-    d, k = block.shape[1], len(prepared.centers)
-    which = labels.astype(np.intp)
-    totals = np.bincount(which, weights, k).astype(np.float64, copy=False)
-    if d <= BINCOUNT_UP_TO:
-        sums = np.empty((k, d))
-        for j, x in enumerate(block.T):
-            x = x - prepared.wide_origin[j]
-            sums[:, j] = np.bincount(which, x if weights is None else x * weights, k)
-        return sums, totals
-    return members(labels, weights, k) @ shift(block, prepared.wide_origin), totals
-
-
 def assign_and_sum(
     block: np.ndarray, weights: np.ndarray | None, *, prepared: PreparedCenters
 ) -> ClusterTotals:
     """Return the totals of the rows that are nearest to each centre."""
-    found = labels(block, prepared)
-    return ClusterTotals(*sum_by_label(block, found, weights, prepared))
-
-
-def count(labels: np.ndarray, k: int) -> np.ndarray:
-    """Return how many rows have each label, (k,) int64."""
-    return np.bincount(labels, minlength=k)
-
-
-def sums_about(
-    block: np.ndarray, weights: np.ndarray | None, about: np.ndarray
-) -> tuple[np.floating, np.ndarray, np.ndarray]:
-    """Return Σw, Σw(x - about) and Σw(x - about)², (d,), in float64."""
-    n, d = block.shape
-    total = np.float64(n)
-    first, second = np.zeros(d), np.zeros(d)
-    if weights is not None:
-        weights = weights.astype(np.float64, copy=False)
-        total = weights.sum()
-    for part in parts(n, SUM_ENTRIES // d):
-        sums = _sums_of_piece(block[part], None if weights is None else weights[part], about)
-        first += sums[0]
-        second += sums[1]
-    return total, first, second
-
-
-def members(labels: np.ndarray, weights: np.ndarray | None, k: int) -> Any:
-    """Return the sparse matrix, (k, B), of each row's weight in its cluster."""
-    # Imported here: SciPy takes longer to import than the rest of the package together.
-    from scipy.sparse import csc_array
-
-    n = len(labels)
-    weights = np.ones(n) if weights is None else weights
-    return csc_array((weights, labels, np.arange(n + 1, dtype=np.int32)), shape=(k, n))
-
-
-def shift(block: np.ndarray, origin: np.ndarray) -> np.ndarray:
-    """Return the rows less `origin`, (B, d) float64."""
-    # Converted first, since a subtraction that converts takes three times as long.
-    wide = block.astype(np.float64, order="C")
-    if wide.size < TILED_FROM:
-        wide -= origin
-    else:
-        _subtract_tiled(wide, origin, max(1, TILE_ENTRIES // len(origin)))
-    return wide
+    return sums.sum_by_label(block, labels(block, prepared), weights, prepared)
 
 
 @dataclass(frozen=True)
@@ -446,7 +383,7 @@ def _nearest_candidates(
     if candidates.size * rows.shape[1] <= DIFFERENCE_ENTRIES:
         # Few differences are taken from all centres sooner than candidates are looked up.
         differences = rows[which, None] - prepared.wide_centers
-        squares = np.vecdot(differences, differences)
+        squares = sum_of_squares(np.moveaxis(differences, 2, 0))
         return (squares <= squares.min(axis=1, keepdims=True) * tie).argmax(axis=1)
     best = np.empty(len(which), np.int32)
     row_entries = rows.shape[1] * (np.count_nonzero(candidates) / len(candidates))
@@ -465,27 +402,7 @@ def _nearest_candidates(
 def _pair_distances(
     rows: np.ndarray, prepared: PreparedCenters, i: np.ndarray, j: np.ndarray
 ) -> np.ndarray:
-    difference = rows[i] - prepared.wide_centers[j]
-    return np.vecdot(difference, difference)
-
-
-def _sums_of_piece(
-    rows: np.ndarray, weights: np.ndarray | None, about: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return weighted sums of x - about and of its squares, each (d,)."""
-    d = rows.shape[1]
-    centered = in_float64(rows)
-    together = max(1, SUM_TILE_ENTRIES // d) if weights is None else 1
-    tiles, rest = _subtract_tiled(centered, about, together)
-    tile_weights = np.ones(len(tiles)) if weights is None else weights
-    ones = np.ones(len(rest))
-
-    def total() -> np.ndarray:
-        return (tile_weights @ tiles).reshape(together, d).sum(axis=0) + ones @ rest
-
-    first = total()
-    np.square(centered, out=centered)
-    return first, total()
+    return sums_of_squares(rows[i] - prepared.wide_centers[j])
 
 
 def _subtract_tiled(

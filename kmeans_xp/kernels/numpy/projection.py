@@ -9,7 +9,7 @@ from kmeans_xp.kernels.numpy import nearest as numpy_nearest
 from kmeans_xp.kernels.numpy.memory import gathered, rows_in_scratch, scratch
 from kmeans_xp.kernels.numpy.nearest import BLOCK_ENTRIES, DIFFERENCE_ENTRIES
 from kmeans_xp.kernels.shared.blocks import even_blocks, parts
-from kmeans_xp.kernels.shared.cluster_totals import Changes
+from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
 from kmeans_xp.kernels.shared.hamerly import remember, unsettled
 from kmeans_xp.kernels.shared.prepared_centers import tied
 from kmeans_xp.kernels.shared.projection import Directions, ProjectedIteration, ProjectionBounds
@@ -45,7 +45,7 @@ def advance(
     projected: np.ndarray,
     *,
     iteration: ProjectedIteration,
-) -> Changes:
+) -> ClusterTotals:
     """Search the rows whose gap is used up; write all memory of the rows; return the changes.
 
     The memory is that of `kmeans_xp.kernels.shared.projection.ProjectionBounds`.

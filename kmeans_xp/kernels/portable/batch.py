@@ -14,6 +14,8 @@ from kmeans_xp.arrays.namespace import device_of
 from kmeans_xp.arrays.precision import product_rounding
 from kmeans_xp.kernels.portable.nearest import counted, filled, least
 from kmeans_xp.kernels.shared.blocks import parts
+from kmeans_xp.kernels.shared.exact_sums import Grids, split
+from kmeans_xp.kernels.shared.ordered_sums import ordered_sum
 
 # Scores of rows that are computed at a time, of several fits together. Fewer take more calls (ten
 # starts of 1,797 rows, k = 10: 28 ms with a quarter, 14 with these), more leave the cache. Threads
@@ -32,6 +34,8 @@ class BatchRows(NamedTuple):
         A point amid each fit's rows; x' below is a row less this.
     shifted : array of shape (p, n, d + 2)
         (x', 1, ‖x'‖²).
+    addends : array of shape (p, n, 2d + 2) or (p, n, d + 1)
+        Weighted (x', 1) on the first grid and then on the second, if there are grids.
     weights : array of shape (n,) or None
         The same for all fits.
     """
@@ -39,16 +43,25 @@ class BatchRows(NamedTuple):
     rows: Array
     origins: Array
     shifted: Array
+    addends: Array
     weights: Array | None
 
 
-def batch_rows(rows: Array, origins: Array, weights: Array | None) -> BatchRows:
-    """Prepare rows, (p, n, d), and a point amid each fit's rows, (p, d), in the widest float."""
+def batch_rows(
+    rows: Array, origins: Array, weights: Array | None, grids: Grids | None = None
+) -> BatchRows:
+    """Prepare rows, (p, n, d), and a point amid each fit's rows, (p, d), in the widest float.
+
+    `grids`, of d + 1 sums, are those of all fits.
+    """
     xp, origins = namespace_of(rows), origins[:, None, :]
     differences = rows - origins
     squares = xp.sum(differences * differences, axis=2, keepdims=True)
     shifted = xp.concat([differences, xp.ones_like(squares), squares], axis=2)
-    return BatchRows(rows, origins, shifted, weights)
+    addends = shifted[:, :, :-1] if weights is None else shifted[:, :, :-1] * weights[:, None]
+    if grids is not None:
+        addends = xp.concat(split(addends, grids), axis=2)
+    return BatchRows(rows, origins, shifted, addends, weights)
 
 
 def in_parts(rows: BatchRows, fits: int, width: int) -> Iterator[tuple[slice, BatchRows]]:
@@ -62,7 +75,8 @@ def some_fits(rows: BatchRows, of: Callable[[Array], Array]) -> BatchRows:
     """Return the rows of those fits that `of` takes from an array of all."""
     if rows.rows.shape[0] == 1:
         return rows
-    return BatchRows(of(rows.rows), of(rows.origins), of(rows.shifted), rows.weights)
+    some, origins, shifted, addends = map(of, rows[:4])
+    return BatchRows(some, origins, shifted, addends, rows.weights)
 
 
 def rows_at(rows: BatchRows, indices: Array) -> Array:
@@ -118,17 +132,18 @@ def decided(mask: Array, centers: Array, rows: BatchRows) -> Array:
     own = xp.take(xp.reshape(rows.rows, (-1, d)), row if rows.rows.shape[0] == 1 else which, axis=0)
     difference = own[:, None, :] - xp.take(centers, fit, axis=0)
     numbers = xp.arange(k, dtype=xp.int32, device=device_of(mask))
-    found = least(numbers[None, :], xp.sum(difference * difference, axis=2), d)
+    found = least(numbers[None, :], ordered_sum(difference * difference), d)
     labels = xp.reshape(xp.astype(xp.argmax(xp.astype(mask, xp.int8), axis=1), xp.int32), (-1,))
     labels = xp.reshape(filled(labels, doubtful, counted(doubtful), found), (m, 1, n))
     return labels == numbers[None, :, None]
 
 
-def totals_of(mask: Array, rows: BatchRows) -> Array:
-    """Return the clusters' weighted sums of x', and their weights beside these, (m, k, d + 1)."""
-    chosen = namespace_of(mask).astype(mask, rows.rows.dtype)
-    chosen = chosen if rows.weights is None else chosen * rows.weights
-    return chosen @ rows.shifted[:, :, :-1]
+def totals_of(mask: Array, rows: BatchRows) -> tuple[Array, Array]:
+    """Return the clusters' weighted sums of (x', 1), (m, k, d + 1), on each grid."""
+    xp, width = namespace_of(mask), rows.rows.shape[2] + 1
+    sums = xp.astype(mask, rows.rows.dtype) @ rows.addends
+    high, low = sums[:, :, :width], sums[:, :, width:]
+    return high, low if low.shape[2] else xp.zeros_like(high)
 
 
 def inertias(mask: Array, centers: Array, rows: BatchRows) -> Array:
@@ -137,8 +152,8 @@ def inertias(mask: Array, centers: Array, rows: BatchRows) -> Array:
     # One term of each sum is not zero, so that nothing is rounded.
     own = xp.matrix_transpose(xp.astype(mask, centers.dtype)) @ centers
     difference = rows.rows - own
-    costs = xp.sum(difference * difference, axis=2)
-    return xp.sum(costs if rows.weights is None else costs * rows.weights, axis=1)
+    costs = ordered_sum(difference * difference)
+    return ordered_sum(costs if rows.weights is None else costs * rows.weights)
 
 
 def _rounding(centers: Array) -> float:

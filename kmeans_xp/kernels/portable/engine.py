@@ -17,6 +17,7 @@ from kmeans_xp.kernels.portable import (
     neighbors,
     sums,
 )
+from kmeans_xp.kernels.shared.binned_sums import binned_sum
 
 
 def _runs_anywhere(xp: Namespace) -> bool:
@@ -35,6 +36,7 @@ PORTABLE = Engine(
     sum_by_label=sums.sum_by_label,
     count=sums.count,
     sums_about=sums.sums_about,
+    binned_sum=binned_sum,
     assign_and_sum=sums.assign_and_sum,
     full_search=lloyd.full_search,
     label_all=nearest.blocks_are_faster,

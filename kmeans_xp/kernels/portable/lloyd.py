@@ -3,23 +3,23 @@
 from functools import partial
 from typing import final
 
-from kmeans_xp.arrays import Array, namespace_of
+from kmeans_xp.arrays import Array
 from kmeans_xp.kernels.interface import Engine, LloydRun, Source
 from kmeans_xp.kernels.portable import nearest
 from kmeans_xp.kernels.portable.sums import FEW
 from kmeans_xp.kernels.shared.blocks import parts
-from kmeans_xp.kernels.shared.cluster_totals import Changes, ClusterTotals, Move, move
-from kmeans_xp.kernels.shared.hamerly import CANCELLATION_LIMIT, Bounds
-from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
+from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals, Move, move
+from kmeans_xp.kernels.shared.hamerly import Bounds
+from kmeans_xp.kernels.shared.prepared_centers import Origin, PreparedCenters, prepare
 
 # Rows of each cluster that are summed together, so that the costs of each cluster are repaid.
 ROWS_OF_EACH = 32
 
 
 class _Search(LloydRun):
-    """What runs have that sweep over the rows, and whose sums are taken about `origin`, (d,)."""
+    """What runs have that sweep over the rows, and whose sums are taken about `origin`."""
 
-    def __init__(self, rows: Source, weights: Array | None, engine: Engine, origin: Array) -> None:
+    def __init__(self, rows: Source, weights: Array | None, engine: Engine, origin: Origin) -> None:
         self.rows = rows
         self.weights = weights
         self.engine = engine
@@ -68,7 +68,7 @@ class DeferredSearch(_Search):
     """
 
     def __init__(
-        self, rows: Source, weights: Array | None, engine: Engine, origin: Array, *, unseen: bool
+        self, rows: Source, weights: Array | None, engine: Engine, origin: Origin, *, unseen: bool
     ) -> None:
         super().__init__(rows, weights, engine, origin)
         # For how many undecided rows there is room, unseen; None where the device is asked.
@@ -120,8 +120,7 @@ class DeferredSearch(_Search):
         """Sum the rows of each label, and move the centres."""
         (k, d), engine = prepared.centers.shape, self.engine
         step = partial(_sum_step, engine=engine, prepared=prepared)
-        # As many entries as a product of all rows may have, where there are few clusters.
-        size = max(engine.block_rows(min(k, FEW), d), ROWS_OF_EACH * k)
+        size = summed_rows(engine, k, d)
         self._totals = self.rows.fold(step, labels, self.weights, block_rows=size)
         return move(prepared, self._totals, *tell)
 
@@ -129,8 +128,16 @@ class DeferredSearch(_Search):
         return self.engine.block_rows(*prepared.centers.shape)
 
 
+def summed_rows(engine: Engine, k: int, d: int) -> int:
+    """Return how many rows are summed at a time where they are not searched then.
+
+    As many entries as a product of all rows may have, where there are few clusters.
+    """
+    return max(engine.block_rows(min(k, FEW), d), ROWS_OF_EACH * k)
+
+
 def full_search(
-    rows: Source, weights: Array | None, engine: Engine, origin: Array, *, unseen: bool = False
+    rows: Source, weights: Array | None, engine: Engine, origin: Origin, *, unseen: bool = False
 ) -> LloydRun:
     """Return a run that searches all rows in every iteration.
 
@@ -146,18 +153,16 @@ class BoundedSearch(_Search):
     """Searches the rows whose bounds no longer hold, and sums those that change their label."""
 
     def __init__(
-        self, rows: Source, weights: Array | None, engine: Engine, origin: Array, bounds: Bounds
+        self, rows: Source, weights: Array | None, engine: Engine, origin: Origin, bounds: Bounds
     ) -> None:
         super().__init__(rows, weights, engine, origin)
         self.bounds = bounds
-        # All changes so far; and each cluster's largest weight since all rows were last summed.
-        self._sums_so_far: Changes | None = None
-        self._heaviest: Array | None = None
+        self._totals = ClusterTotals.none(len(bounds.drift_limits), rows.shape[1])
 
     def step(self, centers: Array) -> Move:
         """Assign every row to its nearest centre, and move each centre to the mean of its rows."""
         prepared = prepare(centers, self.origin)
-        self._totals = self._assign(prepared)
+        self._assign(prepared)
         return move(prepared, self._totals)
 
     def labels(self, centers: Array) -> Array:
@@ -165,50 +170,17 @@ class BoundedSearch(_Search):
         self._assign(prepare(centers, self.origin))
         return self.bounds.memory[0]
 
-    def _assign(self, prepared: PreparedCenters) -> ClusterTotals:
-        """Assign every row to its nearest centre, and return the totals of the clusters."""
+    def _assign(self, prepared: PreparedCenters) -> None:
+        """Assign every row to its nearest centre, and add what that changes to the totals."""
         bounds, step = self.bounds, self.bounds.next_step(prepared)
         size = bounds.block_rows
-        sums = self.rows.fold(step, self.weights, *bounds.memory, block_rows=size)
-        if self._sums_so_far is not None:
-            sums = self._sums_so_far + sums
-        if self._lost_digits(sums):
-            sums = self._sum_afresh(sums, prepared)
-        self._sums_so_far = sums
-        xp, occupied = namespace_of(sums.sums), sums.counts > 0
-        if bool(xp.all(occupied)):
-            return ClusterTotals(sums.sums, sums.weights)
-        # Where no row remains, the sums are rounding errors.
-        return ClusterTotals(
-            xp.where(occupied[:, None], sums.sums, 0.0), xp.where(occupied, sums.weights, 0.0)
-        )
-
-    def _lost_digits(self, sums: Changes) -> bool:
-        """Return whether a cluster's totals are too small beside the rows that came and went."""
-        xp = namespace_of(sums.sums)
-        remaining = xp.max(xp.abs(sums.sums), axis=1)
-        lost = sums.rounding_mass > CANCELLATION_LIMIT * remaining
-        # Without weights the totals are counts, which are exact.
-        if self.weights is not None:
-            heaviest = sums.weights if self._heaviest is None else self._heaviest
-            self._heaviest = xp.maximum(heaviest, sums.weights)
-            lost = lost | (self._heaviest > CANCELLATION_LIMIT * sums.weights)
-        return bool(xp.any(lost)) and bool(xp.any(lost & (sums.counts > 0)))
-
-    def _sum_afresh(self, sums: Changes, prepared: PreparedCenters) -> Changes:
-        """Sum all rows by the labels that they have."""
-        size = self.engine.block_rows(*prepared.centers.shape)
-        step = partial(_sum_step, engine=self.engine, prepared=prepared)
-        totals = self.rows.fold(step, self.bounds.memory[0], self.weights, block_rows=size)
-        self._heaviest = totals.weights
-        none = namespace_of(sums.sums).zeros_like(sums.rounding_mass)
-        return Changes(totals.sums, totals.weights, sums.counts, none)
+        self._totals += self.rows.fold(step, self.weights, *bounds.memory, block_rows=size)
 
 
 def _sum_step(
     block: Array, labels: Array, weights: Array | None, *, engine: Engine, prepared: PreparedCenters
 ) -> ClusterTotals:
-    return ClusterTotals(*engine.sum_by_label(block, labels, weights, prepared))
+    return engine.sum_by_label(block, labels, weights, prepared)
 
 
 def _shortlist_step(block: Array, *, prepared: PreparedCenters) -> tuple[Array]:

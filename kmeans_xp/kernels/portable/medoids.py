@@ -20,7 +20,7 @@ from kmeans_xp.kernels.interface import MedoidSwaps, Team
 from kmeans_xp.kernels.portable import nearest
 from kmeans_xp.kernels.portable.blocks import CPU_ENTRIES, LEAST_ROWS
 from kmeans_xp.kernels.shared.blocks import parts
-from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
+from kmeans_xp.kernels.shared.prepared_centers import Origin, PreparedCenters, prepare
 
 # Candidates of a block at most: after each swap all of them are scored again.
 MOST_ROWS = 1 << 10
@@ -54,7 +54,7 @@ def pairwise(block: Array, others: PreparedCenters, metric: str, team: Team | No
 
 def widened(others: PreparedCenters) -> PreparedCenters:
     """Return the same rows in the widest float."""
-    return prepare(others.wide_centers, others.wide_origin)
+    return prepare(others.wide_centers, Origin(others.wide_origin))
 
 
 def _absolute(block: Array, others: Array, metric: str) -> Array:

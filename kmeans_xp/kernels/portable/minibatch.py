@@ -8,7 +8,7 @@ from kmeans_xp.kernels.interface import Batch, BatchSums, Learned
 from kmeans_xp.kernels.portable import nearest
 from kmeans_xp.kernels.portable.blocks import block_rows
 from kmeans_xp.kernels.portable.sums import sum_segments
-from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, prepare
+from kmeans_xp.kernels.shared.prepared_centers import Origin, PreparedCenters, prepare
 
 # (block, labels, weights, centers in the widest float) -> sums of the rows of each label about its
 # centre.
@@ -40,7 +40,7 @@ def learn_by_block(
     """Let running means learn from a batch, block by block, with an engine's operations."""
     rows = batch.rows if batch.drawn is None else batch.rows.copied(batch.drawn)
     xp, centers = rows.xp, batch.centers
-    prepared = prepare(xp.astype(centers, rows.dtype), batch.origin)
+    prepared = prepare(xp.astype(centers, rows.dtype), Origin(batch.origin))
     step = partial(
         _sum_step, labels=labels, sum_batch=sum_batch, prepared=prepared, centers=centers
     )
@@ -62,9 +62,10 @@ def sum_batch(block: Array, labels: Array, weights: Array | None, centers: Array
     squares = xp.sum(differences * differences, axis=1)
     if weights is not None:
         squares = squares * weights
-    sums = sum_segments(differences, labels, weights, k, xp.zeros_like(centers[0, :]))
+    none = xp.zeros_like(centers[0, :])
+    sums, _ = sum_segments(differences, labels, weights, k, none, None)
     undecided = xp.sum(xp.astype(labels < 0, centers.dtype))
-    return BatchSums(*sums, xp.sum(squares), undecided)
+    return BatchSums(sums[:, :-1], sums[:, -1], xp.sum(squares), undecided)
 
 
 def _sum_step(

@@ -14,6 +14,7 @@ from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.fusing import fused
 from kmeans_xp.arrays.namespace import device_of
 from kmeans_xp.kernels.shared.blocks import parts
+from kmeans_xp.kernels.shared.ordered_sums import ordered_sum
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters, tied
 
 # Candidates among which a row is decided at once. A bound that leaves two to a hundredth of the
@@ -50,7 +51,7 @@ def _own_distances(block: Array, centers: Array, labels: Array) -> Array:
     xp = namespace_of(block)
     own = xp.take(centers, labels, axis=0)
     difference = xp.astype(block, own.dtype, copy=False) - own
-    return xp.sum(difference * difference, axis=1)
+    return ordered_sum(difference * difference)
 
 
 def distances(block: Array, prepared: PreparedCenters, dtype: Any) -> Array:
@@ -292,7 +293,7 @@ def _squares(block: Array, centers: Array) -> Array:
     """Return the squared distances of rows, (B, m), to centres of shape (B or 1, m, d)."""
     xp = namespace_of(block)
     difference = xp.astype(block, centers.dtype, copy=False)[:, None, :] - centers
-    return xp.sum(difference * difference, axis=2)
+    return ordered_sum(difference * difference)
 
 
 def least(numbers: Array, squares: Array, d: int) -> Array:

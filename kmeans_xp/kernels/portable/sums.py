@@ -8,9 +8,11 @@ and no device is waited for. The sums of pieces are then added up by a product.
 from kmeans_xp.arrays import Array, namespace_of
 from kmeans_xp.arrays.fusing import fused
 from kmeans_xp.arrays.namespace import device_of
+from kmeans_xp.kernels.interface import RowSums
 from kmeans_xp.kernels.portable import nearest
 from kmeans_xp.kernels.shared.blocks import parts
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
+from kmeans_xp.kernels.shared.exact_sums import Grids, split
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
 # Up to so many clusters, or entries of clusters and rows, one product of all rows takes less time
@@ -22,9 +24,10 @@ PIECE_ROWS = 64
 
 def sum_by_label(
     block: Array, labels: Array, weights: Array | None, prepared: PreparedCenters
-) -> tuple[Array, Array]:
-    """Return weighted sums of x - origin, (k, d), and weights, (k,), by label, widest float."""
-    return sum_segments(block, labels, weights, prepared.centers.shape[0], prepared.wide_origin)
+) -> ClusterTotals:
+    """Return weighted sums of x - origin, and weights, by label, on the grids of the centres."""
+    k, about = prepared.centers.shape[0], prepared.wide_origin
+    return ClusterTotals(*sum_segments(block, labels, weights, k, about, prepared.grids))
 
 
 def assign_and_sum(
@@ -32,7 +35,7 @@ def assign_and_sum(
 ) -> ClusterTotals:
     """Return the totals of the rows that are nearest to each centre."""
     found = nearest.labels(block, prepared)
-    return ClusterTotals(*sum_by_label(block, found, weights, prepared))
+    return sum_by_label(block, found, weights, prepared)
 
 
 @fused("k")
@@ -43,50 +46,82 @@ def count(labels: Array, k: int) -> Array:
     return bounds[1:] - bounds[:-1]
 
 
+def sums_about(block: Array, weights: Array | None, about: Array, grid: float) -> RowSums:
+    """Return what the rows add up to about a point, their squares on a grid as in `exact_sums`."""
+    return RowSums(*_sums_about(block, weights, about, grid))
+
+
 @fused()
-def sums_about(block: Array, weights: Array | None, about: Array) -> tuple[Array, Array, Array]:
-    """Return Σw, Σw(x - about) and Σw(x - about)², (d,), in the dtype of `about`."""
+def _sums_about(
+    block: Array, weights: Array | None, about: Array, grid: float
+) -> tuple[Array, ...]:
     xp = namespace_of(block)
     centred = xp.astype(block, about.dtype, copy=False) - about
-    ones = xp.ones_like(centred[:, 0])
+    squares, ones = centred * centred, xp.ones_like(centred[:, 0])
     w = ones if weights is None else xp.astype(weights, about.dtype, copy=False)
+    squares = squares if weights is None else squares * w[:, None]
+    coarse = (squares + grid) - grid
     # A product sums several times as fast as `sum` along the first axis.
-    return xp.sum(w), w @ centred, w @ (centred * centred)
+    sums = w @ centred, ones @ coarse, ones @ (squares - coarse)
+    return xp.sum(w), *sums, xp.max(squares, axis=0)
 
 
 @fused("k")
 def sum_segments(
-    values: Array, labels: Array, weights: Array | None, k: int, about: Array
+    values: Array, labels: Array, weights: Array | None, k: int, about: Array, grids: Grids | None
 ) -> tuple[Array, Array]:
-    """Return weighted sums of `values`, (n, d), less `about`, (d,), and weights, by label.
+    """Return sums of w·(values - about) and, last, of w by label, on two grids.
 
-    They are (k, d) and (k,), in the dtype of `about`. Rows of a label below 0 are left out.
+    `values` are (n, d), and the sums (k, d + 1) on each grid, in the dtype of `about`. Rows of a
+    label below 0 are left out.
     """
     xp, n, wide = namespace_of(values), values.shape[0], about.dtype
-    if weights is not None:
-        weights = xp.astype(weights, wide, copy=False)
     size = min(PIECE_ROWS, n // (2 * k))
     if k <= FEW or size < 2 or n * k <= SMALL:
-        return _sum_members(xp.astype(values, wide, copy=False) - about, labels, weights, k)
+        centred = xp.astype(values, wide, copy=False) - about
+        return _on_grids(_sum_members(_addends(centred, weights, grids), labels, k))
     order = xp.argsort(labels)
     rows, inside, piece_labels = _pieces(xp.take(labels, order), size, k)
     rows = xp.take(order, rows)
-    members = xp.astype(inside, wide)
     if weights is not None:
-        members = members * xp.reshape(xp.take(weights, rows), members.shape)
-    pieces = xp.astype(xp.take(values, rows, axis=0), wide, copy=False) - about
-    pieces = xp.reshape(pieces, (*members.shape, -1))
+        weights = xp.take(weights, rows)
+    centred = xp.astype(xp.take(values, rows, axis=0), wide, copy=False) - about
+    pieces = xp.reshape(_addends(centred, weights, grids), (*inside.shape, -1))
+    members = xp.astype(inside, wide)
     sums = xp.reshape(members[:, None, :] @ pieces, (members.shape[0], -1))
-    totals = xp.sum(members, axis=1, keepdims=True)
-    sums = xp.concat([sums, totals], axis=1)
     # So many pieces at a time that their members are no more entries than the rows.
     together = parts(sums.shape[0], n * max(values.shape[1], PIECE_ROWS) // k)
-    both, *others = (
-        _sum_members(sums[part, :], piece_labels[part], None, k)[0] for part in together
-    )
+    both, *others = (_sum_members(sums[part, :], piece_labels[part], k) for part in together)
     for more in others:
         both = both + more
-    return both[:, :-1], both[:, -1]
+    return _on_grids(both)
+
+
+def _weighted(centred: Array, weights: Array | None) -> Array:
+    """Return w·x and, last, w of rows x, (n, d + 1)."""
+    xp = namespace_of(centred)
+    if weights is None:
+        return xp.concat([centred, xp.ones_like(centred[:, :1])], axis=1)
+    column = xp.astype(weights, centred.dtype, copy=False)[:, None]
+    return xp.concat([centred * column, column], axis=1)
+
+
+def _addends(centred: Array, weights: Array | None, grids: Grids | None) -> Array:
+    """Return what rows add on the first grid and then on the second, (n, 2d + 2)."""
+    return _side_by_side(_weighted(centred, weights), grids)
+
+
+def _side_by_side(addends: Array, grids: Grids | None) -> Array:
+    """Return addends, (n, m), on the first grid and then on the second, (n, 2m)."""
+    xp = namespace_of(addends)
+    both = (addends, xp.zeros_like(addends)) if grids is None else split(addends, grids)
+    return xp.concat(both, axis=1)
+
+
+def _on_grids(sums: Array) -> tuple[Array, Array]:
+    """Return the sums on each grid, which are side by side."""
+    half = sums.shape[-1] // 2
+    return sums[..., :half], sums[..., half:]
 
 
 def _pieces(labels: Array, size: int, k: int) -> tuple[Array, Array, Array]:
@@ -121,13 +156,9 @@ def _bounds(labels: Array, k: int) -> Array:
     return xp.searchsorted(labels, clusters)
 
 
-def _sum_members(
-    values: Array, labels: Array, weights: Array | None, k: int
-) -> tuple[Array, Array]:
-    """Return what `sum_segments` does, by one product with all rows."""
+def _sum_members(values: Array, labels: Array, k: int) -> Array:
+    """Return the sums of values, (n, m), by label, (k, m), by one product with all rows."""
     xp = namespace_of(values)
     clusters = xp.arange(k, dtype=labels.dtype, device=device_of(labels))
     members = xp.astype(clusters[:, None] == labels[None, :], values.dtype)
-    if weights is not None:
-        members = members * weights[None, :]
-    return members @ values, xp.sum(members, axis=1)
+    return members @ values

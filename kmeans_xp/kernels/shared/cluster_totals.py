@@ -1,4 +1,4 @@
-"""Sums and weights of clusters, their changes, and the centres that follow from them."""
+"""What rows add to clusters, and the centres that follow from that."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -7,15 +7,39 @@ import numpy as np
 
 from kmeans_xp.arrays import Array, Totals, namespace_of, to_host
 from kmeans_xp.arrays.fusing import fused
+from kmeans_xp.kernels.shared.ordered_sums import ordered_sum
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
 
 @dataclass(frozen=True)
 class ClusterTotals(Totals):
-    """Weighted sums about the centres' origin, (k, d), and weights, (k,), by cluster."""
+    """Sums by cluster of w·(x - origin) and w, on the two grids of `exact_sums`.
 
-    sums: Array
-    weights: Array
+    Or what clusters gained of these less what they lost: where no row remains, nothing does.
+
+    Attributes
+    ----------
+    high, low : array of shape (k, d + 1)
+        The last column is that of the weights.
+    """
+
+    high: Array
+    low: Array
+
+    @classmethod
+    def none(cls, k: int, d: int) -> Self:
+        """Return the totals of k clusters without rows, of d features, in NumPy."""
+        return cls(np.zeros((k, d + 1)), np.zeros((k, d + 1)))
+
+    @property
+    def sums(self) -> Array:
+        """Return weighted sums of the rows less the origin, (k, d)."""
+        return self.high[:, :-1] + self.low[:, :-1]
+
+    @property
+    def weights(self) -> Array:
+        """Return the weight of each cluster, (k,)."""
+        return self.high[:, -1] + self.low[:, -1]
 
 
 @dataclass(frozen=True)
@@ -49,14 +73,31 @@ def move(prepared: PreparedCenters, totals: ClusterTotals, *tell: Array) -> Move
     The inertia follows from the totals alone, without a distance: with everything about the
     origin, it is Σw‖x‖² - 2Σc·s + ΣW‖c‖².
     """
-    xp, sums, weights = namespace_of(prepared.centers), totals.sums, totals.weights
+    xp, weights = namespace_of(prepared.centers), totals.weights
+    weighed = xp.where(weights > 0, weights, xp.ones_like(weights))[:, None]
     # Divided here, since compiled together with other things JAX would multiply by the inverse.
-    means = sums / xp.where(weights > 0, weights, xp.ones_like(weights))[:, None]
+    means = means_of(totals.high[:, :-1], totals.low[:, :-1], weighed)
     about = prepared.centers, prepared.wide_centers, prepared.wide_origin
-    moved, numbers = _moved(*about, sums, weights, means, tell)
+    moved, numbers = _moved(*about, totals.sums, weights, means, tell)
     # One transfer from the device for all of them.
     gain, shift, empty, *told = to_host(numbers).tolist()
     return Move(moved, gain, shift, int(empty), tuple(told))
+
+
+def means_of(high: Array, low: Array, weights: Array) -> Array:
+    """Return the means of clusters about the origin, (k, d).
+
+    Each grid is divided by itself. What m equal rows have there is m times a number of so few
+    digits that neither the product nor the quotient rounds: so their mean is that row.
+
+    Parameters
+    ----------
+    high, low : array of shape (k, d)
+        What the rows add up to, on each grid.
+    weights : array of shape (k, 1)
+        What they weigh, more than 0.
+    """
+    return high / weights + low / weights
 
 
 @fused()
@@ -76,33 +117,8 @@ def _moved(
     moved = xp.astype(moved, centers.dtype)
     drift = xp.astype(moved, wide, copy=False) - wide_centers
     c = wide_centers - origin
-    gain = xp.sum(c * (weights[:, None] * c - 2 * sums))
+    terms = xp.stack([c * (weights[:, None] * c - 2 * sums), drift * drift])
+    gain_and_shift = ordered_sum(xp.reshape(terms, (2, -1)))
     empty = xp.sum(xp.astype(~occupied, wide))
     told = [xp.astype(number, wide) for number in (empty, *tell)]
-    return moved, xp.stack([gain, xp.sum(drift * drift), *told])
-
-
-@dataclass(frozen=True)
-class Changes(Totals):
-    """What clusters gained less what they lost, since the last iteration.
-
-    Attributes
-    ----------
-    sums : array of shape (k, d), float64
-        Weighted sums of x - origin.
-    weights : array of shape (k,), float64
-    counts : array of shape (k,), int64
-        Rows of positive weight.
-    rounding_mass : array of shape (k,), float64
-        At least Σ w·max|x - origin| of the rows that came or went, to which rounding is relative.
-    """
-
-    sums: np.ndarray
-    weights: np.ndarray
-    counts: np.ndarray
-    rounding_mass: np.ndarray
-
-    @classmethod
-    def none(cls, k: int, d: int) -> Self:
-        """Return no changes of k clusters of rows of d features."""
-        return cls(np.zeros((k, d)), np.zeros(k), np.zeros(k, np.int64), np.zeros(k))
+    return moved, xp.concat([gain_and_shift, xp.stack(told)])

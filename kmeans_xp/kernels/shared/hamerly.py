@@ -15,16 +15,13 @@ from typing import Generic, TypeVar, final
 
 import numpy as np
 
-from kmeans_xp.kernels.shared.cluster_totals import Changes
+from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
 # More than the relative rounding error of a sum of a million squares in float64.
 ROUNDING = 1e-10
-# Totals of a cluster are summed afresh once the rows that came and went add up to so many times
-# what remains: beyond that, the rounding of float64 could show in a float32 centre.
-CANCELLATION_LIMIT = 2.0**20
 
-Step = Callable[..., Changes]
+Step = Callable[..., ClusterTotals]
 Derived = TypeVar("Derived")
 
 
@@ -81,7 +78,7 @@ class Bounds(ABC):
 
     @abstractmethod
     def next_step(self, prepared: PreparedCenters) -> Step:
-        """Return the step of an iteration: (block, weights, *memory) -> `Changes`."""
+        """Return the step of an iteration: (block, weights, *memory) -> `ClusterTotals`."""
 
 
 @final
@@ -92,7 +89,7 @@ class HamerlyBounds(Bounds, Generic[Derived]):
     ----------
     advance : callable
         (block, weights, labels, bound_gaps, *beside, prepared, drift_limits, derived) ->
-        `Changes`.
+        `ClusterTotals`, what clusters gained less what they lost.
     n, k : int
         Rows and centres.
     block_rows : int

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from kmeans_xp.arrays import Array, Namespace, namespace_of
 from kmeans_xp.arrays.precision import quiet
-from kmeans_xp.kernels.shared.prepared_centers import Derivable, PreparedCenters
+from kmeans_xp.kernels.shared.prepared_centers import Derivable, Origin, PreparedCenters
 
 # Entries of rows up to which what is prepared of them is kept; else it is made again for each block
 # of rows that asks, which takes a fifth of the time that its product takes.
@@ -76,4 +76,4 @@ class Others(Derivable):
         xp = namespace_of(rows)
         shifted = xp.astype(rows, self.origin.dtype, copy=False) - self.origin
         narrow = xp.astype(shifted, self.dtype, copy=False)
-        return PreparedCenters(narrow, xp.zeros_like(narrow[0, :])).columns.T
+        return PreparedCenters(narrow, Origin(xp.zeros_like(narrow[0, :]))).columns.T

@@ -22,6 +22,8 @@ from kmeans_xp.arrays.dtypes import widest_float
 from kmeans_xp.arrays.fusing import fused
 from kmeans_xp.arrays.namespace import device_of
 from kmeans_xp.arrays.precision import product_rounding, quiet
+from kmeans_xp.kernels.shared.exact_sums import Grids
+from kmeans_xp.kernels.shared.ordered_sums import ordered_sum
 
 Made = TypeVar("Made")
 
@@ -47,6 +49,23 @@ class Derivable:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """A point amid the rows about which they are summed, where blocks live.
+
+    Attributes
+    ----------
+    point : array of shape (d,)
+        In the dtype of the rows.
+    grids : Grids of arrays of shape (d + 1,), optional
+        Those of w·(x - point) and, last, of w, in the widest float; by default sums are rounded as
+        they come.
+    """
+
+    point: Array
+    grids: Grids | None = None
+
+
+@dataclass(frozen=True)
 class PreparedCenters(Derivable):
     """Centres, (k, d), about a shared origin, with the bounds of rounding.
 
@@ -54,17 +73,22 @@ class PreparedCenters(Derivable):
     ----------
     centers : array of shape (k, d)
         As given, in the dtype of the rows.
-    given_origin : array of shape (d,), optional
+    given_origin : Origin, optional
         By default the origin is found from the centres.
     """
 
     centers: Array
-    given_origin: Array | None = None
+    given_origin: Origin | None = None
 
     @cached_property
     def origin(self) -> Array:
         """Return the shared origin, (d,); by default a point amid the centres."""
-        return amid(self.centers) if self.given_origin is None else self.given_origin
+        return amid(self.centers) if self.given_origin is None else self.given_origin.point
+
+    @property
+    def grids(self) -> Grids | None:
+        """Return the grids of what is summed, (d + 1,) in the widest float, if there are any."""
+        return None if self.given_origin is None else self.given_origin.grids
 
     @cached_property
     def wide_centers(self) -> Array:
@@ -146,8 +170,8 @@ def amid(points: Array) -> Array:
     middle = xp.sort(points, axis=0)[points.shape[0] // 2, :]
     if widest_float(xp, device_of(points)) != xp.float64:  # Sums have no digits to spare.
         return middle
-    differences = points - middle
-    squares = xp.stack([xp.sum(a * a, axis=1) for a in (points, differences)])
+    both = xp.stack([points, points - middle])
+    squares = ordered_sum(both * both)
     from_zero, spread = (xp.sort(squares, axis=1)[i, points.shape[0] // 2] for i in (0, 1))
     near = from_zero < NEAR_ZERO[xp.finfo(points.dtype).bits // 8] * spread
     return xp.where(near, xp.zeros_like(middle), middle)
@@ -161,7 +185,7 @@ def tied(d: int, eps: float = sys.float_info.epsilon) -> float:
     return 1 + (d + 8) * eps
 
 
-def prepare(centers: Array, origin: Array | None = None) -> PreparedCenters:
+def prepare(centers: Array, origin: Origin | None = None) -> PreparedCenters:
     """Prepare `centers`, (k, d), for an engine's operations.
 
     A fit prepares all its centres about one `origin` amid the rows, so that the same labels give

@@ -21,6 +21,7 @@ from kmeans_xp.algorithms.moments import Moments, moments_of
 from kmeans_xp.cli.family import job
 from kmeans_xp.cli.rules import Likeliest
 from kmeans_xp.kernels.choose.engine import find_engine
+from kmeans_xp.kernels.shared.prepared_centers import Origin
 from kmeans_xp.rows import open_rows
 from tests.callers import LOOKING
 from tests.data import blobs, cloud
@@ -32,7 +33,7 @@ WIDE = 40  # features, enough for matrices to be taken by differences in single 
 
 def nearly_equal_rows(kind: str, excess: float) -> tuple[Mixture, np.ndarray]:
     """Moments about zero of rows at (3, 5), whose squares are off by a part of themselves."""
-    about = Moments(1.0, np.zeros(2), np.ones(2), np.zeros(2))
+    about = Moments(1.0, np.zeros(2), np.ones(2), Origin(np.zeros(2)), 2.0, 2.0)
     start = blank(kind, np.zeros((1, 2)), about, 1.0)
     squares = {"full": [9, 15, 25], "tied": [9, 15, 25], "diag": [9, 25]}.get(kind, [34])
     diagonal = {"full": [1, 0, 1], "tied": [1, 0, 1]}.get(kind, 1)

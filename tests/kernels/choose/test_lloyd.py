@@ -8,10 +8,11 @@ from kmeans_xp.kernels.choose.lloyd import BOUND_METHODS, find_lloyd
 from kmeans_xp.kernels.choose.loading import Loader
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.portable.lloyd import BoundedSearch, DeferredSearch, FullSearch
+from kmeans_xp.kernels.shared.prepared_centers import Origin
 from kmeans_xp.rows import open_rows
 from tests.backends import Backend
 from tests.data import cloud
-from tests.kernels.problems import correlated
+from tests.kernels.problems import correlated, origin_of
 
 
 def _chosen(X: np.ndarray, k: int, algorithm: str = "auto") -> str:
@@ -99,7 +100,7 @@ def test_one_cluster_and_names_of_engines_need_no_bounds() -> None:
         method = find_lloyd(open_rows(X), k, algorithm)
         assert method.bound_method is None
         search = DeferredSearch if algorithm == "portable" else FullSearch
-        assert isinstance(method.start(open_rows(X), None, k, X[0]), search)
+        assert isinstance(method.start(open_rows(X), None, k, origin_of(X, X[0])), search)
     with pytest.raises(ValueError, match=r"'hamerly'.*'numpy projection'.*got 'yinyang'"):
         find_lloyd(open_rows(X), 5, "yinyang")
 
@@ -120,9 +121,11 @@ def test_rows_of_a_block_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Loader, "loads", lambda *_: False)
     for shape, k, fused in (((400, 2), 5, True), ((70_000, 8), 16, False), ((600, 2), 129, False)):
         X = cloud(*shape)
-        run = find_lloyd(open_rows(X), k).start(open_rows(X), None, k, X[0])
+        run = find_lloyd(open_rows(X), k).start(open_rows(X), None, k, origin_of(X, X[0]))
         assert isinstance(run, BoundedSearch) != fused
     # Rows that are converted on the way are not in memory as they are.
     X = cloud(400, 2).astype(np.float16)
     rows = open_rows(X)
-    assert isinstance(find_lloyd(rows, 5).start(rows, None, 5, rows.take([0])[0]), BoundedSearch)
+    assert isinstance(
+        find_lloyd(rows, 5).start(rows, None, 5, Origin(rows.take([0])[0])), BoundedSearch
+    )

@@ -7,6 +7,7 @@ from kmeans_xp.kernels.numpy import hamerly_one_block
 from kmeans_xp.kernels.numpy.hamerly_one_block import OneBlockIteration, most_rows
 from kmeans_xp.kernels.numpy.nearest import CENTER_MAJOR_UP_TO
 from tests.data import blobs, some_rows
+from tests.kernels.problems import origin_of
 
 
 @pytest.mark.parametrize("keeps", [False, True], ids=["all rows", "gaps"])
@@ -15,7 +16,7 @@ def test_rows_that_keep_their_label_are_not_looked_at(
 ) -> None:
     monkeypatch.setattr(hamerly_one_block, "GAPS_FROM", 0 if keeps else np.inf)
     X = blobs(3000, 6, 9)[0]
-    run, C = OneBlockIteration(X, None, 9, X[9]), some_rows(X, 9)
+    run, C = OneBlockIteration(X, None, 9, origin_of(X, X[9])), some_rows(X, 9)
     for _ in range(20):
         C = run.step(C).centers
     # Rows that are looked at are all unsure if they are NaN.

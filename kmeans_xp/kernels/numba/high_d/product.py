@@ -28,7 +28,7 @@ from kmeans_xp.kernels.numba.simd.vector import (
 from kmeans_xp.kernels.numpy import hamerly as numpy_hamerly
 from kmeans_xp.kernels.numpy import nearest as numpy_nearest
 from kmeans_xp.kernels.numpy.memory import gathered
-from kmeans_xp.kernels.shared.cluster_totals import Changes
+from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
 from kmeans_xp.kernels.shared.hamerly import HamerlyBounds, remember, underflow, unsettled
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
@@ -101,7 +101,7 @@ def advance(
     prepared: PreparedCenters,
     drift_limits: np.ndarray,
     derived: CenterPanels,
-) -> Changes:
+) -> ClusterTotals:
     """As `kmeans_xp.kernels.numpy.hamerly.advance`."""
     block, before = compiling.ready_rows(block), labels.copy()
     active = unsettled(labels, bound_gaps, drift_limits)

@@ -26,7 +26,7 @@ from kmeans_xp.kernels.numba.high_d.search import (
 from kmeans_xp.kernels.numba.simd.float_tiles import PANEL, ROWS, panels_of, product_tile
 from kmeans_xp.kernels.numba.simd.gather import prefetch_row
 from kmeans_xp.kernels.numpy import projection as numpy_projection
-from kmeans_xp.kernels.shared.cluster_totals import Changes
+from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
 from kmeans_xp.kernels.shared.hamerly import unsettled
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 from kmeans_xp.kernels.shared.projection import (
@@ -104,7 +104,7 @@ def advance(
     projected: np.ndarray,
     *,
     iteration: ProjectedIteration,
-) -> Changes:
+) -> ClusterTotals:
     """As `kmeans_xp.kernels.numpy.projection.advance`."""
     block, before = compiling.ready_rows(block), labels.copy()
     if len(labels) and labels[0] < 0:
@@ -223,7 +223,7 @@ def _search_rows(
     undecided, near = np.zeros(len(which), np.bool_), np.empty(ROWS, np.intp)
     x, squares = np.empty((ROWS, projected.shape[1]), projected.dtype), np.empty(ROWS)
     scores = np.empty((ROWS, len(panels) * PANEL), projected.dtype)
-    remaining = room_for(len(centers.wide))
+    remaining = room_for(len(centers.wide), centers.wide.shape[1])
     for first in range(0, len(which), ROWS):
         _score_rows(projected, which, first, panels, x, scores)
         count = 0

@@ -26,7 +26,7 @@ from kmeans_xp.kernels.numba.simd.gather import prefetch_row
 from kmeans_xp.kernels.numba.simd.vector import LANES, load, spread, store, times, times_plus
 from kmeans_xp.kernels.numpy import hamerly as numpy_hamerly
 from kmeans_xp.kernels.numpy.memory import gathered
-from kmeans_xp.kernels.shared.cluster_totals import Changes
+from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
 from kmeans_xp.kernels.shared.hamerly import HamerlyBounds, remember, unsettled
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 from kmeans_xp.kernels.shared.quantised import BYTES_UP_TO
@@ -77,7 +77,7 @@ def advance(
     prepared: PreparedCenters,
     drift_limits: np.ndarray,
     derived: LloydCenters,
-) -> Changes:
+) -> ClusterTotals:
     """As `kmeans_xp.kernels.numpy.hamerly.advance`, with the fields of `QuantisedRows` beside."""
     block, before, rows = compiling.ready_rows(block), labels.copy(), QuantisedRows(*quantised)
     if len(labels) and labels[0] < 0:
@@ -110,7 +110,7 @@ def _search_rows(
 ) -> Any:
     """Write labels and gaps of the rows `which`; return whether each of them is undecided."""
     quantised, words, wide = centers.quantised, centers.quantised.words.reshape(-1), centers.wide
-    undecided, remaining = np.zeros(len(which), np.bool_), room_for(len(wide))
+    undecided, remaining = np.zeros(len(which), np.bool_), room_for(len(wide), wide.shape[1])
     x, products = _room_for_tile(rows), np.empty((ROWS, ROWS), np.float32)
     scores, norms, squares = np.empty((ROWS, len(quantised.offset)), np.float32), x.norm, x.square
     for first in range(0, len(which), ROWS):

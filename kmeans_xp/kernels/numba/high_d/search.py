@@ -21,19 +21,27 @@ from kmeans_xp.kernels.numba.simd.vector import (
     spread,
     where_less,
 )
+from kmeans_xp.kernels.numba.sums import ordered_square, room_of
 
 # More than float64 rounds away in a squared distance, and float32 in a conversion or two.
 EXACT = 1e-10
 ROUND = 2.0**-21
+# How many times the difference up to which squares are `tied` two must differ to be told apart by
+# sums in any order.
+DOUBTFUL = 4
 # Where more than one in so many centres remains, one product with all is faster than differences.
 MANY_REMAIN = 8
 
 
 class Remaining(NamedTuple):
-    """Room for the centres that scores do not exclude, (m,): their indices, and their scores."""
+    """Room for the centres that scores do not exclude, (m,): their indices, and their scores.
+
+    And for the terms of a square.
+    """
 
     centers: np.ndarray
     scores: np.ndarray
+    room: np.ndarray
 
 
 class Nearest(NamedTuple):
@@ -57,10 +65,10 @@ class Nearest(NamedTuple):
 
 
 @compiling.making
-def room_for(k: int) -> Remaining:
-    """Return room for as many of k centres as are worth comparing one by one."""
+def room_for(k: int, d: int) -> Remaining:
+    """Return room for as many of k centres of d features as are worth comparing one by one."""
     most = k // MANY_REMAIN + 1
-    return Remaining(np.empty(most, np.int32), np.empty(most))
+    return Remaining(np.empty(most, np.int32), np.empty(most), room_of(d))
 
 
 @compiling.part
@@ -127,8 +135,7 @@ def find_nearest(
     if own < 0:
         own = _place_of(scores, r, largest_score(scores, r))
         scores[r, own] = -np.inf
-    label, own_square, second = own, loose_square(block, i, centers, own), np.inf
-    nearest, margin = own_square, tied(centers.shape[1])
+    label, nearest, second = own, loose_square(block, i, centers, own), np.inf
     # A centre of a lower score is farther than the nearest one so far.
     least = 0.5 * (square - nearest * (1 + EXACT))
     count, bound = _collect(scores, r, least, remaining)
@@ -138,16 +145,41 @@ def find_nearest(
             continue
         j = remaining.centers[b]
         found = loose_square(block, i, centers, j)
-        nearest = min(nearest, found)
-        # Of those that are `prepared_centers.tied` the first.
-        if found <= nearest * margin and (j < label or own_square > nearest * margin):
-            second, own_square, label = min(second, own_square), found, j
-            least = 0.5 * (square - own_square * (1 + EXACT))
+        if found < nearest:
+            second, nearest, label = nearest, found, j
+            least = 0.5 * (square - nearest * (1 + EXACT))
         else:
             second = min(second, found)
-    others = root_below(min(second, square - 2 * bound))
     undecided = count > len(remaining.centers)
-    return Nearest(undecided, label, np.sqrt(own_square) * (1 + EXACT), others)
+    if second <= nearest * (1 + DOUBTFUL * (tied(centers.shape[1]) - 1)) and not undecided:
+        label = _decide(block, i, own, centers, least, count, remaining)
+    others = root_below(min(second, square - 2 * bound))
+    return Nearest(undecided, label, np.sqrt(nearest) * (1 + EXACT), others)
+
+
+@compiling.part
+def _decide(
+    block: Any, i: int, own: int, centers: Any, least: float, count: int, remaining: Any
+) -> int:
+    """Return the nearest of a row's own centre and those whose score is not below `least`.
+
+    By squares in order: of those that are `prepared_centers.tied`, the first.
+    """
+    squares, room = remaining.scores, remaining.room
+    of_own = ordered_square(block, i, centers, own, room)
+    limit = of_own
+    for b in range(count):
+        if squares[b] < least:
+            squares[b] = np.inf
+        else:
+            squares[b] = ordered_square(block, i, centers, remaining.centers[b], room)
+        limit = min(limit, squares[b])
+    limit *= tied(centers.shape[1])
+    label = own if of_own <= limit else len(centers)
+    for b in range(count):
+        if squares[b] <= limit:
+            label = min(label, remaining.centers[b])
+    return label
 
 
 @compiling.part

@@ -1,5 +1,6 @@
 """Distances, sums and counts of rows of few features. Imported only where Numba is."""
 
+import math
 from functools import partial
 from typing import Any
 
@@ -7,30 +8,38 @@ import numpy as np
 from numba import typeof, types
 
 from kmeans_xp.arrays.views import empty_for_jax
-from kmeans_xp.kernels.interface import Team
+from kmeans_xp.kernels.interface import RowSums, Team
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.low_d import pieces
-from kmeans_xp.kernels.numba.low_d.search import LARGEST, SMALLEST, loose_square
+from kmeans_xp.kernels.numba.low_d.search import LARGEST, SMALLEST
 from kmeans_xp.kernels.numba.low_d.unsettled_rows import PARTS
+from kmeans_xp.kernels.numba.simd.gather import column, gather
 from kmeans_xp.kernels.numba.simd.vector import (
     LANES,
     all_greater,
+    greater,
+    largest,
     load,
     minus,
+    plus,
     root,
     rounded,
     spread,
     store,
+    times,
     times_plus,
+    widened,
 )
+from kmeans_xp.kernels.numba.sums import half_of, ordered_square
+from kmeans_xp.kernels.shared.binned_sums import RUNGS, SCALE, BinnedSum, units_for
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
 # Rows whose distances are measured together, so that centres are loaded once for all; and rows of a
 # piece, of which more would be shared less evenly by threads.
 TOGETHER, PIECE = 4, 1 << 10
-# Features from which four rows at a time are summed in less than half the time (8.5 instead of
-# 22 µs on digits, which have 64); with 13 it takes longer.
-SUMMED_TOGETHER_FROM = 16
+
+# Numbers of rows that are summed at a time, which stay in the cache next to a core.
+SUMMED = 1 << 12
 
 
 def distances_all(
@@ -52,18 +61,33 @@ def distances_all(
     return found, float(largest.max().view(np.float64))
 
 
-def sums_about(block: np.ndarray, about: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return sums of x - about and of (x - about)², (d,) float64."""
-    first, second = np.zeros(len(about)), np.zeros(len(about))
-    _sums(compiling.ready_rows(block), np.require(about, np.float64, ["C", "W"]), first, second)
-    return first, second
+def sums_about(block: np.ndarray, about: np.ndarray, grid: float) -> RowSums:
+    """Return what the rows add up to about a point, their squares on a grid as in `exact_sums`."""
+    n, d = block.shape
+    # So many rows fill up whole vectors.
+    together = LANES // math.gcd(d, LANES)
+    sums = np.zeros((4, together * d))
+    _sums(compiling.ready_rows(block), np.tile(about, together), grid, sums)
+    by_row = sums.reshape(4, together, d)
+    first, coarse, rest = by_row[:3].sum(axis=1)
+    return RowSums(np.asarray(float(n)), first, coarse, rest, by_row[3].max(axis=0))
+
+
+def binned_sum(addends: np.ndarray, count: int) -> BinnedSum:
+    """Return what `kmeans_xp.kernels.shared.binned_sums.binned_sum` does."""
+    units = units_for(count)
+    bins = np.zeros(len(units))
+    top = _bin(np.require(addends, np.float64, ["C", "A", "W"]), units, bins)
+    return BinnedSum(bins, np.asarray(top))
 
 
 def own_distances(block: np.ndarray, prepared: PreparedCenters, labels: np.ndarray) -> np.ndarray:
     """Return squared distances to the centres of `labels`, (B,) float64."""
     squares = np.empty(len(block))
     labels = np.require(labels, np.int32, ["C", "A", "W"])
-    _own(compiling.ready_rows(block), prepared.wide_centers, labels, squares)
+    # The user's own may lie in any way, and vectors are read as they lie.
+    centers = np.require(prepared.wide_centers, np.float64, ["C", "A", "W"])
+    _own(compiling.ready_rows(block), centers, labels, squares)
     return squares
 
 
@@ -81,7 +105,8 @@ def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
     labels, counts = types.int32[::1], types.int64[::1]
     return {
         "_distances": (rows, wide, real[::1], counts, typeof(pieces.no_progress())),
-        "_sums": (rows, numbers, numbers, numbers),
+        "_sums": (rows, numbers, types.f8, wide),
+        "_bin": (numbers, numbers, numbers),
         "_own": (rows, wide, labels, numbers),
         "_count": (labels, counts),
     }
@@ -162,32 +187,129 @@ def _write_roots(squares: Any, out: Any, start: int, count: int, room: Any) -> N
 
 
 @compiling.entry
-def _sums(block: Any, about: Any, first: Any, second: Any) -> None:
-    """Add the rows less `about` to `first`, and their squares to `second`, in float64."""
-    fours = len(block) // 4 * 4 if len(about) >= SUMMED_TOGETHER_FROM else 0
-    for i in range(0, fours, 4):
-        _add_four(block, i, about, first, second)
-    for i in range(fours, len(block)):
-        for f in range(len(about)):
-            difference = np.float64(block[i, f]) - about[f]
-            first[f] += difference
-            second[f] += difference * difference
+def _sums(block: Any, origin: Any, grid: float, sums: Any) -> None:
+    """Sum the rows less the origin, and their squares, several rows as one of w numbers.
+
+    `sums`, (4, w), are those of differences, of squares on the grid, of what is left of these, and
+    the largest squares.
+    """
+    n, d = block.shape
+    w = len(origin)
+    tiles = n * d // w
+    step = max(1, SUMMED // w)
+    for start in range(0, tiles, step):
+        for c in range(0, w, LANES):
+            _sum_tiles(block, origin, grid, sums, c, start, min(start + step, tiles))
+    for i in range(tiles * (w // d), n):
+        for f in range(d):
+            difference = np.float64(block[i, f]) - origin[f]
+            square = difference * difference
+            on_grid = (square + grid) - grid
+            sums[0, f] += difference
+            sums[1, f] += on_grid
+            sums[2, f] += square - on_grid
+            sums[3, f] = max(sums[3, f], square)
 
 
 @compiling.part
-def _add_four(block: Any, i: Any, about: Any, first: Any, second: Any) -> None:
-    for f in range(len(about)):
-        a, b = np.float64(block[i, f]) - about[f], np.float64(block[i + 1, f]) - about[f]
-        c, d = np.float64(block[i + 2, f]) - about[f], np.float64(block[i + 3, f]) - about[f]
-        first[f] += (a + b) + (c + d)
-        second[f] += (a * a + b * b) + (c * c + d * d)
+def _sum_tiles(
+    block: Any, origin: Any, grid: float, sums: Any, c: int, start: int, stop: int
+) -> None:
+    """Do sixteen columns, from `c` on, of some tiles."""
+    w, about, unit = len(origin), load(origin, c), spread(grid)
+    total, coarse = load(sums, c), load(sums, w + c)
+    rest, most = load(sums, 2 * w + c), load(sums, 3 * w + c)
+    for tile in range(start, stop):
+        x = minus(widened(load(block, tile * w + c)), about)
+        square = times(x, x)
+        on_grid = minus(plus(square, unit), unit)
+        total, coarse = plus(total, x), plus(coarse, on_grid)
+        rest, most = plus(rest, minus(square, on_grid)), greater(square, most)
+    store(sums, c, total)
+    store(sums, w + c, coarse)
+    store(sums, 2 * w + c, rest)
+    store(sums, 3 * w + c, most)
+
+
+@compiling.entry
+def _bin(addends: Any, units: Any, bins: Any) -> int:
+    """Add the addends to their bins; return the top one."""
+    whole = len(addends) // LANES * LANES
+    most = spread(0.0)
+    for i in range(0, whole, LANES):
+        most = greater(load(addends, i), most)
+    least = largest(most)
+    for i in range(whole, len(addends)):
+        least = max(least, addends[i])
+    top = 0
+    while top + 1 < len(units) and units[top + 1] <= least * SCALE:
+        top += 1
+    # Below the lowest rung there is none: what is rounded to it again is not kept.
+    rounders = np.empty(RUNGS)
+    for rung in range(RUNGS):
+        rounders[rung] = units[max(0, top - rung)] * (1.5 * 2.0**52)
+    sums = np.zeros((RUNGS, LANES))
+    _bin_vectors(addends, rounders, sums)
+    for i in range(whole, len(addends)):
+        rest = addends[i] * SCALE
+        for rung in range(RUNGS):
+            on_rung = (rest + rounders[rung]) - rounders[rung]
+            sums[rung, 0] += on_rung
+            rest -= on_rung
+    for rung in range(min(RUNGS, top + 1)):
+        for lane in range(LANES):
+            bins[top - rung] += sums[rung, lane]
+    return top
+
+
+@compiling.part
+def _bin_vectors(addends: Any, rounders: Any, sums: Any) -> None:
+    """Add whole vectors of addends to the sums on each of three rungs."""
+    scale = spread(SCALE)
+    first, second, third = spread(rounders[0]), spread(rounders[1]), spread(rounders[2])
+    a, b, c = spread(0.0), spread(0.0), spread(0.0)
+    for i in range(0, len(addends) - LANES + 1, LANES):
+        rest = times(load(addends, i), scale)
+        on_rung = minus(plus(rest, first), first)
+        a, rest = plus(a, on_rung), minus(rest, on_rung)
+        on_rung = minus(plus(rest, second), second)
+        b, rest = plus(b, on_rung), minus(rest, on_rung)
+        c = plus(c, minus(plus(rest, third), third))
+    store(sums, 0, a)
+    store(sums, LANES, b)
+    store(sums, 2 * LANES, c)
 
 
 @compiling.entry
 def _own(block: Any, centers: Any, labels: Any, squares: Any) -> None:
     """Write the squared distances of rows to the centres of their labels, in float64."""
-    for i in range(len(labels)):
-        squares[i] = loose_square(block, i, centers, labels[i])
+    n, d = block.shape
+    by_rows = 0 if d > LANES else n // LANES * LANES
+    room = np.empty(max(LANES, d) * LANES)
+    for first in range(0, by_rows, LANES):
+        store(squares, first, _own_of_sixteen(block, centers, labels, first, room))
+    for i in range(by_rows, n):
+        squares[i] = ordered_square(block, i, centers, labels[i], room)
+
+
+@compiling.part
+def _own_of_sixteen(block: Any, centers: Any, labels: Any, first: int, room: Any) -> Any:
+    """Return the squares of sixteen rows, added up in order of features."""
+    m = centers.shape[1]
+    half = half_of(m)
+    for f in range(m):
+        difference = minus(widened(column(block, first, f)), gather(centers, labels, first, f))
+        square = times(difference, difference)
+        if f < half:
+            store(room, f * LANES, square)
+        else:
+            place = (f - half) * LANES
+            store(room, place, plus(load(room, place), square))
+    while half > 1:
+        half //= 2
+        for f in range(0, half * LANES, LANES):
+            store(room, f, plus(load(room, f), load(room, half * LANES + f)))
+    return load(room, 0)
 
 
 @compiling.entry

@@ -26,7 +26,15 @@ from kmeans_xp.kernels.numba.simd.vector import (
     spread,
     store,
 )
-from kmeans_xp.kernels.shared.cluster_totals import Changes
+from kmeans_xp.kernels.numba.sums import (
+    ClusterSums,
+    SumsAbout,
+    about_of,
+    move_row,
+    no_sums,
+    room_of,
+)
+from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals
 from kmeans_xp.kernels.shared.hamerly import HamerlyBounds
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
@@ -40,15 +48,6 @@ class Rows(NamedTuple):
     # (n,) float32: by how much any other centre is farther than the own one at least, and the drift
     # limit of the label as it was then.
     bound_gaps: np.ndarray
-
-
-class ClusterSums(NamedTuple):
-    """What clusters have, or gained and lost; the fields of `Changes`."""
-
-    sums: np.ndarray  # (k, d)
-    weights: np.ndarray  # (k,)
-    counts: np.ndarray  # (k,) int64
-    rounding_mass: np.ndarray  # (k,)
 
 
 class _Found(NamedTuple):
@@ -78,15 +77,15 @@ def advance(
     prepared: PreparedCenters,
     drift_limits: np.ndarray,
     derived: Neighbors,
-) -> Changes:
+) -> ClusterTotals:
     """Search where the bound gap is used up; write labels and gaps, and return what changed.
 
     As `HamerlyBounds` specifies; memory is as in `Rows`.
     """
     (k, d), rows = prepared.centers.shape, rows_of(block, weights, *memory)
     changes, limits = no_sums(d, k), no_limits(k, rows.block.dtype)
-    _advance(rows, prepared.wide_origin, derived, drift_limits, limits, changes)
-    return Changes(*changes)
+    _advance(rows, about_of(prepared), derived, drift_limits, limits, changes)
+    return ClusterTotals(*changes)
 
 
 def rows_of(block: np.ndarray, weights: np.ndarray | None, *memory: np.ndarray) -> Rows:
@@ -94,34 +93,34 @@ def rows_of(block: np.ndarray, weights: np.ndarray | None, *memory: np.ndarray) 
     return Rows(compiling.ready_rows(block), compiling.ready_weights(weights), *memory)
 
 
-def no_sums(d: int, *shape: int) -> ClusterSums:
-    """Return the sums of clusters without rows, whose number ends `shape`."""
-    sums, counts = np.zeros((*shape, d)), np.zeros(shape, np.int64)
-    return ClusterSums(sums, np.zeros(shape), counts, np.zeros(shape))
-
-
 def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
     """Return the types of the arguments of each compiled function, for rows of `dtype`."""
     block, one = np.zeros((1, 1), dtype), np.zeros(1)
     rows = rows_of(block, None, np.zeros(1, np.int32), np.zeros(1, np.float32))
     limits, neighbors = no_limits(1, dtype), unordered(block, 2)
-    arguments = rows, one, neighbors, one, limits, no_sums(1, 1)
+    about = SumsAbout.of(one, None)
+    arguments = rows, about, neighbors, one, limits, no_sums(1, 1)
     return {"_advance": tuple(typeof(argument) for argument in arguments)}
 
 
 @compiling.entry
 def _advance(
-    rows: Rows, origin: Any, neighbors: Neighbors, drift_limits: Any, limits: Any, changes: Any
+    rows: Rows,
+    about: SumsAbout,
+    neighbors: Neighbors,
+    drift_limits: Any,
+    limits: Any,
+    changes: ClusterSums,
 ) -> None:
     """As `advance`; `limits` is room for the rounded drift limits."""
     round_limits(drift_limits, limits)
-    advance_piece(rows, origin, neighbors, limits, changes, np.empty(0), False)
+    advance_piece(rows, about, neighbors, limits, changes, np.empty(0), False)
 
 
 @compiling.shared
 def advance_piece(
     rows: Rows,
-    origin: Any,
+    about: SumsAbout,
     neighbors: Neighbors,
     limits: DriftLimits,
     changes: ClusterSums,
@@ -142,13 +141,16 @@ def advance_piece(
     for first in range(0, count, LANES):
         _search_vector(rows, indices, first, neighbors, limits.lower, found, x)
     moves = _Moves(np.empty(count, np.int32), np.empty(count, np.int32))
-    moved = _settle(rows, indices, found, neighbors.centers, limits.lower, moves)
-    _move_rows(rows, origin, moves, moved, changes)
+    room = room_of(block.shape[1])
+    moved = _settle(rows, indices, found, neighbors.centers, limits.lower, moves, room)
+    _move_rows(rows, about, moves, moved, changes)
     if len(squared_radii):
         for a in range(len(labels) if measures_all else moved):
             i = a if measures_all else moves.indices[a]
             j = labels[i]
-            squared_radii[j] = max(squared_radii[j], search.square(block, i, neighbors.centers, j))
+            squared_radii[j] = max(
+                squared_radii[j], search.loose_square(block, i, neighbors.centers, j)
+            )
 
 
 @compiling.part
@@ -174,7 +176,9 @@ def _search_vector(
 
 
 @compiling.part
-def _settle(rows: Rows, indices: Any, found: Any, centers: Any, limits: Any, moves: Any) -> int:
+def _settle(
+    rows: Rows, indices: Any, found: Any, centers: Any, limits: Any, moves: Any, room: Any
+) -> int:
     """Write labels and gaps of the exceptions, and who moves; return how many do."""
     moved = 0
     for v in range(len(found.exceptions)):
@@ -186,7 +190,7 @@ def _settle(rows: Rows, indices: Any, found: Any, centers: Any, limits: Any, mov
             if gap > 0:
                 rows.bound_gaps[i] = search.rounded_down(gap + limits[label + 1])
             else:
-                label = np.int32(search.decide(rows.block, i, centers))
+                label = np.int32(search.decide(rows.block, i, centers, room))
                 rows.bound_gaps[i] = -np.inf
             if label != rows.labels[i]:
                 moves.indices[moved], moves.labels_before[moved] = i, rows.labels[i]
@@ -196,34 +200,8 @@ def _settle(rows: Rows, indices: Any, found: Any, centers: Any, limits: Any, mov
 
 
 @compiling.part
-def _move_rows(rows: Rows, origin: Any, moves: Any, moved: int, changes: ClusterSums) -> None:
+def _move_rows(rows: Rows, about: SumsAbout, moves: Any, moved: int, changes: ClusterSums) -> None:
     """Take rows from their old cluster, where they had one, and add them to their new one."""
     for a in range(moved):
         i, old = moves.indices[a], moves.labels_before[a]
-        new = rows.labels[i]
-        weight = rows.weights[i] if len(rows.weights) else 1.0
-        _add(rows.block, i, origin, weight, changes, new)
-        if old >= 0:
-            _add(rows.block, i, origin, -weight, changes, old)
-            mass = weight * np.sqrt(_square_about(rows.block, i, origin))
-            changes.rounding_mass[new] += mass
-            changes.rounding_mass[old] += mass
-
-
-@compiling.part
-def _add(block: Any, i: int, origin: Any, weight: float, changes: ClusterSums, j: int) -> None:
-    """Add a row to cluster j, or take it away if its weight is below 0."""
-    # A loop of its own, since nothing keeps it from being vectorised.
-    for f in range(len(origin)):
-        changes.sums[j, f] += weight * (np.float64(block[i, f]) - origin[f])
-    changes.weights[j] += weight
-    changes.counts[j] += 1 if weight > 0 else -1 if weight < 0 else 0
-
-
-@compiling.sum_of
-def _square_about(block: Any, i: int, origin: Any) -> float:
-    total = 0.0
-    for f in range(len(origin)):
-        difference = np.float64(block[i, f]) - origin[f]
-        total += difference * difference
-    return total
+        move_row(rows.block, i, rows.weights, about, changes, old, rows.labels[i])

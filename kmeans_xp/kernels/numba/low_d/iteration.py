@@ -16,12 +16,14 @@ from kmeans_xp.kernels.interface import FusedIteration, Team
 from kmeans_xp.kernels.numba import compiling
 from kmeans_xp.kernels.numba.low_d import pieces
 from kmeans_xp.kernels.numba.low_d.drift import CenterDrift, follow, no_drift
-from kmeans_xp.kernels.numba.low_d.hamerly import ClusterSums, Rows, advance_piece, no_sums, rows_of
+from kmeans_xp.kernels.numba.low_d.hamerly import Rows, advance_piece, rows_of
 from kmeans_xp.kernels.numba.low_d.neighbours import Neighbors, sort, unordered
 from kmeans_xp.kernels.numba.simd.atomics import pause
 from kmeans_xp.kernels.numba.simd.vector import LANES
+from kmeans_xp.kernels.numba.sums import ClusterSums, SumsAbout, no_sums, sum_in_order
 from kmeans_xp.kernels.shared.cluster_totals import ClusterTotals, Move
-from kmeans_xp.kernels.shared.hamerly import CANCELLATION_LIMIT, ROUNDING
+from kmeans_xp.kernels.shared.hamerly import ROUNDING
+from kmeans_xp.kernels.shared.prepared_centers import Origin
 
 # Pieces of the rows at most that threads share: more would be shared more evenly, but each adds up
 # the changes of all clusters. A piece has rows enough to be worth taking, and to fill vectors with
@@ -49,12 +51,12 @@ class State(NamedTuple):
     """All that is kept from one iteration to the next, and shared by threads."""
 
     rows: Rows
-    origin: np.ndarray  # (d,): a point amid the rows, about which they are summed
+    about: SumsAbout
     neighbors: Neighbors
     drift: CenterDrift
     totals: ClusterSums
-    max_weights: np.ndarray  # (k,): the most weight that each cluster had
     changes: ClusterSums  # of each piece of the rows, along a first axis
+    terms: np.ndarray  # (2, k * d): room for what gain and shift are added up from
     squared_radii: np.ndarray  # (p, k), of each piece; (p, 0) where radii are not kept
     measures_all: np.ndarray  # (1,) bool: whether radii are measured of all rows
     progress: pieces.Progress
@@ -70,14 +72,14 @@ class LowDIteration(FusedIteration):
     weights : ndarray of shape (n,) or None
     k : int
         How many clusters.
-    origin : ndarray of shape (d,)
-        A point amid the rows, about which they are summed.
+    origin : Origin
+        Amid the rows, about which they are summed.
     team : callable
         (work, help) -> None: calls `work` until it returns true, and `help` on other threads.
     """
 
     def __init__(
-        self, block: np.ndarray, weights: np.ndarray | None, k: int, origin: np.ndarray, team: Team
+        self, block: np.ndarray, weights: np.ndarray | None, k: int, origin: Origin, team: Team
     ) -> None:
         self._state = _new_state(block, weights, k, origin)
         self._compiled = compiling.entry_point(_step, self._state.rows.block.dtype)
@@ -85,7 +87,7 @@ class LowDIteration(FusedIteration):
         keeps_radii = len(self._state.drift.leads) > 0
         self._kept_up_to = k if keeps_radii else KEPT_UP_TO
         self._iteration, self._next_measured = 0, MEASURED if keeps_radii else 0
-        self._team = team if len(self._state.changes.sums) > 1 else _alone
+        self._team = team if len(self._state.changes.high) > 1 else _alone
 
     def step(self, centers: np.ndarray) -> Move:
         """Search the rows whose label may change, and move each centre to the mean of its rows."""
@@ -114,24 +116,21 @@ class LowDIteration(FusedIteration):
     @property
     def totals(self) -> ClusterTotals:
         """Return the totals of the clusters after the last step."""
-        totals = self._state.totals
-        filled = totals.counts > 0
-        sums = np.where(filled[:, None], totals.sums, 0.0)
-        return ClusterTotals(sums, np.where(filled, totals.weights, 0.0))
+        return ClusterTotals(*self._state.totals)
 
 
-def _new_state(block: np.ndarray, weights: np.ndarray | None, k: int, origin: np.ndarray) -> State:
+def _new_state(block: np.ndarray, weights: np.ndarray | None, k: int, origin: Origin) -> State:
     """Return the state before the first iteration; helpers that are awake find no piece to take."""
     (n, d), dtype = block.shape, block.dtype.newbyteorder("=")
     count = max(1, min(PIECES, n // max(PIECE_ROWS, FILL * LANES * k)))
     return State(
         rows_of(block, weights, np.full(n, -1, np.int32), np.full(n, -np.inf, np.float32)),
-        origin.astype(np.float64),
+        SumsAbout.of(origin.point.astype(np.float64), origin.grids),
         unordered(np.zeros((k, d), dtype), k + 1),
         no_drift(k, d, dtype, keeps_radii=d <= RADII_UP_TO),
         no_sums(d, k),
-        np.zeros(k),
         no_sums(d, count, k),
+        np.zeros((2, k * d)),
         np.zeros((count, k * (d <= RADII_UP_TO))),
         np.zeros(1, np.bool_),
         pieces.no_progress(count),
@@ -146,7 +145,9 @@ def _alone(work: Callable[[], bool], _help: Callable[[], Any]) -> None:
 def signatures(dtype: Any) -> dict[str, tuple[Any, ...]]:
     """Return the types of the arguments of each compiled function, for rows of `dtype`."""
     block = np.zeros((1, 1), dtype)
-    return {"_step": (typeof(_new_state(block, None, 1, block[0])), types.intp, typeof(block))}
+    return {
+        "_step": (typeof(_new_state(block, None, 1, Origin(block[0]))), types.intp, typeof(block))
+    }
 
 
 @compiling.entry
@@ -157,7 +158,7 @@ def _step(state: State, role: int, moved: Any) -> tuple[bool, float, float, int]
     Nobody waits for a thread that has not begun; one that has nothing left to do waits for the next
     iteration, but not for long.
     """
-    count, idle = len(state.changes.sums), 0
+    count, idle = len(state.changes.high), 0
     if role <= BEGINS_SORTED:
         follow(state.neighbors, state.drift, role == BEGINS_SORTED)
         pieces.restart(state.progress)
@@ -183,81 +184,53 @@ def _step(state: State, role: int, moved: Any) -> tuple[bool, float, float, int]
 def _advance_of_state(state: State, piece: int) -> None:
     """Search the rows of a piece, and write what that changes."""
     rows, radii, own = state.rows, state.squared_radii[piece], _changes_of(state, piece)
-    size = (len(rows.labels) + len(state.changes.sums) - 1) // len(state.changes.sums)
+    size = (len(rows.labels) + len(state.changes.high) - 1) // len(state.changes.high)
     first, last = piece * size, min((piece + 1) * size, len(rows.labels))
     block, weights = rows.block[first:last], rows.weights[first:last]
     own_rows = Rows(block, weights, rows.labels[first:last], rows.bound_gaps[first:last])
-    own.sums[:], own.weights[:], own.counts[:], own.rounding_mass[:], radii[:] = 0, 0, 0, 0, 0
+    own.high[:], own.low[:], radii[:] = 0, 0, 0
     neighbors, limits, measures_all = state.neighbors, state.drift.limits, state.measures_all[0]
-    advance_piece(own_rows, state.origin, neighbors, limits, own, radii, measures_all)
+    advance_piece(own_rows, state.about, neighbors, limits, own, radii, measures_all)
 
 
 @compiling.making
 def _changes_of(state: State, piece: int) -> ClusterSums:
-    sums, weights, counts, mass = state.changes
-    return ClusterSums(sums[piece], weights[piece], counts[piece], mass[piece])
+    return ClusterSums(state.changes.high[piece], state.changes.low[piece])
 
 
 @compiling.part
 def _add_up(state: State) -> None:
-    """Add up what pieces changed, in their order; sum all rows afresh where that lost too much."""
-    totals, changes, radii = state.totals, state.changes, state.drift.radii
+    """Add up what pieces changed."""
+    high, low, radii = state.totals.high, state.totals.low, state.drift.radii
     if state.measures_all[0]:
         radii[:] = 0
-    for p in range(len(changes.sums)):
-        for j in range(len(totals.sums)):
-            for f in range(totals.sums.shape[1]):
-                totals.sums[j, f] += changes.sums[p, j, f]
-            totals.weights[j] += changes.weights[p, j]
-            totals.counts[j] += changes.counts[p, j]
-            totals.rounding_mass[j] += changes.rounding_mass[p, j]
+    for p in range(len(state.changes.high)):
+        for j in range(len(high)):
+            for f in range(high.shape[1]):
+                high[j, f] += state.changes.high[p, j, f]
+                low[j, f] += state.changes.low[p, j, f]
         for j in range(state.squared_radii.shape[1]):
             radius = np.sqrt(state.squared_radii[p, j]) * (1 + ROUNDING)
             radii[j] = max(radii[j], radius)
-    if _is_doubtful(totals, state.max_weights, len(state.rows.weights) > 0):
-        _sum_afresh(state)
-
-
-@compiling.part
-def _is_doubtful(totals: ClusterSums, max_weights: Any, weighted: bool) -> bool:
-    """Return whether some cluster's totals are too small beside what passed through it."""
-    found = False
-    for j in range(len(totals.sums)):
-        largest, weight = 0.0, totals.weights[j]
-        for f in range(totals.sums.shape[1]):
-            largest = max(largest, abs(totals.sums[j, f]))
-        max_weights[j] = max(max_weights[j], weight)
-        lost = totals.rounding_mass[j] > CANCELLATION_LIMIT * largest
-        lost |= weighted and max_weights[j] > CANCELLATION_LIMIT * weight
-        found |= lost and totals.counts[j] > 0
-    return found
-
-
-@compiling.part
-def _sum_afresh(state: State) -> None:
-    """Sum all rows by the labels that they have."""
-    rows, origin, totals = state.rows, state.origin, state.totals
-    totals.sums[:], totals.weights[:], totals.rounding_mass[:] = 0, 0, 0
-    for i in range(len(rows.labels)):
-        j, weight = rows.labels[i], rows.weights[i] if len(rows.weights) else 1.0
-        totals.weights[j] += weight
-        for f in range(len(origin)):
-            totals.sums[j, f] += weight * (np.float64(rows.block[i, f]) - origin[f])
-    for j in range(len(totals.weights)):
-        state.max_weights[j] = totals.weights[j]
 
 
 @compiling.part
 def _move_centers(state: State, moved: Any) -> tuple[float, float, int]:
     """Write the new centres; return gain, shift and empty, as `cluster_totals.move` does."""
-    centers, wide, origin = state.neighbors.centers, state.drift.centers, state.origin
-    sums, gain, shift, empty = state.totals.sums, 0.0, 0.0, 0
-    for j in range(len(sums)):
-        weight = state.totals.weights[j] if state.totals.counts[j] > 0 else 0.0
+    centers, wide, origin = state.neighbors.centers, state.drift.centers, state.about.origin
+    high, low, terms, empty = state.totals.high, state.totals.low, state.terms, 0
+    (k, d), place = moved.shape, 0
+    for j in range(k):
+        weight = high[j, d] + low[j, d]
         empty += weight <= 0
-        for f in range(len(origin)):
-            moved[j, f] = origin[f] + sums[j, f] / weight if weight > 0 else centers[j, f]
+        for f in range(d):
+            if weight > 0:
+                # As `cluster_totals.means_of`.
+                moved[j, f] = origin[f] + (high[j, f] / weight + low[j, f] / weight)
+            else:
+                moved[j, f] = centers[j, f]
             step, c = np.float64(moved[j, f]) - wide[j, f], wide[j, f] - origin[f]
-            shift += step * step
-            gain += c * (weight * c - 2 * sums[j, f]) if weight > 0 else 0.0
-    return gain, shift, empty
+            terms[0, place] = c * (weight * c - 2 * (high[j, f] + low[j, f]))
+            terms[1, place] = step * step
+            place += 1
+    return sum_in_order(terms[0], k * d), sum_in_order(terms[1], k * d), empty

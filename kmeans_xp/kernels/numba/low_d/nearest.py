@@ -26,6 +26,7 @@ from kmeans_xp.kernels.numba.simd.vector import (
     store,
     times_plus,
 )
+from kmeans_xp.kernels.numba.sums import ordered_square, room_of
 from kmeans_xp.kernels.shared.prepared_centers import PreparedCenters
 
 # Use neighbour lists for 16 < k <= 2048, and from so many rows of a block to each centre: lists
@@ -92,7 +93,7 @@ def _label_pieces(
     Of each piece `extents` gets the largest absolute value, NaN if it is not finite. Where there
     is no place for `squares`, none are written.
     """
-    count = len(extents)
+    count, room = len(extents), room_of(block.shape[1])
     piece = pieces.take(progress, count)
     while piece < count:
         first = piece * PIECE
@@ -101,7 +102,7 @@ def _label_pieces(
         extents[piece] = _label_piece(block[first:last], neighbors, labels[first:last])
         if len(squares):
             for i in range(first, last):
-                squares[i] = search.square(block, i, neighbors.centers, labels[i])
+                squares[i] = ordered_square(block, i, neighbors.centers, labels[i], room)
         pieces.finish(progress)
         piece = pieces.take(progress, count)
     return pieces.wait(progress, count)
@@ -113,7 +114,7 @@ def _label_piece(block: Any, neighbors: Neighbors, labels: Any) -> Any:
     real = block.dtype.type
     n, d = block.shape
     x, indices = search.aligned_vectors(d, block), np.empty(LANES, np.int32)
-    found, gaps = np.empty(n, block.dtype), np.empty(n, block.dtype)
+    found, gaps, room = np.empty(n, block.dtype), np.empty(n, block.dtype), room_of(d)
     low = high = odd = none = spread(real(0))
     for start in range(0, n, LANES):
         first = min(start, n - LANES)
@@ -129,7 +130,7 @@ def _label_piece(block: Any, neighbors: Neighbors, labels: Any) -> Any:
         store(found, first, nearest)
         store(gaps, first, gap)
     for i in range(n):
-        labels[i] = found[i] if gaps[i] > 0 else search.decide(block, i, neighbors.centers)
+        labels[i] = found[i] if gaps[i] > 0 else search.decide(block, i, neighbors.centers, room)
     # Anything finite times 0 is 0.
     finite = all_greater(spread(real(1)), odd)
     return largest(greater(high, minus(none, low))) if finite else real(np.nan)

@@ -28,6 +28,7 @@ from kmeans_xp.kernels.numba.simd.vector import (
     times_plus,
     where_less,
 )
+from kmeans_xp.kernels.numba.sums import ordered_square
 from kmeans_xp.kernels.shared import prepared_centers
 
 # Centres that are visited together, so that features are loaded once for all of them: the search
@@ -191,26 +192,26 @@ def rounded_up(number: float) -> Any:
 
 
 @compiling.part
-def decide(block: Any, i: int, centers: Any) -> int:
-    """Return the nearest centre in float64, the first of those that are `prepared_centers.tied`."""
+def decide(block: Any, i: int, centers: Any, room: Any) -> int:
+    """Return the nearest centre in float64, the first of those that are `prepared_centers.tied`.
+
+    `room` is memory of d numbers.
+    """
     least = np.inf
     for j in range(len(centers)):
-        least = min(least, square(block, i, centers, j))
+        least = min(least, ordered_square(block, i, centers, j, room))
     least *= tied(centers.shape[1])
     for j in range(len(centers)):
-        if square(block, i, centers, j) <= least:
+        if ordered_square(block, i, centers, j, room) <= least:
             return j
     return 0
 
 
-def _square(block: Any, i: int, centers: Any, j: int) -> Any:
-    """Return the squared distance of a row to a centre, in float64."""
+@compiling.sum_of
+def loose_square(block: Any, i: int, centers: Any, j: int) -> Any:
+    """Return the squared distance of a row to a centre, added up in any order, for bounds."""
     total = 0.0
     for f in range(centers.shape[1]):
         difference = np.float64(block[i, f]) - np.float64(centers[j, f])
         total += difference * difference
     return total
-
-
-# Feature by feature, and in any order.
-square, loose_square = compiling.part(_square), compiling.sum_of(_square)

@@ -178,6 +178,20 @@ def rounded(a: np.ndarray, like: np.ndarray) -> np.ndarray:
     return a.astype(like.dtype)
 
 
+def _lower_widened(context: Any, a: Any) -> Any:
+    def build(_context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = vector_of(signature.return_type)
+        return args[0] if args[0].type == kind else builder.fpext(args[0], kind)
+
+    return Lanes(types.float64)(a), build
+
+
+@lowered_by(_lower_widened)
+def widened(a: np.ndarray) -> np.ndarray:
+    """Return numbers as float64."""
+    return a.astype(np.float64)
+
+
 def _lower_where_less(context: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
     return x(a, b, x, y), lambda _c, builder, _s, args: _where(builder, "<", *args)
 
@@ -217,6 +231,29 @@ def _lower_largest(context: Any, a: Any) -> Any:
 def largest(a: np.ndarray) -> Any:
     """Return the largest of the numbers, none of which is NaN."""
     return a.max()
+
+
+def _lower_halved_sum(context: Any, a: Any) -> Any:
+    def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        lanes, half = args[0], LANES
+        while half > 1:
+            half //= 2
+            front, back = (
+                builder.shuffle_vector(lanes, lanes, ir.Constant(ir.VectorType(INT32, half), part))
+                for part in (list(range(half)), list(range(half, 2 * half)))
+            )
+            lanes = builder.fadd(front, back)
+        return builder.extract_element(lanes, INT32(0))
+
+    return a.dtype(a), build
+
+
+@lowered_by(_lower_halved_sum)
+def halved_sum(a: np.ndarray) -> Any:
+    """Return the sum of the numbers, the last half added to the first again and again."""
+    while len(a) > 1:
+        a = a[: len(a) // 2] + a[len(a) // 2 :]
+    return a[0]
 
 
 def _lower_failing_lanes(context: Any, a: Any, b: Any, x: Any, y: Any) -> Any:

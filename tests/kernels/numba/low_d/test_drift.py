@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.kernels.problems import squares_of
+from tests.kernels.problems import origin_of, squares_of
 
 pytest.importorskip("numba")
 
@@ -25,7 +25,7 @@ def test_no_radius_is_too_short_and_no_gap_too_long(d, start):
     centers = X[:k].copy()
     if start == "two far apart":
         centers[:2] *= 40
-    run = LowDIteration(X, None, k, np.zeros(d, np.float32), _alone)
+    run = LowDIteration(X, None, k, origin_of(X, np.zeros(d, np.float32)), _alone)
     for _ in range(12):
         moved, before = run.step(centers).centers, centers
         distances, labels = np.sqrt(squares_of(X, before)), run.row_labels

@@ -73,6 +73,8 @@ def spreading(a, wide, out):
     vector.store(out, 0, vector.spread(a[3]))
     vector.store(out, 16, vector.spread_at(a, 5))
     vector.store(out, 40, vector.rounded(vector.load(wide, 0), a))
+    vector.store(wide, 16, vector.widened(vector.load(a, 7)))
+    return vector.halved_sum(vector.load(a, 9))
 
 
 def rows_by_feature(rows, which, x, single):
@@ -130,7 +132,7 @@ def _arguments(dtype):
         arithmetic: (a, np.zeros(130, dtype)),
         comparisons: (a, positive),
         least_of_all: (positive, odd),
-        spreading: (a, _numbers(rng, 16, np.float64), np.zeros(60, dtype)),
+        spreading: (a, _numbers(rng, 32, np.float64), np.zeros(60, dtype)),
         rows_by_feature: (rows, which, np.zeros(23 * 16, dtype), np.zeros(40, np.float32)),
         of_labels: (
             own, gaps, limits, _numbers(rng, 6, dtype), which, np.zeros(32, dtype),
