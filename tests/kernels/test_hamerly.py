@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from kmeans_xp import kmeans
 from kmeans_xp.arrays.precision import quiet
@@ -166,7 +166,12 @@ def test_a_full_search_moves_centres_to_the_means(
         read = Move(backend.to_numpy(moved.centers), moved.gain, moved.shift, moved.empty)
         labels = nearest_to(case.X, case.centers)
         totals = ClusterTotals(*map(backend.to_numpy, (run.totals.high, run.totals.low)))
-        _check_move(read, totals, labels, w, case)
+        if "kernels that round products" in backend.lacks:
+            expected = move(prepare(case.centers, origin), totals)
+            room = 1e-14 * float(np.abs(case.X).max())
+            assert_allclose(read.centers, expected.centers, rtol=1e-14, atol=room)
+        else:
+            _check_move(read, totals, labels, w, case)
         case = Problem(case.X, read.centers)
     assert run.labels(moved.centers) is None
 
