@@ -23,6 +23,7 @@ from kmeans_xp.kernels.numpy.sums import (
     addends_of,
     dense_members,
     in_scratch,
+    members,
     sum_of_squares,
 )
 from kmeans_xp.kernels.shared.blocks import parts
@@ -240,20 +241,13 @@ class OneBlockIteration(FusedIteration):
             add_weights(self.totals, self._weights_of(which), self._about, new, old)
 
     def _sum_all(self) -> None:
-        """Sum all rows, cluster by cluster: a sparse product would import SciPy for one fit."""
-        (n, d), totals = self._block.shape, self.totals
+        """Sum all rows, cluster by cluster."""
+        (n, d), k = self._block.shape, len(self._totals)
         self._totals[:] = 0
-        order = self.row_labels.astype(np.uint8).argsort(kind="stable")
+        every = np.arange(n)
         for part in parts(n, SUM_ENTRIES // d):
-            which = order[part]
-            labels = self.row_labels.take(which)
-            starts = np.flatnonzero(np.diff(labels, prepend=-1))
-            rows = in_scratch(self._block, which)
-            high, low = addends_of(rows, self._weights_of(which), self._about)
-            totals.high[labels[starts], :-1] += np.add.reduceat(high, starts, axis=0)
-            if low is not None:
-                totals.low[labels[starts], :-1] += np.add.reduceat(low, starts, axis=0)
-        add_weights(totals, self._weights, self._about, self.row_labels, None)
+            self._add(members(self.row_labels[part], None, k, d), every[part])
+        add_weights(self.totals, self._weights, self._about, self.row_labels, None)
 
     def _add(self, signs: Any, which: np.ndarray) -> None:
         """Add rows to the totals of clusters with the signs in a matrix, (k, m)."""
